@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// A policy as its author meant it: typed, with profiles merged and variables substituted, each
+// statement with its place and its stable id. Nothing here knows a kernel; system call names,
+// groups ("@io"), constants and path sets ("@libraries") are still names. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "policy/diagnostics.h"
+#include "profiles/arch.h"
+#include "profiles/bundle.h"
+#include "profiles/features.h"
+
+namespace bulkhead {
+
+// A statement's stable id is the dotted path of its keys, "components.tools.network.tcp.connect";
+// an item of a list adds ":" and its own value, "components.tools.files.read:/opt/tools".
+struct Statement {
+  std::string id;
+  Place place;
+};
+
+struct Text {  // a scalar with its statement
+  std::string value;
+  Statement at;
+};
+
+// --- system calls ---
+
+struct ArgValue {  // a name ("AF_UNIX") or a number
+  std::string name;
+  int64_t number = 0;  // when name is empty
+  Place place;
+};
+
+struct ArgTest {
+  enum class Kind : uint8_t { kAnyOf, kBitsClear, kBitsSet, kMaskEquals, kRange, kNot };
+  Kind kind = Kind::kAnyOf;
+  // kAnyOf: alternatives; kBitsClear, kBitsSet: bits, or-ed together;
+  // kMaskEquals: {mask, equals}; kRange: {from, to}, both included.
+  std::vector<ArgValue> values;
+  std::vector<ArgTest> inner;  // kNot: exactly one; kBits*: when both keys stand in one map the
+                               // test is an AND of `this` and all of inner
+  Place place;
+};
+
+struct SyscallRule {
+  std::string name;  // "ioctl", or "@io" for a group
+  std::vector<std::pair<std::string, ArgTest>> args;  // all must hold
+  std::optional<Arch> only_on;                        // from `on: {x86_64: [...]}`
+  std::string why;                                    // in groups
+  Statement at;
+};
+
+struct SyscallGroup {
+  std::string name;  // without "@"
+  std::string about;
+  std::vector<SyscallRule> calls;
+  Statement at;
+};
+
+// --- components ---
+
+enum class Verb : uint8_t { kExecute, kRead, kWrite, kCreate, kState, kRuntime, kPrivate };
+
+struct FileRule {
+  Verb verb = Verb::kRead;
+  std::string path;  // absolute, or "@libraries"
+  uint64_t size = 0;  // kPrivate and kRuntime, bytes; 0 where not stated
+  bool optional = false;
+  Statement at;
+};
+
+struct UnixListen {
+  std::string path;
+  std::string name;               // LISTEN_FDNAMES; empty when by_component
+  std::vector<Text> from;         // component names
+  bool by_component = false;      // `by: component`: the component makes the socket itself
+  Statement at;
+};
+
+struct TcpListen {  // opened by the supervisor and handed over
+  std::string address = "127.0.0.1";
+  uint16_t port = 0;
+  std::string name;
+  Statement at;
+};
+
+struct TcpPort {
+  uint16_t port = 0;
+  Statement at;
+};
+
+struct NetworkPolicy {
+  std::vector<UnixListen> unix_listen;
+  std::vector<Text> unix_connect;
+  std::vector<TcpListen> tcp_listen;
+  std::vector<TcpPort> tcp_bind;
+  std::vector<TcpPort> tcp_connect;  // any address
+};
+
+struct ComponentPolicy {
+  std::string name;
+  Statement at;
+  std::vector<Text> exec;
+  std::optional<Digest> pin;
+  std::vector<std::pair<std::string, Text>> env;
+  Text directory{"/", {}};
+  uint32_t umask = 077;
+  Stream stdin_from = Stream::kNull;
+  Stream stdout_to = Stream::kLog;
+  Stream stderr_to = Stream::kLog;
+  std::optional<uint32_t> user;  // nullopt: auto
+  Statement user_at;
+  std::vector<FileRule> files;
+  std::vector<Text> devices;
+  NetworkPolicy network;
+  std::vector<SyscallRule> allow;
+  std::vector<SyscallRule> deny;
+  Limits limits;
+  std::map<std::string, Statement> limits_at;  // by key: memory, processes, files, cpu, file-size
+  Lifecycle lifecycle;  // `after` unsorted, as written
+  std::vector<Text> after;
+  Statement ready_at;
+  OnViolation on_violation = OnViolation::kRefuse;
+  Statement on_violation_at;
+};
+
+struct ChannelPolicy {
+  std::string name;
+  Text from;
+  Text to;
+  ChannelKind kind = ChannelKind::kStream;
+  Statement at;
+};
+
+struct AssetPolicy {
+  std::string name;
+  std::vector<Text> files;
+  Statement at;
+};
+
+struct WaiverPolicy {
+  std::string component;  // may be empty: the enclave
+  std::string statement;  // relative to the component: "network.tcp", or "measure"
+  std::string reason;
+  std::string until;  // YYYY-MM-DD
+  Statement at;
+};
+
+struct Policy {
+  std::string enclave;
+  Text target;  // a shipped target's name, or a path
+  std::vector<std::pair<std::string, Text>> vars;
+  std::vector<NamedDigest> sources;
+  std::vector<Sink> sinks;
+  std::optional<Text> measure;  // "none" or a register
+  std::vector<AssetPolicy> assets;
+  std::vector<ComponentPolicy> components;  // sorted by name
+  std::vector<ChannelPolicy> channels;
+  std::vector<WaiverPolicy> waivers;
+  std::vector<SyscallGroup> groups;  // the shipped ones and those of `groups:`, sorted by name
+};
+
+// A target with its path sets and attestation facts, read from YAML.
+struct TargetSpec {
+  Target target;
+  std::map<std::string, std::vector<std::string>> path_sets;  // "libraries" -> paths
+};
+
+}  // namespace bulkhead

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profiles/bundle.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "profiles/codec.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr std::string_view kMagic = "BULKHEAD";
+constexpr uint32_t kFormatVersion = 1;
+constexpr size_t kHeaderSize = 8 + 4 + 4;  // magic, version, body length
+constexpr size_t kDigestSize = sizeof(Digest);
+
+class Encoder {
+ public:
+  explicit Encoder(std::vector<uint8_t>& out) : out_(out) {}
+
+  template <typename... Fields>
+  void operator()(Fields&... fields) {
+    (Put(fields), ...);
+  }
+
+ private:
+  template <std::integral T>
+  void Put(T value) {
+    auto bits = static_cast<uint64_t>(value);
+    for (size_t i = 0; i < sizeof(T); ++i, bits >>= 8) out_.push_back(static_cast<uint8_t>(bits));
+  }
+  template <typename T>
+    requires std::is_enum_v<T>
+  void Put(T value) {
+    Put(static_cast<uint8_t>(value));
+  }
+  void Put(std::string& text) {
+    Put(static_cast<uint32_t>(text.size()));
+    out_.insert(out_.end(), text.begin(), text.end());
+  }
+  void Put(Digest& digest) { out_.insert(out_.end(), digest.begin(), digest.end()); }
+  template <typename T>
+  void Put(std::optional<T>& value) {
+    Put(static_cast<uint8_t>(value ? 1 : 0));
+    if (value) Put(*value);
+  }
+  template <typename T>
+  void Put(std::vector<T>& items) {
+    Put(static_cast<uint32_t>(items.size()));
+    for (T& item : items) Put(item);
+  }
+  template <typename T>
+    requires std::is_class_v<T>
+  void Put(T& value) {
+    codec::Describe(*this, value);
+  }
+
+  std::vector<uint8_t>& out_;
+};
+
+class Decoder {
+ public:
+  explicit Decoder(std::span<const uint8_t> in) : in_(in) {}
+
+  template <typename... Fields>
+  void operator()(Fields&... fields) {
+    (Get(fields), ...);
+  }
+  bool AtEnd() const { return ok_ && at_ == in_.size(); }
+
+ private:
+  // How many bytes are left if `want` of them are there; otherwise the decoder has failed.
+  bool Take(size_t want) {
+    if (!ok_ || in_.size() - at_ < want) ok_ = false;
+    return ok_;
+  }
+  template <std::integral T>
+  void Get(T& value) {
+    if (!Take(sizeof(T))) return;
+    uint64_t bits = 0;
+    for (size_t i = 0; i < sizeof(T); ++i) bits |= uint64_t{in_[at_++]} << (8 * i);
+    if constexpr (std::is_same_v<T, bool>) {
+      if (bits > 1) ok_ = false;
+      value = bits == 1;
+    } else {
+      value = static_cast<T>(bits);
+    }
+  }
+  template <typename T>
+    requires std::is_enum_v<T>
+  void Get(T& value) {
+    uint8_t raw = 0;
+    Get(raw);
+    value = static_cast<T>(raw);
+  }
+  void Get(std::string& text) {
+    uint32_t size = 0;
+    Get(size);
+    if (!Take(size)) return;
+    text.assign(reinterpret_cast<const char*>(in_.data()) + at_, size);
+    at_ += size;
+  }
+  void Get(Digest& digest) {
+    if (!Take(digest.size())) return;
+    std::copy_n(in_.begin() + static_cast<std::ptrdiff_t>(at_), digest.size(), digest.begin());
+    at_ += digest.size();
+  }
+  template <typename T>
+  void Get(std::optional<T>& value) {
+    uint8_t present = 0;
+    Get(present);
+    if (present > 1) ok_ = false;
+    if (ok_ && present == 1) Get(value.emplace());
+  }
+  template <typename T>
+  void Get(std::vector<T>& items) {
+    uint32_t count = 0;
+    Get(count);
+    // Every item takes at least one byte, so a count above what is left is a lie; growing item by
+    // item keeps the memory in proportion to the input.
+    if (!Take(count)) return;
+    for (uint32_t i = 0; ok_ && i < count; ++i) Get(items.emplace_back());
+  }
+  template <typename T>
+    requires std::is_class_v<T>
+  void Get(T& value) {
+    codec::Describe(*this, value);
+  }
+
+  std::span<const uint8_t> in_;
+  size_t at_ = 0;
+  bool ok_ = true;
+};
+
+using Defect = std::optional<std::string>;
+
+template <typename T, typename Key>
+bool StrictlySorted(const std::vector<T>& items, Key key) {
+  return std::adjacent_find(items.begin(), items.end(), [&](const T& a, const T& b) {
+           return !(key(a) < key(b));
+         }) == items.end();
+}
+
+Defect EnumDefect(const BundleData& data) {
+  for (const Requirement& r : data.requirements) {
+    if (static_cast<size_t>(r.feature) >= kFeatureCount) return "requirement: unknown feature";
+    if (r.level == 0) return "requirement: level 0";
+  }
+  for (const Sink& sink : data.sinks) {
+    if (sink.kind > SinkKind::kStdout) return "sink: unknown kind";
+    if ((sink.kind == SinkKind::kFile) != IsNormalPath(sink.path)) return "sink: path";
+  }
+  for (const LedgerRow& row : data.ledger) {
+    if (row.status > Status::kWaived || row.recorder > Recorder::kNone) return "ledger: enum";
+    if (row.controls.empty() && row.status != Status::kWaived) return "ledger: empty row";
+    for (const Control& control : row.controls) {
+      if (control.layer > Layer::kSupervisor) return "ledger: layer";
+    }
+  }
+  if (data.target.arch != Arch::kX86_64 && data.target.arch != Arch::kAarch64) {
+    return "target: arch";
+  }
+  return std::nullopt;
+}
+
+Defect ReferenceDefect(const BundleData& data) {
+  std::set<std::string> names;
+  std::set<uint32_t> uids;
+  for (const ProfileData& component : data.components) {
+    names.insert(component.name);
+    if (!uids.insert(component.uid).second) return "two components have the same uid";
+    if (component.arch != data.target.arch) return "a component of another architecture";
+  }
+  for (const ProfileData& component : data.components) {
+    for (const std::string& name : component.lifecycle.after) {
+      if (!names.contains(name)) return "`after` names no component: " + name;
+    }
+  }
+  for (const Channel& channel : data.channels) {
+    if (channel.kind > ChannelKind::kPipe) return "channel: unknown kind";
+    if (!names.contains(channel.from) || !names.contains(channel.to) ||
+        channel.from == channel.to) {
+      return "channel `" + channel.name + "` has no two ends";
+    }
+  }
+  return std::nullopt;
+}
+
+Defect OrderDefect(const BundleData& data) {
+  if (data.components.empty()) return "no components";
+  if (data.components.size() > 4096) return "too many components";
+  const auto by_name = [](const auto& item) -> const auto& { return item.name; };
+  if (!StrictlySorted(data.components, by_name)) return "components are not sorted";
+  if (!StrictlySorted(data.channels, by_name)) return "channels are not sorted";
+  if (!StrictlySorted(data.vars, by_name)) return "vars are not sorted";
+  if (!StrictlySorted(data.sources, by_name)) return "sources are not sorted";
+  if (!StrictlySorted(data.assets, by_name)) return "assets are not sorted";
+  return std::nullopt;
+}
+
+// Removes components whose predecessors are gone until nothing moves; what stays is in a cycle.
+Defect CycleDefect(const BundleData& data) {
+  std::map<std::string, std::set<std::string>> waiting;
+  for (const ProfileData& component : data.components) {
+    waiting[component.name] = {component.lifecycle.after.begin(), component.lifecycle.after.end()};
+  }
+  for (bool moved = true; moved && !waiting.empty();) {
+    moved = false;
+    for (auto it = waiting.begin(); it != waiting.end();) {
+      std::erase_if(it->second, [&](const std::string& name) { return !waiting.contains(name); });
+      const bool free = it->second.empty();
+      it = free ? waiting.erase(it) : std::next(it);
+      moved |= free;
+    }
+  }
+  if (waiting.empty()) return std::nullopt;
+  return "the start order of `" + waiting.begin()->first + "` is a cycle";
+}
+
+uint32_t ReadU32(std::span<const uint8_t> bytes, size_t at) {
+  uint32_t value = 0;
+  for (size_t i = 0; i < 4; ++i) value |= uint32_t{bytes[at + i]} << (8 * i);
+  return value;
+}
+
+Defect FrameDefect(std::span<const uint8_t> bytes) {
+  if (bytes.size() < kHeaderSize + kDigestSize) return "too short for a bundle";
+  if (bytes.size() > kMaxBundleSize) return "larger than 16 MiB";
+  if (!std::equal(kMagic.begin(), kMagic.end(), bytes.begin())) return "not a bundle";
+  if (ReadU32(bytes, 8) != kFormatVersion) return "unknown format version";
+  if (ReadU32(bytes, 12) != bytes.size() - kHeaderSize - kDigestSize) return "wrong length";
+  const Digest digest = BundleDigest(bytes);
+  if (!std::equal(digest.begin(), digest.end(), bytes.end() - kDigestSize)) {
+    return "the digest does not match the content";
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+tl::expected<Bundle, std::string> Bundle::Make(BundleData data) {
+  for (auto check : {OrderDefect, EnumDefect, ReferenceDefect, CycleDefect}) {
+    if (Defect defect = check(data)) return tl::make_unexpected(*defect);
+  }
+  std::vector<Profile> profiles;
+  for (const ProfileData& component : data.components) {
+    auto profile = Profile::Make(component);
+    if (!profile) {
+      return tl::make_unexpected("component `" + component.name + "`: " + profile.error());
+    }
+    profiles.push_back(std::move(*profile));
+  }
+  return Bundle(std::move(data), std::move(profiles));
+}
+
+const Profile* Bundle::Find(std::string_view component) const {
+  for (const Profile& profile : profiles_) {
+    if (profile->name == component) return &profile;
+  }
+  return nullptr;
+}
+
+std::vector<uint8_t> EncodeBundle(const Bundle& bundle) {
+  std::vector<uint8_t> bytes(kMagic.begin(), kMagic.end());
+  Encoder io(bytes);
+  uint32_t version = kFormatVersion;
+  uint32_t length = 0;
+  io(version, length);
+  BundleData data = *bundle;  // the walk takes its fields by reference
+  codec::Describe(io, data);
+  length = static_cast<uint32_t>(bytes.size() - kHeaderSize);
+  for (size_t i = 0; i < 4; ++i) bytes[12 + i] = static_cast<uint8_t>(length >> (8 * i));
+  const Digest digest = Sha384(bytes);
+  bytes.insert(bytes.end(), digest.begin(), digest.end());
+  return bytes;
+}
+
+tl::expected<Bundle, std::string> DecodeBundle(std::span<const uint8_t> bytes) {
+  if (Defect defect = FrameDefect(bytes)) return tl::make_unexpected(*defect);
+  Decoder io(bytes.subspan(kHeaderSize, bytes.size() - kHeaderSize - kDigestSize));
+  BundleData data;
+  codec::Describe(io, data);
+  if (!io.AtEnd()) return tl::make_unexpected("the body is malformed");
+  auto bundle = Bundle::Make(std::move(data));
+  if (!bundle) return bundle;
+  const std::vector<uint8_t> again = EncodeBundle(*bundle);
+  if (!std::equal(again.begin(), again.end(), bytes.begin(), bytes.end())) {
+    return tl::make_unexpected("not in canonical form");
+  }
+  return bundle;
+}
+
+Digest BundleDigest(std::span<const uint8_t> bytes) {
+  return Sha384(bytes.first(bytes.size() - std::min(bytes.size(), kDigestSize)));
+}
+
+}  // namespace bulkhead

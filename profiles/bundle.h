@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// A bundle: the compiled policy of one enclave, and its canonical byte form. Decode accepts exactly
+// what Encode writes: every decoded bundle is encoded again and compared. The format is described
+// in docs/BUNDLE.md. Immutable after construction.
+#pragma once
+
+#include <tl/expected.hpp>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "profiles/digest.h"
+#include "profiles/features.h"
+#include "profiles/ledger.h"
+#include "profiles/profile.h"
+
+namespace bulkhead {
+
+struct Requirement {
+  Feature feature = Feature::kLandlock;
+  uint32_t level = 1;     // at least
+  std::string component;  // empty for the enclave
+  std::string statement;  // which statement needs it
+  bool operator==(const Requirement&) const = default;
+};
+
+enum class ChannelKind : uint8_t { kStream, kMessages, kPipe };
+
+struct Channel {  // made by the supervisor; both ends keep it across restarts
+  std::string name;
+  std::string from;
+  std::string to;
+  ChannelKind kind = ChannelKind::kStream;
+  std::string rule;
+  bool operator==(const Channel&) const = default;
+};
+
+struct Asset {
+  std::string name;
+  std::vector<std::string> files;
+  std::vector<std::string> readers;  // components whose policy reaches it, sorted
+  bool operator==(const Asset&) const = default;
+};
+
+enum class SinkKind : uint8_t { kFile, kStdout };
+
+struct Sink {
+  SinkKind kind = SinkKind::kStdout;
+  std::string path;
+  bool operator==(const Sink&) const = default;
+};
+
+struct Waiver {
+  std::string component;
+  std::string statement;
+  std::string reason;
+  std::string until;  // YYYY-MM-DD; not judged at boot
+  bool operator==(const Waiver&) const = default;
+};
+
+struct NamedDigest {
+  std::string name;
+  Digest digest{};
+  bool operator==(const NamedDigest&) const = default;
+};
+
+struct BundleData {
+  std::string enclave;
+  Target target;
+  std::vector<EnvVar> vars;         // the policy's variables, sorted
+  std::vector<NamedDigest> sources;  // files of `use`, sorted by name
+  std::vector<Requirement> requirements;
+  std::vector<Sink> sinks;
+  std::vector<Asset> assets;
+  std::vector<Channel> channels;    // sorted by name
+  std::vector<Waiver> waivers;
+  std::vector<LedgerRow> ledger;
+  std::vector<ProfileData> components;  // sorted by name, at least one
+  bool operator==(const BundleData&) const = default;
+};
+
+class Bundle {
+ public:
+  // Checks every profile (Profile::Make) and what must hold between them: unique names and uids,
+  // sorted order, references that exist, start order without cycles.
+  static tl::expected<Bundle, std::string> Make(BundleData data);
+
+  const BundleData& operator*() const { return data_; }
+  const BundleData* operator->() const { return &data_; }
+  const std::vector<Profile>& components() const { return profiles_; }  // same order as the data
+  const Profile* Find(std::string_view component) const;
+
+ private:
+  Bundle(BundleData data, std::vector<Profile> profiles)
+      : data_(std::move(data)), profiles_(std::move(profiles)) {}
+  BundleData data_;
+  std::vector<Profile> profiles_;
+};
+
+inline constexpr size_t kMaxBundleSize = 16U << 20;  // bytes
+
+std::vector<uint8_t> EncodeBundle(const Bundle& bundle);
+
+// Refuses anything that EncodeBundle would not write, with the reason. Reads bounded memory.
+tl::expected<Bundle, std::string> DecodeBundle(std::span<const uint8_t> bytes);
+
+// SHA-384 over the whole frame but its own last 48 bytes: the digest that is measured.
+// Precondition: `bytes` decodes.
+Digest BundleDigest(std::span<const uint8_t> bytes);
+
+}  // namespace bulkhead

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "profiles/profile.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "profiles/landlock.h"
+#include "profiles/syscalls.h"
+
+namespace bulkhead {
+namespace {
+
+using Defect = std::optional<std::string>;
+
+constexpr size_t kMaxList = 4096;
+constexpr size_t kMaxText = 65536;
+
+bool HasControl(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte < 0x20 || byte == 0x7f;
+  });
+}
+
+bool IsName(std::string_view name) {
+  if (name.empty() || name.size() > 32 || name[0] < 'a' || name[0] > 'z') return false;
+  return std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
+template <typename T, typename Key>
+bool StrictlySorted(const std::vector<T>& items, Key key) {
+  return std::adjacent_find(items.begin(), items.end(), [&](const T& a, const T& b) {
+           return !(key(a) < key(b));
+         }) == items.end();
+}
+
+Defect ExecutionDefect(const ProfileData& d) {
+  if (d.argv.empty() || !IsNormalPath(d.argv[0])) return "exec: no absolute program path";
+  if (d.argv.size() > kMaxList) return "exec: too many arguments";
+  for (const std::string& arg : d.argv) {
+    if (arg.size() > kMaxText || arg.find('\0') != std::string::npos) return "exec: bad argument";
+  }
+  if (d.environment.size() > kMaxList) return "env: too many variables";
+  for (const EnvVar& var : d.environment) {
+    if (var.name.empty() || var.name.find_first_of(std::string("=\0", 2)) != std::string::npos) {
+      return "env: bad name";
+    }
+    if (var.name.starts_with("LISTEN_") || var.name == "NOTIFY_SOCKET") {
+      return "env: `" + var.name + "` is the supervisor's";
+    }
+    if (var.value.size() > kMaxText || var.value.find('\0') != std::string::npos) {
+      return "env: bad value of `" + var.name + "`";
+    }
+  }
+  if (!StrictlySorted(d.environment, [](const EnvVar& v) -> const auto& { return v.name; })) {
+    return "env: not sorted";
+  }
+  if (!IsNormalPath(d.directory)) return "directory: not a normal path";
+  if (d.umask > 0777) return "umask: out of range";
+  return std::nullopt;
+}
+
+Defect IdentityDefect(const ProfileData& d) {
+  if (!IsName(d.name)) return "name: not a component name";
+  // uid 0 needs a waiver in the policy and loses its capabilities all the same, but the overflow
+  // id would make the component anybody.
+  constexpr uint32_t kMaxId = 0x7fffffff;
+  if (d.uid > kMaxId || d.gid > kMaxId || d.uid == 65534) return "user: out of range";
+  if (d.groups.size() > 64) return "groups: too many";
+  if (!StrictlySorted(d.groups, [](uint32_t g) { return g; })) return "groups: not sorted";
+  for (const uint32_t group : d.groups) {
+    if (group == 0 || group > kMaxId) return "groups: out of range";
+  }
+  return std::nullopt;
+}
+
+Defect ViewDefect(const ProfileData& d) {
+  if (d.view.size() > kMaxList) return "view: too many entries";
+  for (const ViewEntry& entry : d.view) {
+    if (!IsNormalPath(entry.path) || entry.path == "/") return "view: bad path";
+    if (entry.kind > ViewKind::kTripwire) return "view: unknown kind";
+    const bool sized = entry.kind == ViewKind::kPrivate || entry.kind == ViewKind::kRuntime;
+    if (sized != (entry.size != 0)) return "view: size of `" + entry.path + "`";
+    if (entry.size > 1ULL << 40) return "view: size of `" + entry.path + "`";
+    const bool device = entry.kind == ViewKind::kDevice;
+    if (device != entry.path.starts_with("/dev/")) return "view: device `" + entry.path + "`";
+    for (const std::string_view closed : {"/proc", "/sys"}) {
+      if (entry.path == closed || entry.path.starts_with(std::string(closed) + "/")) {
+        return "view: `" + entry.path + "` is the runtime's";
+      }
+    }
+    if (!entry.directory && entry.kind != ViewKind::kTripwire) return "view: directory flag";
+  }
+  if (!StrictlySorted(d.view, [](const ViewEntry& e) -> const auto& { return e.path; })) {
+    return "view: not sorted";
+  }
+  return std::nullopt;
+}
+
+Defect LandlockDefect(const LandlockPlan& plan) {
+  constexpr uint64_t kNet = landlock::kBindTcp | landlock::kConnectTcp;
+  constexpr uint64_t kScopes = landlock::kScopeAbstractUnix | landlock::kScopeSignal;
+  if ((plan.handled_files & ~landlock::FileRights(64)) != 0) return "landlock: unknown file right";
+  if ((plan.handled_net & ~kNet) != 0) return "landlock: unknown network right";
+  if ((plan.scoped & ~kScopes) != 0) return "landlock: unknown scope";
+  if (plan.rules.size() > kMaxList || plan.ports.size() > kMaxList) return "landlock: too many";
+  for (const LandlockRule& rule : plan.rules) {
+    if (!IsNormalPath(rule.path)) return "landlock: bad path";
+    if (rule.access == 0 || (rule.access & ~plan.handled_files) != 0) {
+      return "landlock: access of `" + rule.path + "`";
+    }
+  }
+  if (!StrictlySorted(plan.rules, [](const LandlockRule& r) -> const auto& { return r.path; })) {
+    return "landlock: rules not sorted";
+  }
+  for (const LandlockPort& port : plan.ports) {
+    if (port.access == 0 || (port.access & ~plan.handled_net) != 0) return "landlock: port access";
+  }
+  if (!StrictlySorted(plan.ports, [](const LandlockPort& p) { return p.port; })) {
+    return "landlock: ports not sorted";
+  }
+  return std::nullopt;
+}
+
+Defect NetworkDefect(const ProfileData& d) {
+  if (d.network > Network::kShared) return "network: unknown kind";
+  if (d.network == Network::kNone && !d.landlock.ports.empty()) {
+    return "network: ports in an empty network namespace";
+  }
+  if (d.listeners.size() > 64 || d.edges.size() > 256) return "network: too many";
+  for (const Listener& listener : d.listeners) {
+    if (!IsName(listener.name)) return "listener: bad name";
+    if (listener.kind == ListenerKind::kUnixStream) {
+      if (!IsNormalPath(listener.path) || listener.path.size() > 107) return "listener: bad path";
+      if (!listener.address.empty() || listener.port != 0) return "listener: both path and port";
+    } else if (listener.kind == ListenerKind::kTcp) {
+      if (!listener.path.empty() || listener.address.empty() || listener.port == 0) {
+        return "listener: bad address";
+      }
+    } else {
+      return "listener: unknown kind";
+    }
+  }
+  if (!StrictlySorted(d.listeners, [](const Listener& l) -> const auto& { return l.name; })) {
+    return "listeners: not sorted";
+  }
+  for (const EdgeDirectory& edge : d.edges) {
+    if (!IsNormalPath(edge.path) || edge.path == "/") return "edge: bad path";
+    if (!std::binary_search(d.groups.begin(), d.groups.end(), edge.group)) {
+      return "edge: the component is not in the group of `" + edge.path + "`";
+    }
+  }
+  if (!StrictlySorted(d.edges, [](const EdgeDirectory& e) -> const auto& { return e.path; })) {
+    return "edges: not sorted";
+  }
+  return std::nullopt;
+}
+
+Defect LifecycleDefect(const ProfileData& d) {
+  const Lifecycle& l = d.lifecycle;
+  if (l.after.size() > kMaxList) return "after: too many";
+  for (const std::string& name : l.after) {
+    if (!IsName(name) || name == d.name) return "after: bad name";
+  }
+  if (!StrictlySorted(l.after, [](const auto& n) -> const auto& { return n; })) {
+    return "after: not sorted";
+  }
+  if (l.ready.kind > ReadyKind::kExit) return "ready: unknown kind";
+  const bool has_path = l.ready.kind == ReadyKind::kFile || l.ready.kind == ReadyKind::kListening;
+  if (has_path != IsNormalPath(l.ready.path)) return "ready: path";
+  if (l.ready.exit_code > 255 || l.ready.within_ms == 0) return "ready: limits";
+  if (l.stop_signal == 0 || l.stop_signal > 64) return "stop: signal";
+  if (l.restart > RestartWhen::kAlways) return "restart: unknown kind";
+  if (d.on_violation > OnViolation::kKill) return "on-violation: unknown kind";
+  if (d.stdin_from > Stream::kLog || d.stdout_to > Stream::kLog || d.stderr_to > Stream::kLog) {
+    return "stdio: unknown kind";
+  }
+  if (d.stdin_from != Stream::kNull) return "stdin: only null";
+  return std::nullopt;
+}
+
+bool Allows(const Filter& filter, SeccompData data) {
+  for (const uint64_t arg : {uint64_t{0}, ~uint64_t{0}}) {
+    data.args.fill(arg);
+    const uint32_t action = Evaluate(filter, data).action;
+    if (action == kRetAllow || action == kRetLog) return true;
+  }
+  return false;
+}
+
+Defect FilterMeaningDefect(const ProfileData& d) {
+  const uint32_t audit_arch = AuditArch(d.arch);
+  for (const uint32_t foreign : {0U, 0x40000003U, 0xC000003EU, 0xC00000B7U, 0x40000028U, ~0U}) {
+    if (foreign == audit_arch) continue;
+    for (const uint32_t nr : {0U, 1U, 59U, 102U, 221U, ~0U}) {
+      if (Evaluate(d.filter, {nr, foreign, 0, {}}).action != kRetKillProcess) {
+        return "filter: a foreign architecture is not killed";
+      }
+    }
+  }
+  constexpr uint32_t kX32Bit = 0x40000000U;
+  for (const uint32_t nr : {kX32Bit, kX32Bit + 1, kX32Bit + 41, kX32Bit + 512, ~0U}) {
+    if (Allows(d.filter, {nr, audit_arch, 0, {}})) return "filter: x32 calls are allowed";
+  }
+  for (const uint32_t nr : ForbiddenCalls(d.arch)) {
+    if (Allows(d.filter, {nr, audit_arch, 0, {}})) {
+      return "filter: allows `" + std::string(SyscallName(d.arch, nr)) + "`";
+    }
+  }
+  for (const Instruction& ins : d.filter) {
+    if (ins.code == kReturn && (ins.k == kRetUserNotif) && !d.notifies) {
+      return "filter: notifies without a listener";
+    }
+  }
+  return std::nullopt;
+}
+
+Defect SyscallDefect(const ProfileData& d) {
+  if (d.arch != Arch::kX86_64 && d.arch != Arch::kAarch64) return "arch: unknown";
+  if (auto defect = FilterDefect(d.filter)) return "filter: " + *defect;
+  if (!StrictlySorted(d.absent, [](uint32_t nr) { return nr; })) return "absent: not sorted";
+  if (d.absent.size() > 1024) return "absent: too many";
+  return FilterMeaningDefect(d);
+}
+
+}  // namespace
+
+bool IsNormalPath(std::string_view path) {
+  if (path == "/") return true;
+  if (path.empty() || path[0] != '/' || path.back() == '/' || path.size() > 4095) return false;
+  if (HasControl(path)) return false;
+  size_t begin = 1;
+  while (begin <= path.size()) {
+    const size_t end = std::min(path.find('/', begin), path.size());
+    const std::string_view part = path.substr(begin, end - begin);
+    if (part.empty() || part == "." || part == ".." || part.size() > 255) return false;
+    begin = end + 1;
+  }
+  return true;
+}
+
+std::vector<uint32_t> ForbiddenCalls(Arch arch) {
+  // Kernel code, other processes' memory, namespaces and mounts, keys outside the component, calls
+  // that a filter can't see, the machine itself.
+  constexpr std::string_view kNames[] = {
+      "bpf",          "init_module",       "finit_module",      "delete_module",
+      "kexec_load",   "kexec_file_load",   "ptrace",            "process_vm_readv",
+      "process_vm_writev", "pidfd_getfd",  "kcmp",              "userfaultfd",
+      "perf_event_open",   "io_uring_setup", "io_uring_enter",  "io_uring_register",
+      "mount",        "umount2",           "pivot_root",        "chroot",
+      "move_mount",   "open_tree",         "open_tree_attr",    "fsopen",
+      "fsmount",      "fsconfig",          "fspick",            "mount_setattr",
+      "unshare",      "setns",             "open_by_handle_at", "keyctl",
+      "add_key",      "request_key",       "reboot",            "swapon",
+      "swapoff",      "acct",              "quotactl",          "quotactl_fd",
+      "settimeofday", "clock_settime",     "sethostname",       "setdomainname",
+      "iopl",         "ioperm",            "syslog",            "vhangup",
+      "lookup_dcookie", "fanotify_init",   "process_madvise",   "migrate_pages",
+      "move_pages",   "clone3"};
+  std::vector<uint32_t> numbers;
+  for (const std::string_view name : kNames) {
+    if (auto nr = SyscallNumber(arch, name)) numbers.push_back(*nr);
+  }
+  return numbers;
+}
+
+tl::expected<Profile, std::string> Profile::Make(ProfileData data) {
+  for (auto check : {ExecutionDefect, IdentityDefect, ViewDefect, NetworkDefect, LifecycleDefect,
+                     SyscallDefect}) {
+    if (Defect defect = check(data)) return tl::make_unexpected(*defect);
+  }
+  if (Defect defect = LandlockDefect(data.landlock)) return tl::make_unexpected(*defect);
+  return Profile(std::move(data));
+}
+
+}  // namespace bulkhead

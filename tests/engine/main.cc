@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+#define BOOST_TEST_MODULE engine
+#include <boost/test/unit_test.hpp>
+// has kernel suites
