@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/audit_sink.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace bulkhead {
+namespace {
+
+using Failure = tl::unexpected<SinkError>;
+
+tl::expected<void, SinkError> MakeDirectories(const std::string& path) {
+  for (size_t end = path.find('/', 1); end != std::string::npos; end = path.find('/', end + 1)) {
+    const std::string directory = path.substr(0, end);
+    if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+      return Failure({"mkdir", errno, directory});
+    }
+  }
+  return {};
+}
+
+// A log that somebody else could replace or write is no record.
+tl::expected<void, SinkError> CheckPlace(int fd, const std::string& path) {
+  const std::string directory = path.substr(0, path.rfind('/') + 1);
+  struct stat file = {};
+  struct stat parent = {};
+  if (fstat(fd, &file) != 0 || stat(directory.c_str(), &parent) != 0) {
+    return Failure({"check", errno, path});
+  }
+  if (!S_ISREG(file.st_mode) || file.st_nlink != 1 || file.st_uid != geteuid()) {
+    return Failure({"check", EPERM, path});
+  }
+  const bool sticky = (parent.st_mode & S_ISVTX) != 0;
+  if ((parent.st_mode & 022) != 0 && !sticky) return Failure({"check", EPERM, directory});
+  if ((file.st_mode & 077) != 0 && fchmod(fd, 0600) != 0) return Failure({"check", errno, path});
+  return {};
+}
+
+void EndTornLine(int fd) {
+  struct stat file = {};
+  char last = '\n';
+  if (fstat(fd, &file) != 0 || file.st_size == 0) return;
+  if (pread(fd, &last, 1, file.st_size - 1) != 1 || last == '\n') return;
+  // A failure shows at once: the next line is joined to the torn one and the chain breaks there.
+  [[maybe_unused]] const ssize_t written = write(fd, "\n", 1);
+}
+
+tl::expected<int, SinkError> OpenFile(const std::string& path) {
+  if (path.empty() || path.front() != '/') return Failure({"open", EINVAL, path});
+  if (auto made = MakeDirectories(path); !made) return tl::unexpected(made.error());
+  const int fd =
+      open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+  if (fd < 0) return Failure({"open", errno, path});
+  if (auto checked = CheckPlace(fd, path); !checked) {
+    close(fd);
+    return tl::unexpected(checked.error());
+  }
+  EndTornLine(fd);
+  return fd;
+}
+
+// A description of its own, so that O_NONBLOCK does not change anybody else's. A socket cannot be
+// opened again; it is written with MSG_DONTWAIT.
+tl::expected<int, SinkError> OpenStdout() {
+  int fd = open("/proc/self/fd/1", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  if (fd < 0) fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+  if (fd < 0) return Failure({"open", errno, "stdout"});
+  return fd;
+}
+
+tl::expected<int, SinkError> OpenSink(const Sink& sink) {
+  switch (sink.kind) {
+    case SinkKind::kFile:
+      return OpenFile(sink.path);
+    case SinkKind::kStdout:
+      return OpenStdout();
+  }
+  return Failure({"open", EINVAL, sink.path});
+}
+
+ssize_t WriteSome(int fd, std::string_view bytes) {
+  ssize_t written = -1;
+  do {
+    written = send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (written < 0 && errno == ENOTSOCK) {
+      pollfd ready = {fd, POLLOUT, 0};
+      if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return -1;
+      written = write(fd, bytes.data(), bytes.size());
+    }
+  } while (written < 0 && errno == EINTR);
+  return written;
+}
+
+}  // namespace
+
+tl::expected<AuditSink, SinkError> AuditSink::Open(const Sink& sink) {
+  const auto fd = OpenSink(sink);
+  if (!fd) return tl::unexpected(fd.error());
+  return AuditSink(sink, *fd);
+}
+
+AuditSink::AuditSink(AuditSink&& other) noexcept
+    : sink_(std::move(other.sink_)),
+      fd_(std::exchange(other.fd_, -1)),
+      owed_(std::move(other.owed_)) {}
+
+AuditSink& AuditSink::operator=(AuditSink&& other) noexcept {
+  std::swap(sink_, other.sink_);
+  std::swap(fd_, other.fd_);
+  std::swap(owed_, other.owed_);
+  return *this;
+}
+
+AuditSink::~AuditSink() {
+  if (fd_ >= 0) close(fd_);
+}
+
+int AuditSink::Write(std::string_view line) {
+  if (is_file()) return WriteFile(line);
+  const int error = PayDebt();
+  return error != 0 ? error : WriteStream(line);
+}
+
+int AuditSink::WriteFile(std::string_view line) const {
+  struct stat before = {};
+  if (fstat(fd_, &before) != 0) return errno;
+  ssize_t written = -1;
+  do {
+    written = write(fd_, line.data(), line.size());
+  } while (written < 0 && errno == EINTR);
+  if (written < 0) return errno;
+  if (written == static_cast<ssize_t>(line.size())) return 0;
+  // The disk took a part: take it back, the chain has no half lines.
+  if (written > 0 && ftruncate(fd_, before.st_size) != 0) EndTornLine(fd_);
+  return ENOSPC;
+}
+
+int AuditSink::WriteStream(std::string_view line) {
+  const ssize_t written = WriteSome(fd_, line);
+  if (written <= 0) return EAGAIN;
+  owed_ = line.substr(static_cast<size_t>(written));
+  return 0;
+}
+
+int AuditSink::PayDebt() {
+  if (owed_.empty()) return 0;
+  const ssize_t written = WriteSome(fd_, owed_);
+  if (written > 0) owed_.erase(0, static_cast<size_t>(written));
+  return owed_.empty() ? 0 : EAGAIN;
+}
+
+tl::expected<void, SinkError> AuditSink::Reopen() {
+  if (!is_file()) return {};
+  const auto fd = OpenFile(sink_.path);
+  if (!fd) return tl::unexpected(fd.error());
+  close(fd_);
+  fd_ = *fd;
+  return {};
+}
+
+std::string AuditSink::Name() const { return is_file() ? "file:" + sink_.path : "stdout"; }
+
+}  // namespace bulkhead
