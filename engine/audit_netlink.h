@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Requests to the kernel's audit subsystem over NETLINK_AUDIT: its state, on and off, rules. Needs
+// CAP_AUDIT_CONTROL and the initial PID namespace (kernel/audit.c: audit_netlink_ok). Requests are
+// acknowledged by the kernel within the call; state and rule lists come from a kernel thread soon
+// after and are waited for at most a second. One owner, one thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+
+namespace bulkhead {
+
+struct AuditError {
+  std::string step;  // "socket", "get", "enable", "disable", "list", "add-rule", "delete-rule", …
+  int error = 0;     // errno
+};
+
+struct AuditState {
+  uint32_t enabled = 0;  // 0 off, 1 on, 2 on and locked until reboot
+  uint32_t owner = 0;    // pid of an audit daemon, 0 for none
+  uint32_t lost = 0;     // records the kernel dropped since boot
+  uint32_t rules = 0;    // how many are installed, of all lists
+  bool operator==(const AuditState&) const = default;
+};
+
+class AuditControl {
+ public:
+  static tl::expected<AuditControl, AuditError> Open();
+  AuditControl(AuditControl&& other) noexcept;
+  AuditControl& operator=(AuditControl&&) = delete;
+  ~AuditControl();
+
+  tl::expected<AuditState, AuditError> State();
+  tl::expected<void, AuditError> SetEnabled(bool on);
+
+  // The rule `task,never`: processes forked from now on get no audit context, so that enabling
+  // audit costs them nothing at their system calls. Landlock's records need no context.
+  tl::expected<void, AuditError> AddTaskNever();
+  tl::expected<void, AuditError> DeleteTaskNever();
+
+  // The kernel's count of lost records without waiting: takes the answer to the request before, if
+  // there is one, and asks again.
+  std::optional<uint32_t> PollLost();
+
+ private:
+  explicit AuditControl(int fd) : fd_(fd) {}
+  int fd_ = -1;
+  uint32_t sequence_ = 0;
+};
+
+}  // namespace bulkhead

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/kernel_audit.h"
+
+#include <linux/audit.h>
+#include <linux/netlink.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace bulkhead {
+namespace {
+
+constexpr int kReceiveBuffer = 8 << 20;  // about 10,000 records
+
+uint64_t Now() {
+  timespec now = {};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+tl::expected<int, AuditError> JoinReadLog() {
+  const int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_AUDIT);
+  if (fd < 0) return tl::unexpected(AuditError{"socket", errno});
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &kReceiveBuffer, sizeof kReceiveBuffer) != 0) {
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceiveBuffer, sizeof kReceiveBuffer);
+  }
+  sockaddr_nl address = {};
+  address.nl_family = AF_NETLINK;
+  address.nl_groups = 1U << (AUDIT_NLGRP_READLOG - 1);
+  if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    const AuditError error{"join", errno};
+    close(fd);
+    return tl::unexpected(error);
+  }
+  return fd;
+}
+
+}  // namespace
+
+AuditPlan PlanAudit(const AuditState& state) {
+  const bool ours = state.enabled == 0 && state.owner == 0 && state.rules == 0;
+  return {.add_task_never = ours, .enable = state.enabled == 0};
+}
+
+KernelAudit::KernelAudit(AuditControl control, const AuditState& before, int fd)
+    : control_(std::move(control)), lost_before_(before.lost), fd_(fd) {}
+
+KernelAudit::KernelAudit(KernelAudit&& other) noexcept
+    : control_(std::move(other.control_)),
+      lost_before_(other.lost_before_),
+      done_(std::exchange(other.done_, {})),
+      fd_(std::exchange(other.fd_, -1)),
+      domains_(std::move(other.domains_)),
+      counters_(other.counters_) {}
+
+tl::expected<KernelAudit, AuditError> KernelAudit::Open() {
+  auto control = AuditControl::Open();
+  if (!control) return tl::unexpected(control.error());
+  const auto before = control->State();
+  if (!before) return tl::unexpected(before.error());
+  // Listen first: no record falls between switching on and joining.
+  const auto fd = JoinReadLog();
+  if (!fd) return tl::unexpected(fd.error());
+  KernelAudit audit(std::move(*control), *before, *fd);
+  if (auto applied = audit.Apply(PlanAudit(*before)); !applied) {
+    return tl::unexpected(applied.error());
+  }
+  return audit;
+}
+
+tl::expected<void, AuditError> KernelAudit::Apply(const AuditPlan& plan) {
+  if (plan.add_task_never) {
+    if (auto added = control_.AddTaskNever(); !added) return added;
+    done_.add_task_never = true;
+  }
+  if (plan.enable) {
+    if (auto enabled = control_.SetEnabled(true); !enabled) return enabled;
+    done_.enable = true;
+  }
+  return {};
+}
+
+tl::expected<void, AuditError> KernelAudit::Close() {
+  const AuditPlan done = std::exchange(done_, {});
+  if (fd_ >= 0) close(std::exchange(fd_, -1));
+  tl::expected<void, AuditError> result;
+  if (done.enable) result = control_.SetEnabled(false);
+  if (done.add_task_never) {
+    const auto deleted = control_.DeleteTaskNever();
+    if (result) result = deleted;
+  }
+  return result;
+}
+
+bool KernelAudit::Drain(const LandlockHandler& handler, size_t limit) {
+  for (size_t i = 0; i < limit; ++i) {
+    if (!ReadOne(handler)) return false;
+  }
+  return true;
+}
+
+bool KernelAudit::ReadOne(const LandlockHandler& handler) {
+  alignas(nlmsghdr) char buffer[16384];
+  sockaddr_nl from = {};
+  socklen_t length = sizeof from;
+  const ssize_t got =
+      recvfrom(fd_, buffer, sizeof buffer, 0, reinterpret_cast<sockaddr*>(&from), &length);
+  if (got < 0) {
+    if (errno == ENOBUFS) ++counters_.overruns;
+    return errno == ENOBUFS || errno == EINTR;
+  }
+  if (from.nl_pid != 0 || got < static_cast<ssize_t>(sizeof(nlmsghdr))) return true;
+  nlmsghdr header;
+  memcpy(&header, buffer, sizeof header);
+  if (header.nlmsg_type != kLandlockAccessRecord && header.nlmsg_type != kLandlockDomainRecord) {
+    return true;
+  }
+  ++counters_.records;
+  // The length in the header is not to be relied on here: some releases leave out the header.
+  std::string_view text(buffer + NLMSG_HDRLEN, static_cast<size_t>(got) - NLMSG_HDRLEN);
+  auto record = ParseLandlockRecord(header.nlmsg_type, text.substr(0, text.find('\0')));
+  if (record) {
+    domains_.Take(std::move(*record), Now(), handler);
+  } else {
+    ++counters_.malformed;
+  }
+  return true;
+}
+
+void KernelAudit::Tick(const LandlockHandler& handler) {
+  domains_.Expire(Now(), handler);
+  if (const auto lost = control_.PollLost(); lost) counters_.lost = *lost - lost_before_;
+}
+
+KernelAuditCounters KernelAudit::counters() const {
+  KernelAuditCounters counters = counters_;
+  counters.landlock = domains_.counters();
+  return counters;
+}
+
+}  // namespace bulkhead

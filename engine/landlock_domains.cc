@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/landlock_domains.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace bulkhead {
+
+void LandlockDomains::Take(LandlockRecord record, uint64_t now, const LandlockHandler& handler) {
+  if (auto* access = std::get_if<LandlockAccess>(&record)) {
+    Access(std::move(*access), now, handler);
+    return;
+  }
+  auto& news = std::get<LandlockDomainNews>(record);
+  if (news.ended) {
+    End(news, handler);
+  } else {
+    Begin(std::move(news), handler);
+  }
+}
+
+LandlockDomains::Domain& LandlockDomains::Find(uint64_t id) {
+  if (const auto found = domains_.find(id); found != domains_.end()) return found->second;
+  if (domains_.size() >= kMaxDomains) {
+    const auto oldest = std::min_element(
+        domains_.begin(), domains_.end(),
+        [](const auto& a, const auto& b) { return a.second.order < b.second.order; });
+    domains_.erase(oldest);
+    ++counters_.forgotten;
+  }
+  Domain& domain = domains_[id];
+  domain.order = next_order_++;
+  return domain;
+}
+
+void LandlockDomains::Access(LandlockAccess access, uint64_t now, const LandlockHandler& handler) {
+  Domain& domain = Find(access.domain);
+  ++domain.received;
+  if (domain.pid != 0) {
+    Deliver(std::move(access), handler);
+    return;
+  }
+  held_.push_back({std::move(access), now});
+  if (held_.size() <= kMaxHeld) return;
+  LandlockAccess oldest = std::move(held_.front().access);
+  held_.pop_front();
+  Deliver(std::move(oldest), handler);
+}
+
+void LandlockDomains::Begin(LandlockDomainNews news, const LandlockHandler& handler) {
+  Domain& domain = Find(news.domain);
+  domain.pid = news.pid;
+  domain.exe = std::move(news.exe);
+  HandOutHeld(news.domain, handler);
+}
+
+void LandlockDomains::End(const LandlockDomainNews& news, const LandlockHandler& handler) {
+  HandOutHeld(news.domain, handler);
+  LandlockDomainEnd end{news.domain, 0, news.denials, 0};
+  if (const auto found = domains_.find(news.domain); found != domains_.end()) {
+    end.pid = found->second.pid;
+    end.received = found->second.received;
+    domains_.erase(found);
+  }
+  if (end.denials > end.received) counters_.missing += end.denials - end.received;
+  if (handler.end) handler.end(end);
+}
+
+void LandlockDomains::HandOutHeld(uint64_t domain, const LandlockHandler& handler) {
+  for (auto held = held_.begin(); held != held_.end();) {
+    if (held->access.domain != domain) {
+      ++held;
+      continue;
+    }
+    LandlockAccess access = std::move(held->access);
+    held = held_.erase(held);
+    Deliver(std::move(access), handler);
+  }
+}
+
+void LandlockDomains::Expire(uint64_t now, const LandlockHandler& handler) {
+  while (!held_.empty() && now - held_.front().since >= kMaxWait) {
+    LandlockAccess oldest = std::move(held_.front().access);
+    held_.pop_front();
+    Deliver(std::move(oldest), handler);
+  }
+}
+
+void LandlockDomains::Flush(const LandlockHandler& handler) {
+  while (!held_.empty()) {
+    LandlockAccess oldest = std::move(held_.front().access);
+    held_.pop_front();
+    Deliver(std::move(oldest), handler);
+  }
+}
+
+void LandlockDomains::Deliver(LandlockAccess access, const LandlockHandler& handler) {
+  LandlockDenial denial{std::move(access), 0, ""};
+  if (const auto found = domains_.find(denial.access.domain); found != domains_.end()) {
+    denial.pid = found->second.pid;
+    denial.exe = found->second.exe;
+  }
+  ++counters_.denials;
+  if (denial.pid == 0) ++counters_.unattributed;
+  if (handler.denial) handler.denial(denial);
+}
+
+}  // namespace bulkhead
