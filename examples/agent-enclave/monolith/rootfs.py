@@ -18,6 +18,13 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 0x1
 MNT_DETACH = 2
 
 
+def require_root(name):
+    """Exit 3: the environment can't; 1 where a skip must not pass for success."""
+    if os.geteuid() != 0:
+        print(f"{name}: needs root for its throwaway namespaces", file=sys.stderr)
+        sys.exit(1 if os.environ.get("BULKHEAD_REQUIRE_KERNEL") == "1" else 3)
+
+
 def run(script, arguments):
     """Runs `script` again as PID 1 of new namespaces; returns its exit code."""
     command = ["unshare", *NAMESPACES, "--fork", "--kill-child", "--propagation", "private", "--"]
@@ -60,7 +67,7 @@ def build(laid_out, example, output):
 
     `example` (the source folder, read-only) appears as /mnt/example, `output` as /mnt/output.
     """
-    root = "/tmp/agent-enclave-root"
+    root = laid_out + "-root"
     os.makedirs(root, exist_ok=True)
     _mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", root)
     _bind("/usr", root, "/usr", "ro")
@@ -80,5 +87,8 @@ def build(laid_out, example, output):
         os.chmod(root + path, mode)
     _mount("-t", "tmpfs", "-o", "mode=1777", "tmpfs", root + "/tmp")
     _mount("-t", "proc", "proc", root + "/proc")
+    os.makedirs(root + "/dev/pts")
+    _mount("-t", "devpts", "-o", "newinstance,ptmxmode=666", "devpts", root + "/dev/pts")
+    os.symlink("pts/ptmx", root + "/dev/ptmx")
     _pivot(root)
     _loopback_up()

@@ -21,22 +21,25 @@ class Service:
         self.listeners = listeners
         self.pid = None
 
-    def start(self, trace=None, leaked=None, stdin=None):
+    def start(self, trace=None, leaked=None, stdin=None, stderr=None):
         """Forks and executes. `trace` is a file for strace; `leaked` is a descriptor left open on
-        purpose, `stdin` one to be read from."""
+        purpose; `stdin` and `stderr` are descriptors to be used as such."""
         argv = list(self.argv)
         if trace:  # -D: the tracer is a grandchild, so the service keeps the pid in LISTEN_PID
             argv = ["/usr/bin/strace", "-D", "-f", "-ttt", "-y", "-s", "200", "-o", trace, *argv]
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                self._become(argv, leaked, stdin)
+                self._become(argv, leaked, stdin, stderr)
             finally:
                 os._exit(127)
 
-    def _become(self, argv, leaked, stdin):
+    def _become(self, argv, leaked, stdin, stderr):
         source = os.dup(stdin) if stdin is not None else os.open("/dev/null", os.O_RDONLY)
         os.dup2(source, 0)
+        if stderr is not None:
+            os.dup2(stderr, 2)
+        os.dup2(2, 1)
         handles = [handle.fileno() for _, handle in self.listeners]
         handles += [leaked] if leaked is not None else []
         for position, fd in enumerate(handles):  # out of the way before 3, 4, ... are given out
