@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <utility>
 
 namespace bulkhead::attack {
@@ -18,30 +17,21 @@ namespace {
 
 constexpr int kMaxFd = 1024;
 constexpr size_t kScratch = 65536;
-// What a program makes for itself; any other descriptor was left open by
-// somebody.
-constexpr std::array<std::string_view, 6> kOwnLinks = {
-    "socket:", "pipe:", "anon_inode:[event", "/dev/null", "/dev/urandom", "/tmp/"};
-// nginx shares these mappings and files with its workers.
-constexpr std::string_view kOwnZero = "/dev/zero";
-constexpr std::array<int, 9> kAbsent = {ENOENT, ESRCH,  ENOSYS, ENOTDIR,     ECONNREFUSED,
-                                        ENOTTY, ENODEV, ENXIO,  EAFNOSUPPORT};
-
-bool IsOwn(int fd) {
+bool IsOwn(int fd, const Words& own) {
   std::array<char, 64> path;
   std::array<char, 256> link;
   snprintf(path.data(), path.size(), "/proc/self/fd/%d", fd);
   ssize_t size = readlink(path.data(), link.data(), link.size());
   if (size < 0) return false;
   std::string_view target(link.data(), static_cast<size_t>(size));
-  return target == kOwnZero || std::any_of(kOwnLinks.begin(), kOwnLinks.end(),
-                                           [&](auto prefix) { return target.starts_with(prefix); });
+  return std::any_of(own.begin(), own.end(),
+                     [&](std::string_view prefix) { return target.starts_with(prefix); });
 }
 
 // The first descriptor from 3 on that is not the component's own, or -1.
-int ForeignDescriptor() {
+int ForeignDescriptor(const Words& own) {
   for (int fd = 3; fd < kMaxFd; ++fd) {
-    if (fcntl(fd, F_GETFD) >= 0 && !IsOwn(fd)) return fd;
+    if (fcntl(fd, F_GETFD) >= 0 && !IsOwn(fd, own)) return fd;
   }
   return -1;
 }
@@ -68,7 +58,7 @@ std::string FromHex(std::string_view digits) {
   return bytes;
 }
 
-void AppendInteger(long value, size_t bytes, bool big_endian, std::string *data) {
+void AppendInteger(long value, size_t bytes, bool big_endian, std::string* data) {
   for (size_t i = 0; i < bytes; ++i) {
     size_t shift = 8 * (big_endian ? bytes - 1 - i : i);
     data->push_back(static_cast<char>((static_cast<unsigned long>(value) >> shift) & 0xff));
@@ -80,7 +70,7 @@ Outcome Broken(std::string_view what) {
 }
 
 // Takes `prefix`VALUE off the end of a step.
-std::optional<std::string_view> TakeOption(std::string_view prefix, Words *words) {
+std::optional<std::string_view> TakeOption(std::string_view prefix, Words* words) {
   if (words->empty() || !words->back().starts_with(prefix)) return std::nullopt;
   std::string_view value = words->back().substr(prefix.size());
   words->pop_back();
@@ -89,19 +79,19 @@ std::optional<std::string_view> TakeOption(std::string_view prefix, Words *words
 
 }  // namespace
 
-Machine::Machine(const Table &table, const Parameters &parameters)
+Machine::Machine(const Table& table, const Parameters& parameters)
     : table_(table), parameters_(parameters) {
   values_["buf"] = Keep(std::string(kScratch, '\0'));
 }
 
 Machine::~Machine() {
-  for (const auto &[name, value] : values_) {
+  for (const auto& [name, value] : values_) {
     if (name.starts_with("fd") && value >= 0) close(static_cast<int>(value));
   }
 }
 
-Outcome Machine::Run(const Row &row) {
-  for (const Words &words : row.steps) {
+Outcome Machine::Run(const Row& row) {
+  for (const Words& words : row.steps) {
     if (std::optional<Outcome> stop = Step(words)) return *stop;
   }
   return {};
@@ -123,7 +113,11 @@ std::optional<Outcome> Machine::Step(Words words) {
   }
   std::vector<long> accepted;
   if (std::optional<std::string_view> names = TakeOption("ok=", &words)) {
-    for (std::string_view name : Split(*names, ',')) accepted.push_back(*Constant(name));
+    for (std::string_view name : Split(*names, ',')) {
+      std::optional<long> error = Constant(name);
+      if (!error) return Broken(name);
+      accepted.push_back(*error);
+    }
   }
   long least = 0;
   if (std::optional<std::string_view> text = TakeOption("min=", &words)) {
@@ -136,7 +130,8 @@ std::optional<Outcome> Machine::Step(Words words) {
   bool met = answer->value >= least ||
              std::find(accepted.begin(), accepted.end(), answer->error) != accepted.end();
   if (!met && !optional) {
-    bool absent = std::find(kAbsent.begin(), kAbsent.end(), answer->error) != kAbsent.end();
+    bool absent =
+        std::find(table_.absent.begin(), table_.absent.end(), answer->error) != table_.absent.end();
     return Outcome{absent ? Result::kAbsent : Result::kRefused, answer->error, std::string(call),
                    ""};
   }
@@ -144,9 +139,9 @@ std::optional<Outcome> Machine::Step(Words words) {
   return std::nullopt;
 }
 
-std::optional<Machine::Answer> Machine::Call(std::string_view name, const Words &arguments) {
+std::optional<Machine::Answer> Machine::Call(std::string_view name, const Words& arguments) {
   if (name == "foreignfd") {
-    int fd = ForeignDescriptor();
+    int fd = ForeignDescriptor(table_.own);
     return Answer{fd, fd < 0 ? ENOENT : 0};
   }
   std::array<long, 7> numbers = {};
@@ -232,7 +227,7 @@ std::optional<std::string> Machine::Data(std::string_view items) {
   return data;
 }
 
-bool Machine::AppendItem(std::string_view item, std::string *data) {
+bool Machine::AppendItem(std::string_view item, std::string* data) {
   size_t equals = item.find('=');
   if (equals == std::string_view::npos) return false;
   std::string_view kind = item.substr(0, equals);
@@ -261,7 +256,7 @@ bool Machine::AppendItem(std::string_view item, std::string *data) {
   }
   constexpr std::array<std::pair<std::string_view, size_t>, 5> kIntegers = {
       {{"u8", 1}, {"u16", 2}, {"u32", 4}, {"u64", 8}, {"be16", 2}}};
-  for (const auto &[name, bytes] : kIntegers) {
+  for (const auto& [name, bytes] : kIntegers) {
     if (name != kind) continue;
     AppendInteger(*number, bytes, kind == "be16", data);
     return true;

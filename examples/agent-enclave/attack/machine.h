@@ -30,12 +30,12 @@ struct Outcome {
 
 class Machine {
  public:
-  Machine(const Table &table, const Parameters &parameters);
-  Machine(const Machine &) = delete;
-  Machine &operator=(const Machine &) = delete;
+  Machine(const Table& table, const Parameters& parameters);
+  Machine(const Machine&) = delete;
+  Machine& operator=(const Machine&) = delete;
   ~Machine();
 
-  Outcome Run(const Row &row);
+  Outcome Run(const Row& row);
 
  private:
   struct Answer {
@@ -44,18 +44,18 @@ class Machine {
   };
 
   std::optional<Outcome> Step(Words words);
-  std::optional<Answer> Call(std::string_view name, const Words &arguments);
+  std::optional<Answer> Call(std::string_view name, const Words& arguments);
   std::optional<long> Argument(std::string_view word);
   std::optional<long> Number(std::string_view word);
   std::optional<long> Constant(std::string_view word) const;
   std::optional<long> Pointer(std::string_view word);
   std::optional<std::string> Text(std::string_view word) const;
   std::optional<std::string> Data(std::string_view items);
-  bool AppendItem(std::string_view item, std::string *data);
+  bool AppendItem(std::string_view item, std::string* data);
   long Keep(std::string data);
 
-  const Table &table_;
-  const Parameters &parameters_;
+  const Table& table_;
+  const Parameters& parameters_;
   std::map<std::string, long, std::less<>> values_;
   std::deque<std::string> kept_;  // a deque: addresses given out stay valid
 };

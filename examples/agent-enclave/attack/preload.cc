@@ -48,20 +48,10 @@ struct Trigger {
 };
 Trigger trigger;
 
-Parameters ReadParameters() {
-  Parameters parameters = {
-    {"bundle", "/run/bulkhead/bundle"},
-    {"audit", "/var/log/bulkhead/audit.jsonl"},
-    {"peer", "1"},
-    {"peer_address", "0x400000"},
-    {"init_address", "0x400000"},
-#if defined(__x86_64__)
-    {"loader", "/lib64/ld-linux-x86-64.so.2"},
-#else
-    {"loader", "/lib/ld-linux-aarch64.so.1"},
-#endif
-  };
-  FILE *file = fopen(trigger.parameter_file.data(), "re");
+Parameters ReadParameters(const Table& table) {
+  Parameters parameters;
+  for (const auto& [name, value] : table.defaults) parameters.emplace(name, value);
+  FILE* file = fopen(trigger.parameter_file.data(), "re");
   if (file == nullptr) return parameters;
   std::array<char, 512> line;
   while (fgets(line.data(), line.size(), file) != nullptr) {
@@ -78,7 +68,7 @@ Parameters ReadParameters() {
 
 // Numbers of processes differ between namespaces: one that belongs to this service here is no peer,
 // so process 1 takes its place.
-void UseForeignPeer(Parameters *parameters) {
+void UseForeignPeer(Parameters* parameters) {
   struct stat status = {};
   std::string path = "/proc/" + (*parameters)["peer"];
   if (geteuid() == 0 || stat(path.c_str(), &status) != 0) return;
@@ -91,7 +81,7 @@ long BootTime() {
   return now.tv_sec * 1'000'000'000L + now.tv_nsec;
 }
 
-const char *ResultName(Result result) {
+const char* ResultName(Result result) {
   switch (result) {
     case Result::kSucceeded:
       return "succeeded";
@@ -111,13 +101,13 @@ std::string Quoted(std::string_view text) {
   return text.empty() ? "null" : "\"" + std::string(text) + "\"";
 }
 
-void WriteLine(const std::string &line) {
+void WriteLine(const std::string& line) {
   std::string whole = "attack: " + line + "\n";
   if (write(STDERR_FILENO, whole.data(), whole.size()) < 0) _exit(1);
 }
 
-void Print(const Row &row, const Outcome &outcome, long start) {
-  const char *error = outcome.error == 0 ? nullptr : strerrorname_np(outcome.error);
+void Print(const Row& row, const Outcome& outcome, long start) {
+  const char* error = outcome.error == 0 ? nullptr : strerrorname_np(outcome.error);
   std::string_view call = outcome.call.empty() ? row.LastCall() : std::string_view(outcome.call);
   WriteLine("{\"row\": " + Quoted(row.name) + ", \"goal\": " + Quoted(row.goal) +
             ", \"asset\": " + Quoted(row.Attribute("asset")) + ", \"syscall\": " + Quoted(call) +
@@ -135,7 +125,7 @@ struct Report {
   std::array<char, 64> detail;
 };
 
-bool Send(int writer, const Outcome &outcome) {
+bool Send(int writer, const Outcome& outcome) {
   Report report = {outcome.result, outcome.error, {}, {}};
   outcome.call.copy(report.call.data(), report.call.size() - 1);
   outcome.detail.copy(report.detail.data(), report.detail.size() - 1);
@@ -149,7 +139,7 @@ std::optional<Outcome> Receive(int reader) {
   return Outcome{report.result, report.error, report.call.data(), report.detail.data()};
 }
 
-Outcome FromStatus(const Row &row, int status) {
+Outcome FromStatus(const Row& row, int status) {
   if (WIFSIGNALED(status)) {
     return {Result::kKilled, 0, "", "signal " + std::to_string(WTERMSIG(status))};
   }
@@ -183,8 +173,8 @@ std::optional<Outcome> InProcess(Work work, Unsent unsent) {
 
 // nginx's handler of SIGCHLD waits for any child, so the one whose status counts is a grandchild
 // and its parent has the default handler.
-std::optional<Outcome> RunInChild(const Table &table, const Parameters &parameters,
-                                  const Row &row) {
+std::optional<Outcome> RunInChild(const Table& table, const Parameters& parameters,
+                                  const Row& row) {
   auto attempt = [&] { return Machine(table, parameters).Run(row); };
   auto parent = [&] {
     signal(SIGCHLD, SIG_DFL);
@@ -196,7 +186,7 @@ std::optional<Outcome> RunInChild(const Table &table, const Parameters &paramete
   });
 }
 
-void RunRow(const Table &table, const Parameters &parameters, const Row &row) {
+void RunRow(const Table& table, const Parameters& parameters, const Row& row) {
   long start = BootTime();
   std::optional<Outcome> outcome;
   if (row.Has("child")) outcome = RunInChild(table, parameters, row);
@@ -213,16 +203,16 @@ void RunRow(const Table &table, const Parameters &parameters, const Row &row) {
   Print(row, *outcome, start);
 }
 
-void *Attack(void *) {
+void* Attack(void*) {
   std::optional<Table> table = ParseTable(TableText());
   if (!table) {
     WriteLine("{\"row\": \"table\", \"result\": \"broken\"}");
     return nullptr;
   }
-  Parameters parameters = ReadParameters();
+  Parameters parameters = ReadParameters(*table);
   UseForeignPeer(&parameters);
   for (bool last : {false, true}) {
-    for (const Row &row : table->rows) {
+    for (const Row& row : table->rows) {
       bool mine = false;
       for (std::string_view name : Split(row.Attribute("by"), ',')) mine |= name == kComponent;
       if (mine && row.Has("last") == last) RunRow(*table, parameters, row);
@@ -242,8 +232,8 @@ void StartOnce() {
 
 // nginx clears its environment early, so what is in there is taken now.
 __attribute__((constructor)) void TakeEnvironment() {
-  const char *file = getenv("AGENT_ATTACK_PARAMETERS");
-  const char *after = getenv("AGENT_ATTACK_AFTER");
+  const char* file = getenv("AGENT_ATTACK_PARAMETERS");
+  const char* after = getenv("AGENT_ATTACK_AFTER");
   snprintf(trigger.parameter_file.data(), trigger.parameter_file.size(), "%s",
            file == nullptr ? kParameterFile : file);
   trigger.after = after == nullptr ? 20 : atoi(after);
@@ -257,8 +247,8 @@ void CountAccepted() {
 }  // namespace bulkhead::attack
 
 // Stands before the C library's: nginx's workers accept by it.
-extern "C" __attribute__((visibility("default"))) int accept4(int listener, sockaddr *address,
-                                                              socklen_t *size, int flags) {
+extern "C" __attribute__((visibility("default"))) int accept4(int listener, sockaddr* address,
+                                                              socklen_t* size, int flags) {
   long fd = syscall(SYS_accept4, listener, address, size, flags);
   if (fd >= 0) bulkhead::attack::CountAccepted();
   return static_cast<int>(fd);

@@ -14,9 +14,6 @@ import struct
 import time
 
 MAX_FD = 1024
-OWN_LINKS = ("socket:", "pipe:", "anon_inode:[event", "/dev/null", "/dev/urandom", "/tmp/")
-ABSENT = {errno.ENOENT, errno.ESRCH, errno.ENOSYS, errno.ENOTDIR, errno.ECONNREFUSED}
-ABSENT |= {errno.ENOTTY, errno.ENODEV, errno.ENXIO, errno.EAFNOSUPPORT}
 
 # PyDLL keeps the interpreter's lock: a call that makes a child must not come back into a process
 # whose lock belongs to a thread that was not copied.
@@ -37,6 +34,7 @@ class Refused(Exception):
 class Table:
     def __init__(self, text, machine):
         self.calls, self.constants, self.blobs, self.rows = {}, {}, {}, {}
+        self.defaults, self.absent, self.own = {}, set(), ()
         steps = None
         for line in text.splitlines():
             words = line.split()
@@ -51,6 +49,13 @@ class Table:
             elif words[0] == "blob":
                 if words[2] == machine:
                     self.blobs[words[1]] = bytes.fromhex(words[3])
+            elif words[0] == "default":
+                if words[2] in (machine, "any"):
+                    self.defaults[words[1]] = words[3]
+            elif words[0] == "absent":
+                self.absent.add(self.constants[words[1]])
+            elif words[0] == "own":
+                self.own += (words[1],)
             elif words[0] == "row":
                 steps = []
                 self.rows[words[1]] = _row(line, words, steps)
@@ -70,7 +75,7 @@ class Machine:
     """Runs the steps of one row; owns its buffers and descriptors."""
 
     def __init__(self, table, parameters):
-        self._table, self._parameters = table, parameters
+        self._table, self._parameters = table, {**table.defaults, **parameters}
         self._values = {}
         self._kept = []
         self._values["buf"] = self._keep(ctypes.create_string_buffer(65536))
@@ -108,7 +113,7 @@ class Machine:
 
     def _call(self, name, words):
         if name == "foreignfd":
-            fd = foreign_descriptor()
+            fd = foreign_descriptor(self._table.own)
             return (fd, 0) if fd is not None else (-1, errno.ENOENT)
         if name == "int80":
             return self._int80(int(words[0]))
@@ -204,9 +209,9 @@ class Machine:
         return struct.pack(codes[kind], value & ((1 << size) - 1))
 
 
-def foreign_descriptor():
-    """The first descriptor from 3 on that is neither a socket, a pipe, an event descriptor of the
-    program nor a file of its own /tmp. One whose nature can't be read counts as foreign."""
+def foreign_descriptor(own):
+    """The first descriptor from 3 on whose link begins with none of `own`. One whose nature can't be
+    read counts as foreign."""
     for fd in range(3, MAX_FD):
         try:
             os.get_inheritable(fd)
@@ -216,7 +221,7 @@ def foreign_descriptor():
             link = os.readlink(f"/proc/self/fd/{fd}")
         except OSError:
             return fd
-        if not link.startswith(OWN_LINKS):
+        if not link.startswith(own):
             return fd
     return None
 
@@ -227,7 +232,7 @@ def outcome_of(table, parameters, steps):
         machine.run(steps)
         return {"result": "succeeded", "errno": None}
     except Refused as stop:
-        result = "absent" if stop.number in ABSENT else "refused"
+        result = "absent" if stop.number in table.absent else "refused"
         name = errno.errorcode.get(stop.number, str(stop.number))
         return {"result": result, "errno": name, "syscall": stop.call}
     except Broken as problem:
@@ -285,11 +290,11 @@ def run_row(table, parameters, name):
     return line
 
 
-def with_foreign_peer(parameters):
+def with_foreign_peer(parameters, peer):
     """Numbers of processes differ between namespaces: one that belongs to this service here is no
     peer, so process 1 takes its place."""
     try:
-        own = os.geteuid() != 0 and os.stat(f"/proc/{parameters['peer']}").st_uid == os.geteuid()
+        own = os.geteuid() != 0 and os.stat(f"/proc/{peer}").st_uid == os.geteuid()
     except OSError:
         own = False
     return {**parameters, "peer": 1} if own else parameters
@@ -297,7 +302,7 @@ def with_foreign_peer(parameters):
 
 def main(text, parameters, names):
     table = Table(text, platform.machine())
-    parameters = with_foreign_peer(parameters)
+    parameters = with_foreign_peer(parameters, parameters.get("peer", 1))
     for name in names:
         print(json.dumps(run_row(table, parameters, name)))
 

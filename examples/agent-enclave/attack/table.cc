@@ -27,7 +27,7 @@ constexpr size_t kNumberColumn = 3;
 #error "the attack table knows x86_64 and aarch64"
 #endif
 
-bool AddNumber(const Words &words, size_t column, std::map<std::string_view, long> *numbers) {
+bool AddNumber(const Words& words, size_t column, std::map<std::string_view, long>* numbers) {
   if (words.size() <= column) return false;
   std::optional<long> number = ParseNumber(words[column]);
   if (!number) return false;
@@ -35,13 +35,31 @@ bool AddNumber(const Words &words, size_t column, std::map<std::string_view, lon
   return true;
 }
 
-bool AddBlob(const Words &words, Table *table) {
+bool AddBlob(const Words& words, Table* table) {
   if (words.size() != 4) return false;
   if (words[2] == kMachine) table->blobs.emplace(words[1], words[3]);
   return true;
 }
 
-bool AddRow(std::string_view line, const Words &words, Table *table) {
+bool AddDefault(const Words& words, Table* table) {
+  if (words.size() != 4) return false;
+  if (words[2] == kMachine || words[2] == "any") table->defaults.emplace(words[1], words[3]);
+  return true;
+}
+
+bool AddAbsent(const Words& words, Table* table) {
+  if (words.size() != 2 || !table->constants.contains(words[1])) return false;
+  table->absent.push_back(table->constants[words[1]]);
+  return true;
+}
+
+bool AddOwn(const Words& words, Table* table) {
+  if (words.size() != 2) return false;
+  table->own.push_back(words[1]);
+  return true;
+}
+
+bool AddRow(std::string_view line, const Words& words, Table* table) {
   size_t goal = line.find(" : ");
   if (words.size() < 4 || goal == std::string_view::npos) return false;
   Row row;
@@ -57,19 +75,22 @@ bool AddRow(std::string_view line, const Words &words, Table *table) {
   return true;
 }
 
-bool AddStep(const Words &words, Table *table) {
+bool AddStep(const Words& words, Table* table) {
   if (table->rows.empty()) return false;
   table->rows.back().steps.push_back(words);
   return true;
 }
 
-bool AddLine(std::string_view line, Table *table) {
+bool AddLine(std::string_view line, Table* table) {
   Words words = SplitWords(line);
   if (words.empty() || words[0][0] == '#') return true;
   if (line[0] == ' ') return AddStep(words, table);
   if (words[0] == "call") return AddNumber(words, kNumberColumn, &table->calls);
   if (words[0] == "const") return AddNumber(words, 2, &table->constants);
   if (words[0] == "blob") return AddBlob(words, table);
+  if (words[0] == "default") return AddDefault(words, table);
+  if (words[0] == "absent") return AddAbsent(words, table);
+  if (words[0] == "own") return AddOwn(words, table);
   return words[0] == "row" && AddRow(line, words, table);
 }
 
@@ -81,7 +102,7 @@ std::string_view Row::Attribute(std::string_view attribute) const {
 }
 
 std::string_view Row::LastCall() const {
-  const Words &words = steps.back();
+  const Words& words = steps.back();
   size_t first = words[0] == "try" ? 1 : 0;
   bool assigned = words.size() > first + 2 && words[first + 1] == "=";
   return words[assigned ? first + 2 : first];
@@ -126,7 +147,7 @@ std::optional<Table> ParseTable(std::string_view text) {
   for (std::string_view line : Split(text, '\n')) {
     if (!AddLine(line, &table)) return std::nullopt;
   }
-  for (const Row &row : table.rows) {
+  for (const Row& row : table.rows) {
     if (row.steps.empty()) return std::nullopt;
   }
   return table;

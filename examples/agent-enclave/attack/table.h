@@ -31,8 +31,11 @@ struct Row {
 struct Table {
   std::map<std::string_view, long> calls;
   std::map<std::string_view, long> constants;
-  std::map<std::string_view, std::string_view> blobs;  // as hex digits
-  std::vector<Row> rows;                               // in the order of the file
+  std::map<std::string_view, std::string_view> blobs;     // as hex digits
+  std::map<std::string_view, std::string_view> defaults;  // parameters where none are given
+  std::vector<long> absent;                               // errnos: nothing there to attack
+  Words own;                                              // prefixes of own descriptors' links
+  std::vector<Row> rows;                                  // in the order of the file
 };
 
 // The text of attacks.table as built in.

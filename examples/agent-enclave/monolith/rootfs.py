@@ -6,7 +6,6 @@ that may be written. Nothing in here is a defence: it keeps the machine safe fro
 import ctypes
 import fcntl
 import os
-import shutil
 import socket
 import struct
 import subprocess
@@ -76,8 +75,8 @@ def build(laid_out, example, output):
             os.symlink(os.readlink("/" + name), f"{root}/{name}")
         elif os.path.isdir("/" + name):
             _bind("/" + name, root, "/" + name, "ro")
-    shutil.copytree("/etc", root + "/etc", symlinks=True, ignore_dangling_symlinks=True)
-    shutil.copytree(laid_out, root, symlinks=True, dirs_exist_ok=True)
+    for source, target in [("/etc", root + "/etc"), (laid_out + "/.", root)]:
+        subprocess.run(["cp", "-a", source, target], check=True)
     _bind(example, root, "/mnt/example", "ro")
     _bind(output, root, "/mnt/output")
     for device in DEVICES:
