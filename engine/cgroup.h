@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Limits of a component by cgroups: memory, number of tasks, CPU time. One directory
+// bulkhead-<enclave>-<component> below the supervisor's own cgroup, in each hierarchy that a stated
+// limit needs (version 1: one a controller; version 2: one). A limit that cannot be set is an
+// error, never a component without it.
+//
+// Order: Cgroups::Open once; Create, Attach the component's first process before it runs any of
+// the component's code; at its end Kill, then Remove until it succeeds. A Cgroup that goes out of
+// scope kills and removes by itself, waiting up to a second. Cgroups outlives its Cgroup objects.
+// Version 2 wants processes in leaves only, so there the supervisor moves itself into the leaf
+// bulkhead-supervisor if its cgroup is not the root, and back at the end. One owner, one thread.
+// Sources: Documentation/admin-guide/cgroup-v1/, cgroup-v2.rst; cgroup.kill is Linux 5.14.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "profiles/profile.h"
+#include "sandbox/cgroup_mounts.h"
+
+namespace bulkhead {
+
+struct CgroupError {
+  std::string step;    // "name", "find", "mkdir", "enable", "limit", "attach", "kill", "remove"
+  int error = 0;       // errno
+  std::string object;  // file, directory or controller
+};
+
+struct CgroupSetting {
+  Controller controller = Controller::kMemory;
+  std::string file;
+  std::string value;
+  bool swap = false;  // may be missing where there is no swap: then there is nothing to limit
+  bool operator==(const CgroupSetting&) const = default;
+};
+
+// Pure: what to write, in order, for these limits where controllers are found like this. Only
+// memory, processes and cpu_percent of the limits are a cgroup's. An error names the controller
+// that is missing.
+tl::expected<std::vector<CgroupSetting>, CgroupError> PlanCgroup(const CgroupPlaces& places,
+                                                                 const Limits& limits);
+
+struct CgroupCounters {
+  uint64_t oom_kills = 0;
+  uint64_t refused_forks = 0;  // by the limit on tasks
+};
+
+class Cgroup {
+ public:
+  Cgroup(Cgroup&& other) noexcept;
+  Cgroup& operator=(Cgroup&&) = delete;
+  ~Cgroup();
+
+  // Moves a process, with its threads, here. Its later children are born here.
+  tl::expected<void, CgroupError> Attach(pid_t pid) const;
+
+  CgroupCounters Counters() const;
+
+  // Signals everything in it with SIGKILL; does not wait for the ends. True if nothing was left to
+  // signal. What forks meanwhile is met by the next call.
+  bool Kill() const;
+
+  // Removes its directories. EBUSY while something in it is still dying: call again.
+  tl::expected<void, CgroupError> Remove();
+
+  // For reports and tests: empty for a component without such limits.
+  std::vector<std::string> Directories() const;
+
+ private:
+  friend class Cgroups;
+  struct Level {
+    std::vector<Controller> controllers;
+    CgroupPlace place;  // the component's own directory
+  };
+  Cgroup() = default;
+  const CgroupPlace* Find(Controller controller) const;
+
+  std::vector<Level> levels_;
+};
+
+class Cgroups {
+ public:
+  static Cgroups Open() { return Cgroups(FindCgroups()); }
+  Cgroups(Cgroups&& other) noexcept;
+  Cgroups& operator=(Cgroups&&) = delete;
+  ~Cgroups();
+
+  tl::expected<Cgroup, CgroupError> Create(std::string_view enclave, std::string_view component,
+                                           const Limits& limits);
+
+ private:
+  explicit Cgroups(CgroupPlaces places) : places_(std::move(places)) {}
+  tl::expected<void, CgroupError> Delegate(Controller controller, const std::string& directory);
+  tl::expected<void, CgroupError> MoveToLeaf(const std::string& directory);
+  tl::expected<void, CgroupError> MakeLevel(Cgroup& group, Controller controller,
+                                            const std::string& name);
+
+  CgroupPlaces places_;
+  std::string delegated_;          // version 2 directory whose subtree_control we changed
+  std::vector<Controller> added_;  // to it
+  bool moved_ = false;             // this process sits in the leaf
+};
+
+}  // namespace bulkhead
