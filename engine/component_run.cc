@@ -1,0 +1,533 @@
+// SPDX-License-Identifier: Apache-2.0
+// One component between its launch and its end, as the supervisor sees it: the handshake, its
+// refused calls, its output, readiness and death.
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+
+#include "engine/supervisor.h"
+#include "profiles/syscalls.h"
+
+namespace bulkhead {
+namespace {
+
+uint64_t NowMs() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+uint32_t Jitter() {
+  uint32_t value = 0;
+  if (syscall(SYS_getrandom, &value, sizeof value, 0) != sizeof value) return 0;
+  return value;
+}
+
+std::string Hex(uint64_t value) {
+  std::array<char, 17> text{};
+  snprintf(text.data(), text.size(), "%lx", value);
+  return text.data();
+}
+
+std::string ReadLink(const std::string& path) {
+  std::array<char, 4096> text{};
+  const ssize_t size = readlink(path.c_str(), text.data(), text.size());
+  return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : std::string();
+}
+
+std::string ExitText(int status) {
+  if (status == -1) return "ended before it was executed";
+  if (WIFSIGNALED(status)) {
+    const char* name = sigabbrev_np(WTERMSIG(status));
+    return "killed by SIG" + std::string(name != nullptr ? name : "?");
+  }
+  return "exit status " + std::to_string(WEXITSTATUS(status));
+}
+
+// A pipe whose write end the component may open again by /dev/stdout.
+bool OutputPipe(const ProfileData& profile, Stream to, Fd& read_end, Fd& write_end) {
+  if (to == Stream::kNull) return true;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return false;
+  read_end = Fd(ends[0]);
+  write_end = Fd(ends[1]);
+  return fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 && fchown(ends[1], profile.uid, profile.gid) == 0;
+}
+
+}  // namespace
+
+void Supervisor::Act(Component& component, UnitAction action) {
+  switch (action) {
+    case UnitAction::kNone:
+      return;
+    case UnitAction::kLaunch:
+      return StartOne(component);
+    case UnitAction::kSignal: {
+      const ReaperCommand command{static_cast<int32_t>(component.profile->lifecycle.stop_signal)};
+      Lifecycle(component, "stop", "done");
+      if (send(component.control.get(), &command, sizeof command, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+        KillAll(component);
+      }
+      return;
+    }
+    case UnitAction::kKill:
+      return KillAll(component);
+    case UnitAction::kBecameReady:
+      Lifecycle(component, "ready", "done");
+      return StartReady();
+    case UnitAction::kGaveUp:
+      Lifecycle(component, "give-up", "failed");
+      if (component.profile->lifecycle.critical) {
+        Status("`" + component.profile->name + "` is critical and can't be kept up: ending");
+        stopping_ = true;
+        exit_code_ = std::max(exit_code_, 1);
+      }
+      return;
+  }
+}
+
+void Supervisor::StartOne(Component& component) {
+  const ProfileData& profile = *component.profile;
+  RemoveStaleSocket(component.profile);
+  component.plan = std::make_unique<LaunchPlan>(component.profile);
+  LaunchPlan& plan = *component.plan;
+  plan.staging = options_.run_directory + "/view";
+  auto view = PlanView(component.profile, {plan.staging, component.handover.notify_directory},
+                       kernel_);
+  if (!view) {
+    return FailLaunch(component, "view: `" + view.error().path + "`: " +
+                                     (view.error().error != 0 ? std::strerror(view.error().error)
+                                                              : view.error().reason));
+  }
+  plan.view = std::move(*view);
+  Fd out, err;
+  if (!OutputPipe(profile, profile.stdout_to, component.out, out) ||
+      !OutputPipe(profile, profile.stderr_to, component.err, err)) {
+    return FailLaunch(component, std::string("output pipes: ") + std::strerror(errno));
+  }
+  plan.stdout_fd = out.get();
+  plan.stderr_fd = err.get();
+  for (const NamedFd& named : component.handover.fds) {
+    plan.passed.push_back(named.fd.get());
+    plan.passed_names.push_back(named.name);
+  }
+  plan.wait_killable = kernel_features_.Has(Feature::kSeccompWaitKillable);
+  plan.Prepare();
+  auto cgroup = cgroups_.Create(bundle_->enclave, profile.name, profile.limits);
+  if (!cgroup) {
+    return FailLaunch(component, "cgroup: " + cgroup.error().step + " `" + cgroup.error().object +
+                                     "`: " + std::strerror(cgroup.error().error));
+  }
+  component.cgroup = std::make_unique<Cgroup>(std::move(*cgroup));
+
+  int error = 0;
+  const LaunchResult launched = Launch(kernel_, plan, error);
+  if (launched.reaper < 0) {
+    return FailLaunch(component, std::string("clone: ") + std::strerror(error));
+  }
+  component.reaper = launched.reaper;
+  component.control = Fd(launched.control);
+  component.handshake = Fd(launched.handshake);
+  component.installed = Fd(launched.installed);
+  component.launch_pending = profile.notifies;
+  component.exit_status = -1;
+  component.since = NowMs();
+  const size_t index = IndexOf(component);
+  Watch(Role::kControl, index, launched.control);
+  Watch(Role::kHandshake, index, launched.handshake);
+  if (component.out) Watch(Role::kStdout, index, component.out.get());
+  if (component.err) Watch(Role::kStderr, index, component.err.get());
+}
+
+// Nothing of the component runs. At its first start the enclave does not boot; later it is a failed
+// start like any other.
+void Supervisor::FailLaunch(Component& component, const std::string& what) {
+  Status("`" + component.profile->name + "` can't be confined: " + what);
+  Lifecycle(component, "confine", "failed", what);
+  if (!component.unit.satisfied()) {
+    stopping_ = true;
+    exit_code_ = 3;
+  }
+  if (component.reaper >= 0) {
+    KillAll(component);  // its death is handled like any other
+    return;
+  }
+  CloseRun(component);
+  Act(component, component.unit.OnExit(-1, NowMs(), Jitter()));
+}
+
+std::string Supervisor::FailureText(const Component& component, const Failure& failure) const {
+  const ProfileData& profile = *component.profile;
+  std::string object;
+  if (failure.step == Step::kViewEntry && failure.index < component.plan->view.size()) {
+    object = component.plan->view[failure.index].origin;
+  } else if (failure.step == Step::kRulesetPath && failure.index < profile.landlock.rules.size()) {
+    object = profile.landlock.rules[failure.index].path;
+  } else if (failure.step == Step::kRulesetPort && failure.index < profile.landlock.ports.size()) {
+    object = std::to_string(profile.landlock.ports[failure.index].port);
+  } else if (failure.step == Step::kListen && failure.index < profile.listeners.size()) {
+    object = profile.listeners[failure.index].name;
+  } else if (failure.step == Step::kProgram || failure.step == Step::kExec) {
+    object = profile.argv[0];
+  } else if (failure.step == Step::kDirectory) {
+    object = profile.directory;
+  }
+  std::string text = "cannot " + std::string(StepName(failure.step));
+  if (!object.empty()) text += " (`" + object + "`)";
+  return text + ": " + std::strerror(failure.error);
+}
+
+void Supervisor::OnHandshake(Component& component) {
+  alignas(8) std::array<char, 64> bytes{};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(ucred))> control{};
+  iovec vector{bytes.data(), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t size = recvmsg(component.handshake.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size == sizeof(Failure)) {
+    Failure failure;
+    std::memcpy(&failure, bytes.data(), sizeof failure);
+    return FailLaunch(component, FailureText(component, failure));
+  }
+  if (size == sizeof(Hello) && component.pid < 0) {
+    const cmsghdr* header = CMSG_FIRSTHDR(&message);
+    if (header == nullptr || header->cmsg_type != SCM_CREDENTIALS) {
+      return FailLaunch(component, "no credentials in the handshake");
+    }
+    ucred credentials{};
+    std::memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
+    component.pid = credentials.pid;
+    component.pidfd = Fd(static_cast<int>(syscall(SYS_pidfd_open, credentials.pid, 0)));
+    if (component.profile->notifies && !component.pidfd) {
+      return FailLaunch(component, std::string("pidfd_open: ") + std::strerror(errno));
+    }
+    if (auto attached = component.cgroup->Attach(component.pid); !attached) {
+      return FailLaunch(component, "cgroup: " + attached.error().step + ": " +
+                                       std::strerror(attached.error().error));
+    }
+    Watch(Role::kInstalled, IndexOf(component), component.installed.get());
+    const char go = 1;
+    if (send(component.handshake.get(), &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1) {
+      return FailLaunch(component, "the handshake broke");
+    }
+    return;
+  }
+  // End of file: executed, or dead, which the reaper reports. Before the filter is in place it can
+  // only be death.
+  Unwatch(component.handshake.get());
+  component.handshake.Reset();
+  Executed(component);
+}
+
+// The handshake was closed by the exec: with the filter in place and the launch's call passed.
+void Supervisor::Executed(Component& component) {
+  if (component.handshake || component.installed || component.launch_pending) return;
+  Lifecycle(component, "start", "done");
+  Act(component, component.unit.OnExecuted(NowMs()));
+}
+
+void Supervisor::OnInstalled(Component& component) {
+  Unwatch(component.installed.get());
+  component.installed.Reset();
+  if (!component.profile->notifies) return Executed(component);
+  auto listener = SeccompListener::Take(component.pidfd.get(), ListenerNumber(*component.plan));
+  if (!listener) {
+    // The process is dead, or it is not confined as it should be; either way it must not run.
+    return KillAll(component);
+  }
+  component.listener = std::move(*listener);
+  Watch(Role::kListener, IndexOf(component), component.listener.fd());
+}
+
+void Supervisor::OnRefusals(Component& component) {
+  const auto call = component.listener.Receive();
+  if (!call) {
+    // When all users of the filter are gone the listener reports a hang-up for ever.
+    pollfd state{component.listener.fd(), POLLIN, 0};
+    if (poll(&state, 1, 0) == 1 && (state.revents & POLLIN) == 0) Unwatch(state.fd);
+    return;
+  }
+  if (component.launch_pending && call->pid == component.pid) {
+    if (call->data.nr == component.plan->launch_call) {
+      component.launch_pending = false;
+      const bool barrier = call->data.nr == kBarrierCall;
+      component.listener.Respond(*call, barrier ? Answer::kAbsent : Answer::kContinue);
+      return;
+    }
+  }
+  const auto& absent = component.profile->absent;
+  const bool is_absent = std::binary_search(absent.begin(), absent.end(), call->data.nr);
+  component.listener.Respond(*call, is_absent ? Answer::kAbsent : Answer::kRefuse);
+  RecordRefusal(component, *call, is_absent);
+  if (!is_absent) Violated(component);
+  if (++component.spent > kNotificationBudget && component.listener) {
+    component.muted = true;
+    Unwatch(component.listener.fd());
+  }
+}
+
+void Supervisor::RecordRefusal(Component& component, const Notification& call, bool absent) {
+  Event event;
+  event.component = component.profile->name;
+  event.pid = call.pid;
+  event.exe = ReadLink("/proc/" + std::to_string(call.pid) + "/exe");
+  event.kind = absent ? EventKind::kAbsent : EventKind::kViolation;
+  event.control = "seccomp";
+  const std::string_view name = SyscallName(component.profile->arch, call.data.nr);
+  event.action = name.empty() ? "syscall " + std::to_string(call.data.nr) : std::string(name);
+  event.verdict = "refused";
+  event.error = absent ? "ENOSYS" : "EPERM";
+  event.rule = "components." + component.profile->name + ".syscalls";
+  // Registers only; pointers are addresses of the component and are not followed.
+  std::string registers;
+  for (const uint64_t arg : call.data.args) registers += (registers.empty() ? "" : " ") + Hex(arg);
+  event.object = registers;
+  log_.Append(std::move(event));
+}
+
+void Supervisor::Violated(Component& component) {
+  ++component.violations;
+  if (component.profile->on_violation == OnViolation::kKill && component.reaper >= 0) {
+    Lifecycle(component, "violation", "killed");
+    KillAll(component);
+  }
+}
+
+void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
+  // Our children's domains are made by the component's own process before its exec; anything else
+  // on this machine that uses Landlock is not ours to record.
+  Component* component = FindByPid(denial.pid);
+  if (component == nullptr) return;
+  Event event;
+  event.component = component->profile->name;
+  event.pid = denial.pid;
+  event.exe = denial.exe;
+  event.kind = EventKind::kViolation;
+  event.control = "landlock";
+  event.action = JoinBlockers(denial.access);
+  event.object = DescribeObject(denial.access);
+  event.verdict = "refused";
+  event.error = event.action.starts_with("scope.") || event.action == "ptrace" ? "EPERM" : "EACCES";
+  event.rule = "components." + event.component +
+               (event.action.starts_with("net.") ? ".network" : ".files");
+  log_.Append(std::move(event));
+  Violated(*component);
+}
+
+// The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.
+void Supervisor::OnLandlockEnd(const LandlockDomainEnd& end) {
+  if (end.received >= end.denials) return;
+  Event event;
+  event.pid = end.pid;
+  event.kind = EventKind::kLoss;
+  event.control = "landlock";
+  event.action = "records-lost";
+  event.object = "domain " + Hex(end.domain);
+  event.verdict = "failed";
+  event.count = end.denials - end.received;
+  log_.Append(std::move(event));
+}
+
+LandlockHandler Supervisor::AuditHandler() {
+  return {[this](const LandlockDenial& denial) { OnLandlockDenial(denial); },
+          [this](const LandlockDomainEnd& end) { OnLandlockEnd(end); }};
+}
+
+void Supervisor::OnAuditRecords() {
+  if (kernel_audit_) kernel_audit_->Drain(AuditHandler());
+}
+
+void Supervisor::OnControl(Component& component) {
+  ReaperMessage message;
+  const ssize_t size = recv(component.control.get(), &message, sizeof message, MSG_DONTWAIT);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size != sizeof message) {
+    // The reaper is gone or talks nonsense; its death ends the run.
+    Unwatch(component.control.get());
+    KillAll(component);
+    return;
+  }
+  if (message.kind == ReaperMessage::Kind::kFailure) {
+    return FailLaunch(component, FailureText(component, message.failure));
+  }
+  component.exit_status = message.status;
+}
+
+void Supervisor::OnOutput(Component& component, bool err) {
+  Fd& fd = err ? component.err : component.out;
+  std::array<char, 8192> bytes;
+  const ssize_t size = read(fd.get(), bytes.data(), bytes.size());
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size <= 0) {
+    Unwatch(fd.get());
+    return;
+  }
+  const std::string label = options_.plain_output ? "" : component.profile->name + " | ";
+  LineLog& lines = err ? component.err_lines : component.out_lines;
+  const std::string text = lines.Feed({bytes.data(), static_cast<size_t>(size)}, label);
+  WriteWithoutWaiting(err ? STDERR_FILENO : STDOUT_FILENO, text);
+}
+
+void Supervisor::OnNotify(Component& component) {
+  std::array<char, 1024> bytes{};
+  alignas(cmsghdr) std::array<char, 256> control{};
+  iovec vector{bytes.data(), bytes.size() - 1};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  const ssize_t size = recvmsg(component.handover.notify.get(), &message,
+                               MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (size < 0) return;
+  uint32_t uid = UINT32_MAX;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET) continue;
+    if (header->cmsg_type == SCM_CREDENTIALS) {
+      ucred credentials{};
+      std::memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
+      uid = credentials.uid;
+    } else if (header->cmsg_type == SCM_RIGHTS) {
+      // Nobody asked for descriptors; keeping them would let a component fill our table.
+      const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+      for (size_t i = 0; i < count; ++i) {
+        int fd = -1;
+        std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
+        close(fd);
+      }
+    }
+  }
+  if (uid != component.profile->uid) return;
+  const std::string_view text(bytes.data(), static_cast<size_t>(size));
+  if (text == "READY=1" || text.starts_with("READY=1\n") ||
+      text.find("\nREADY=1") != std::string_view::npos) {
+    Act(component, component.unit.OnReady(NowMs()));
+  }
+}
+
+// Looks at the kernel's list of listening sockets of the component's own network namespace, or for
+// the stated file: both without opening anything of the component.
+void Supervisor::CheckListening(Component& component) {
+  const Readiness& ready = component.profile->lifecycle.ready;
+  if (component.unit.state() != UnitState::kStarting) return;
+  if (ready.kind == ReadyKind::kFile) {
+    // Beneath the component's root and through no link of its making.
+    const std::string root = "/proc/" + std::to_string(component.pid) + "/root";
+    const Fd base(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    open_how how{};
+    how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    const Fd found(static_cast<int>(
+        syscall(SYS_openat2, base.get(), ready.path.c_str() + 1, &how, sizeof how)));
+    if (found) Act(component, component.unit.OnReady(NowMs()));
+    return;
+  }
+  if (ready.kind != ReadyKind::kListening) return;
+  std::ifstream sockets("/proc/" + std::to_string(component.pid) + "/net/unix");
+  std::string line;
+  while (std::getline(sockets, line)) {
+    // Num RefCount Protocol Flags Type St Inode Path; flag 0x10000 is __SO_ACCEPTCON.
+    if (!line.ends_with(" " + ready.path)) continue;
+    if (line.find(" 00010000 ") == std::string::npos) continue;
+    Act(component, component.unit.OnReady(NowMs()));
+    return;
+  }
+}
+
+void Supervisor::KillAll(Component& component) {
+  // The reaper is our child and not yet waited for, so the pid is its. Its death takes the PID
+  // namespace along.
+  if (component.reaper >= 0) kill(component.reaper, SIGKILL);
+}
+
+void Supervisor::OnReaperDead(Component& component) {
+  // What was written before the end is still in the pipes and sockets.
+  while (kernel_audit_ && kernel_audit_->Drain(AuditHandler())) {
+  }
+  if (component.control) OnControl(component);
+  for (const bool err : {false, true}) {
+    if (err ? component.err : component.out) OnOutput(component, err);
+  }
+  component.reaper = -1;
+  RecordLimits(component);
+  const int status = component.exit_status;
+  const UnitState before = component.unit.state();
+  CloseRun(component);
+  const bool wanted = before == UnitState::kStopping;
+  Lifecycle(component, "exit", wanted || status == 0 ? "done" : "failed", ExitText(status));
+  Act(component, component.unit.OnExit(status, NowMs(), Jitter()));
+}
+
+// What the kernel counted against the component's limits in this run.
+void Supervisor::RecordLimits(const Component& component) {
+  if (!component.cgroup) return;
+  const CgroupCounters counters = component.cgroup->Counters();
+  const std::pair<const char*, uint64_t> rows[] = {{"memory", counters.oom_kills},
+                                                   {"processes", counters.refused_forks}};
+  for (const auto& [limit, count] : rows) {
+    if (count == 0) continue;
+    Event event;
+    event.component = component.profile->name;
+    event.pid = component.pid > 0 ? component.pid : 0;
+    event.kind = EventKind::kViolation;
+    event.control = "cgroup";
+    event.action = limit;
+    event.verdict = std::string_view(limit) == "memory" ? "killed" : "refused";
+    event.rule = "components." + component.profile->name + ".limits." + limit;
+    event.count = count;
+    log_.Append(std::move(event));
+  }
+}
+
+void Supervisor::CloseRun(Component& component) {
+  for (Fd* fd : {&component.control, &component.handshake, &component.installed, &component.out,
+                 &component.err}) {
+    if (*fd) Unwatch(fd->get());
+    fd->Reset();
+  }
+  if (component.listener) Unwatch(component.listener.fd());
+  component.listener = {};
+  component.pidfd.Reset();
+  const std::string label = options_.plain_output ? "" : component.profile->name + " | ";
+  WriteWithoutWaiting(STDOUT_FILENO, component.out_lines.Finish(label));
+  WriteWithoutWaiting(STDERR_FILENO, component.err_lines.Finish(label));
+  component.pid = -1;
+  component.muted = false;
+  component.plan.reset();
+  component.cgroup.reset();
+}
+
+void Supervisor::Lifecycle(const Component& component, std::string action, std::string verdict,
+                           std::string detail) {
+  Event event;
+  event.component = component.profile->name;
+  event.pid = component.pid > 0 ? component.pid : 0;
+  event.kind = EventKind::kLifecycle;
+  event.control = "supervisor";
+  event.object = std::string(UnitStateName(component.unit.state()));
+  event.verdict = verdict;
+  event.rule = "components." + component.profile->name;
+  if (!detail.empty()) event.extra.push_back({"detail", detail});
+  Status("`" + component.profile->name + "` " + action + (detail.empty() ? "" : ": " + detail));
+  event.action = std::move(action);
+  log_.Append(std::move(event));
+}
+
+}  // namespace bulkhead

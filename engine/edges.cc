@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/edges.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace bulkhead {
+namespace {
+
+using Result = tl::expected<void, EdgeError>;
+
+tl::unexpected<EdgeError> Error(std::string step, std::string object, int error = errno) {
+  return tl::make_unexpected(EdgeError{std::move(step), error, std::move(object)});
+}
+
+// Every parent is made as root's, 0755; an existing one must be a directory.
+Result MakeParents(const std::string& path) {
+  for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+    const std::string parent = path.substr(0, at);
+    if (mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST) return Error("mkdir", parent);
+  }
+  return {};
+}
+
+Result MakeDirectory(const std::string& path, uint32_t uid, uint32_t gid, mode_t mode) {
+  if (auto parents = MakeParents(path); !parents) return parents;
+  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Error("mkdir", path);
+  const Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return Error("open", path);
+  if (fchown(fd.get(), uid, gid) != 0) return Error("chown", path);
+  if (fchmod(fd.get(), mode) != 0) return Error("chmod", path);
+  return {};
+}
+
+tl::expected<Fd, EdgeError> UnixSocket(const std::string& path, int type, uint32_t gid,
+                                       mode_t mode) {
+  Fd fd(socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+  if (!fd) return Error("socket", path);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) return Error("bind", path, ENAMETOOLONG);
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  if (unlink(path.c_str()) != 0 && errno != ENOENT) return Error("unlink", path);
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    return Error("bind", path);
+  }
+  if (chown(path.c_str(), 0, gid) != 0) return Error("chown", path);
+  if (chmod(path.c_str(), mode) != 0) return Error("chmod", path);
+  return fd;
+}
+
+tl::expected<Fd, EdgeError> TcpSocket(const Listener& listener) {
+  const std::string object = listener.address + ":" + std::to_string(listener.port);
+  Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) return Error("socket", object);
+  const int enable = 1;
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &enable, sizeof enable) != 0) {
+    return Error("setsockopt", object);
+  }
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(listener.port);
+  if (inet_pton(AF_INET, listener.address.c_str(), &address.sin_addr) != 1) {
+    return Error("address", object, EINVAL);
+  }
+  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    return Error("bind", object);
+  }
+  return fd;
+}
+
+std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+uint32_t EdgeGroup(const ProfileData& profile, const std::string& directory) {
+  for (const EdgeDirectory& edge : profile.edges) {
+    if (edge.path == directory) return edge.group;
+  }
+  return 0;
+}
+
+Result Directories(const Bundle& bundle) {
+  for (const Profile& profile : bundle.components()) {
+    for (const EdgeDirectory& edge : profile->edges) {
+      const bool serves = edge.server;
+      // A client's entry names the same directory: whoever serves it decides its owner.
+      const bool other_serves =
+          !serves && std::any_of(bundle.components().begin(), bundle.components().end(),
+                                 [&](const Profile& other) {
+                                   return std::any_of(
+                                       other->edges.begin(), other->edges.end(),
+                                       [&](const EdgeDirectory& theirs) {
+                                         return theirs.path == edge.path && theirs.server;
+                                       });
+                                 });
+      if (other_serves) continue;
+      // Set-group-ID: the server's socket gets the edge's group without a chown.
+      auto made = MakeDirectory(edge.path, serves ? profile->uid : 0, edge.group,
+                                serves ? 02750 : 0750);
+      if (!made) return made;
+    }
+  }
+  return {};
+}
+
+Result Listeners(const Profile& profile, Handover& handover) {
+  for (const Listener& listener : profile->listeners) {
+    auto fd = listener.kind == ListenerKind::kTcp
+                  ? TcpSocket(listener)
+                  : UnixSocket(listener.path, SOCK_STREAM,
+                               EdgeGroup(*profile, ParentOf(listener.path)), 0660);
+    if (!fd) return tl::make_unexpected(fd.error());
+    handover.fds.push_back({listener.name, std::move(*fd)});
+  }
+  return {};
+}
+
+Result NotifySocket(const Profile& profile, const std::string& run_directory,
+                    Handover& handover) {
+  if (profile->lifecycle.ready.kind != ReadyKind::kNotify) return {};
+  handover.notify_directory = run_directory + "/notify/" + profile->name;
+  auto made = MakeDirectory(handover.notify_directory, 0, profile->gid, 0750);
+  if (!made) return made;
+  auto fd = UnixSocket(handover.notify_directory + "/socket", SOCK_DGRAM | SOCK_NONBLOCK,
+                       profile->gid, 0660);
+  if (!fd) return tl::make_unexpected(fd.error());
+  const int enable = 1;
+  if (setsockopt(fd->get(), SOL_SOCKET, SO_PASSCRED, &enable, sizeof enable) != 0) {
+    return Error("setsockopt", handover.notify_directory);
+  }
+  handover.notify = std::move(*fd);
+  return {};
+}
+
+// Acts with another uid for one scope. The saved and real ids stay root's, so the way back is open
+// and no process of that uid can signal or trace the supervisor.
+class ActAs {
+ public:
+  explicit ActAs(uint32_t uid, uint32_t gid) { ok_ = setegid(gid) == 0 && seteuid(uid) == 0; }
+  ~ActAs() {
+    // Staying somebody else would be worse than ending.
+    if (seteuid(0) != 0 || setegid(0) != 0) std::abort();
+  }
+  ActAs(const ActAs&) = delete;
+  ActAs& operator=(const ActAs&) = delete;
+  bool ok() const { return ok_; }
+
+ private:
+  bool ok_ = false;
+};
+
+struct Pair {
+  Fd from;
+  Fd to;
+};
+
+// Each end is made under the uid of the component it stands for, so that SO_PEERCRED names the
+// peer and never root: one listens and accepts as `to`, one connects as `from`. The address is an
+// autobound abstract one that exists only for this moment.
+tl::expected<Pair, EdgeError> Connected(const Channel& channel, const Profile& from,
+                                        const Profile& to) {
+  const int type =
+      (channel.kind == ChannelKind::kMessages ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_CLOEXEC;
+  Pair pair;
+  Fd listener(socket(AF_UNIX, type, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  socklen_t size = sizeof address.sun_family;
+  if (!listener || bind(listener.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) {
+    return Error("bind", channel.name);
+  }
+  size = sizeof address;
+  if (getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
+    return Error("getsockname", channel.name);
+  }
+  {
+    const ActAs as_to(to->uid, to->gid);
+    if (!as_to.ok() || listen(listener.get(), 1) != 0) return Error("listen", channel.name);
+  }
+  {
+    const ActAs as_from(from->uid, from->gid);
+    pair.from = Fd(socket(AF_UNIX, type, 0));
+    if (!as_from.ok() || !pair.from ||
+        connect(pair.from.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) {
+      return Error("connect", channel.name);
+    }
+  }
+  pair.to = Fd(accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+  if (!pair.to) return Error("accept", channel.name);
+  // Somebody else may have been quicker to an abstract name: the peer must be who we made.
+  ucred peer{};
+  socklen_t length = sizeof peer;
+  if (getsockopt(pair.to.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length) != 0 ||
+      peer.uid != from->uid || peer.pid != getpid()) {
+    return Error("accept", channel.name, EPERM);
+  }
+  return pair;
+}
+
+tl::expected<Pair, EdgeError> Pipe(const Channel& channel) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return Error("pipe", channel.name);
+  Pair pair;
+  pair.from = Fd(ends[1]);
+  pair.to = Fd(ends[0]);
+  return pair;
+}
+
+Result Channels(const Bundle& bundle, std::map<std::string, Handover>& handovers) {
+  for (const Channel& channel : bundle->channels) {
+    const Profile& from = *bundle.Find(channel.from);
+    const Profile& to = *bundle.Find(channel.to);
+    auto pair = channel.kind == ChannelKind::kPipe ? Pipe(channel) : Connected(channel, from, to);
+    if (!pair) return tl::make_unexpected(pair.error());
+    handovers[channel.from].fds.push_back({channel.name, std::move(pair->from)});
+    handovers[channel.to].fds.push_back({channel.name, std::move(pair->to)});
+  }
+  return {};
+}
+
+}  // namespace
+
+tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bundle,
+                                                                const std::string& run_directory) {
+  std::map<std::string, Handover> handovers;
+  if (auto made = Directories(bundle); !made) return tl::make_unexpected(made.error());
+  for (const Profile& profile : bundle.components()) {
+    Handover& handover = handovers[profile->name];
+    if (auto made = Listeners(profile, handover); !made) return tl::make_unexpected(made.error());
+    if (auto made = NotifySocket(profile, run_directory, handover); !made) {
+      return tl::make_unexpected(made.error());
+    }
+  }
+  if (auto made = Channels(bundle, handovers); !made) return tl::make_unexpected(made.error());
+  return handovers;
+}
+
+void RemoveStaleSocket(const Profile& profile) {
+  const Readiness& ready = profile->lifecycle.ready;
+  if (ready.kind != ReadyKind::kListening) return;
+  struct stat info {};
+  if (lstat(ready.path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) unlink(ready.path.c_str());
+}
+
+}  // namespace bulkhead

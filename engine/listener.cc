@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/listener.h"
+
+#include <linux/seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string>
+#include <string_view>
+
+namespace bulkhead {
+namespace {
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)  // Linux 6.6
+#endif
+constexpr uint64_t kSyncWakeUp = 1;
+
+bool IsListener(int fd) {
+  std::array<char, 64> target{};
+  const std::string link = "/proc/self/fd/" + std::to_string(fd);
+  const ssize_t size = readlink(link.c_str(), target.data(), target.size());
+  return size > 0 && std::string_view(target.data(), static_cast<size_t>(size)) ==
+                         "anon_inode:seccomp notify";
+}
+
+}  // namespace
+
+std::optional<SeccompListener> SeccompListener::Take(int pidfd, int number) {
+  Fd fd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd, number, 0)));
+  if (!fd || !IsListener(fd.get())) return std::nullopt;
+  // Better latency where the kernel has it; older kernels answer EINVAL.
+  ioctl(fd.get(), SECCOMP_IOCTL_NOTIF_SET_FLAGS, kSyncWakeUp);
+  return SeccompListener(std::move(fd));
+}
+
+std::optional<Notification> SeccompListener::Receive() const {
+  seccomp_notif raw{};
+  if (ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_RECV, &raw) != 0) return std::nullopt;
+  Notification notification;
+  notification.id = raw.id;
+  notification.pid = static_cast<pid_t>(raw.pid);
+  notification.data.nr = static_cast<uint32_t>(raw.data.nr);
+  notification.data.arch = raw.data.arch;
+  notification.data.instruction_pointer = raw.data.instruction_pointer;
+  std::copy(std::begin(raw.data.args), std::end(raw.data.args), notification.data.args.begin());
+  return notification;
+}
+
+bool SeccompListener::Respond(const Notification& notification, Answer answer) const {
+  seccomp_notif_resp response{};
+  response.id = notification.id;
+  if (answer == Answer::kContinue) {
+    response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  } else {
+    response.error = answer == Answer::kAbsent ? -ENOSYS : -EPERM;
+  }
+  return ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_SEND, &response) == 0;
+}
+
+}  // namespace bulkhead

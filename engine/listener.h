@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// The supervisor's end of a component's seccomp filter: receiving refused calls and answering them
+// from registers alone. It never reads the component's memory, so nothing here can block on it.
+// Sources: seccomp_unotify(2), kernel/seccomp.c. Single-threaded.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "engine/fd.h"
+#include "profiles/filter.h"
+
+namespace bulkhead {
+
+struct Notification {
+  uint64_t id = 0;
+  pid_t pid = 0;  // in the supervisor's PID namespace
+  SeccompData data;
+};
+
+enum class Answer : uint8_t { kRefuse, kAbsent, kContinue };
+
+class SeccompListener {
+ public:
+  SeccompListener() = default;
+  // Takes descriptor `number` of the process behind `pidfd`; empty if it is not a listener.
+  static std::optional<SeccompListener> Take(int pidfd, int number);
+
+  int fd() const { return fd_.get(); }
+  explicit operator bool() const { return static_cast<bool>(fd_); }
+
+  // nullopt: nothing pending any more (the caller died or was interrupted).
+  std::optional<Notification> Receive() const;
+
+  // Whether the answer was taken; false when the caller has died, which refuses as well.
+  // kContinue lets the kernel run the call: only ever for the launch's own exec, whose memory no
+  // other process shares yet.
+  bool Respond(const Notification& notification, Answer answer) const;
+
+ private:
+  explicit SeccompListener(Fd fd) : fd_(std::move(fd)) {}
+  Fd fd_;
+};
+
+}  // namespace bulkhead

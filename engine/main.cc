@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// bulkhead-init: the enclave's program. Loads a bundle, compares it with the kernel, and supervises
+// its components until they end.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "engine/check.h"
+#include "engine/fd.h"
+#include "engine/options.h"
+#include "engine/supervisor.h"
+#include "sandbox/probe_kernel.h"
+
+namespace bulkhead {
+namespace {
+
+int Refuse(const std::string& text) {
+  std::fprintf(stderr, "bulkhead-init: %s\n", text.c_str());
+  return kExitEnvironment;
+}
+
+// Reads the whole file once into memory that nobody can change any more: what is checked is what
+// is used.
+tl::expected<std::vector<uint8_t>, std::string> ReadBundle(const std::string& path) {
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat info {};
+  if (!fd || fstat(fd.get(), &info) != 0) {
+    return tl::make_unexpected("cannot open bundle `" + path + "`: " + std::strerror(errno));
+  }
+  if (!S_ISREG(info.st_mode)) return tl::make_unexpected("`" + path + "` is not a file");
+  std::vector<uint8_t> bytes(kMaxBundleSize + 1);
+  size_t size = 0;
+  while (size < bytes.size()) {
+    const ssize_t got = read(fd.get(), bytes.data() + size, bytes.size() - size);
+    if (got < 0) return tl::make_unexpected("cannot read `" + path + "`: " + std::strerror(errno));
+    if (got == 0) break;
+    size += static_cast<size_t>(got);
+  }
+  bytes.resize(size);
+  return bytes;
+}
+
+// One supervisor an enclave: a second one would share its directories and sockets.
+tl::expected<Fd, std::string> OwnRunDirectory(const std::string& path) {
+  const std::string parent = path.substr(0, path.rfind('/'));
+  for (const std::string& directory : {parent, path}) {
+    if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+      return tl::make_unexpected("cannot make `" + directory + "`: " + std::strerror(errno));
+    }
+  }
+  Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  struct stat info {};
+  if (!fd || fstat(fd.get(), &info) != 0 || info.st_uid != 0 || fchmod(fd.get(), 0700) != 0) {
+    return tl::make_unexpected("`" + path + "` is not a directory of root's own");
+  }
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    return tl::make_unexpected("another bulkhead-init runs this enclave (`" + path + "`)");
+  }
+  return fd;
+}
+
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The bundle reduced to one component, with another command line where one was given. The ledger
+// and the digest stay those of the whole.
+tl::expected<Bundle, std::string> Only(const Bundle& bundle, const InitOptions& options) {
+  BundleData data = *bundle;
+  std::erase_if(data.components,
+                [&](const ProfileData& profile) { return profile.name != options.only; });
+  if (data.components.empty()) {
+    return tl::make_unexpected("the bundle has no component `" + options.only + "`");
+  }
+  ProfileData& profile = data.components.front();
+  std::erase_if(data.channels, [](const Channel&) { return true; });
+  std::erase_if(data.requirements, [&](const Requirement& requirement) {
+    return !requirement.component.empty() && requirement.component != options.only;
+  });
+  profile.lifecycle.after.clear();
+  if (!options.command.empty()) profile.argv = options.command;
+  return Bundle::Make(std::move(data));
+}
+
+int Boot(const InitOptions& options) {
+  auto bytes = ReadBundle(options.bundle);
+  if (!bytes) return Refuse(bytes.error());
+  auto bundle = DecodeBundle(*bytes);
+  if (!bundle) return Refuse("bundle `" + options.bundle + "` refused: " + bundle.error());
+  const Digest digest = BundleDigest(*bytes);
+  if (!options.only.empty()) {
+    bundle = Only(*bundle, options);
+    if (!bundle) return Refuse(bundle.error());
+  }
+  const bool audit = std::any_of(bundle->components().begin(), bundle->components().end(),
+                                 [](const Profile& profile) { return profile->landlock.log; });
+  const std::vector<std::string> missing = MissingPrivileges(audit);
+  if (!missing.empty()) {
+    for (const std::string& line : missing) Refuse("missing: " + line);
+    return Refuse("this process may not confine others; the enclave does not boot");
+  }
+  const FeatureSet kernel = ProbeKernel();
+  const std::vector<std::string> unmet = UnmetRequirements(*bundle, NativeArch(), kernel);
+  if (!unmet.empty()) {
+    for (const std::string& line : unmet) Refuse(line);
+    return Refuse("this kernel can't enforce the bundle; the enclave does not boot");
+  }
+  std::string run = "/run/bulkhead/" + (*bundle)->enclave;
+  if (!options.only.empty()) run += "." + options.only;
+  auto lock = OwnRunDirectory(run);
+  if (!lock) return Refuse(lock.error());
+  RaiseDescriptorLimit();
+  std::fprintf(stderr, "bulkhead-init: enclave `%s`, bundle sha384:%s\n",
+               (*bundle)->enclave.c_str(), Hex(digest).c_str());
+  auto supervisor = Supervisor::Create(std::move(*bundle), digest, kernel,
+                                       {run, !options.only.empty()});
+  if (!supervisor) return Refuse(supervisor.error().what);
+  return (*supervisor)->Run();
+}
+
+}  // namespace
+}  // namespace bulkhead
+
+int main(int argc, char** argv) {
+  const auto options = bulkhead::ParseInitOptions(argc, argv);
+  if (!options.exit) return bulkhead::Boot(options);
+  std::fputs(options.text.c_str(), *options.exit == 0 ? stdout : stderr);
+  return *options.exit;
+}

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+// Set-up, the loop and the timers. What happens to one component is in component_run.cc.
+#include "engine/supervisor.h"
+
+#include <fcntl.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+
+namespace bulkhead {
+
+namespace {
+
+constexpr uint64_t kTickInterval = 1000;      // ms: folded audit counts, budgets
+constexpr uint64_t kListeningInterval = 20;   // ms: looking for a component's own socket
+
+uint64_t NowMs() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+tl::unexpected<StartError> Error(const std::string& step, const std::string& object, int error) {
+  return tl::make_unexpected(
+      StartError{"cannot " + step + " `" + object + "`: " + std::strerror(error)});
+}
+
+}  // namespace
+
+Supervisor::Supervisor(Bundle bundle, const FeatureSet& kernel, SupervisorOptions options,
+                       AuditLog log)
+    : bundle_(std::move(bundle)),
+      kernel_features_(kernel),
+      options_(std::move(options)),
+      log_(std::move(log)) {}
+
+Supervisor::~Supervisor() {
+  for (auto& component : components_) KillAll(*component);
+}
+
+tl::expected<std::unique_ptr<Supervisor>, StartError> Supervisor::Create(
+    Bundle bundle, const Digest& digest, const FeatureSet& kernel, SupervisorOptions options) {
+  auto log = AuditLog::Open(bundle->sinks, digest, ReadBootId());
+  if (!log) {
+    return Error("open the audit sink (" + log.error().step + ")", log.error().object,
+                 log.error().error);
+  }
+  std::unique_ptr<Supervisor> supervisor(
+      new Supervisor(std::move(bundle), kernel, std::move(options), std::move(*log)));
+  if (auto prepared = supervisor->Prepare(); !prepared) {
+    return tl::make_unexpected(prepared.error());
+  }
+  return supervisor;
+}
+
+tl::expected<void, StartError> Supervisor::Prepare() {
+  epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
+  sigset_t handled;
+  sigemptyset(&handled);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGCHLD}) sigaddset(&handled, signal);
+  sigprocmask(SIG_BLOCK, &handled, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  signals_ = Fd(signalfd(-1, &handled, SFD_NONBLOCK | SFD_CLOEXEC));
+  if (!epoll_ || !signals_) return Error("watch", "signals", errno);
+  Watch(Role::kSignals, 0, signals_.get());
+
+  const std::string staging = options_.run_directory + "/view";
+  if (mkdir(staging.c_str(), 0700) != 0 && errno != EEXIST) return Error("make", staging, errno);
+
+  auto handovers = LayOut(bundle_, options_.run_directory);
+  if (!handovers) {
+    return Error(handovers.error().step, handovers.error().object, handovers.error().error);
+  }
+  bool wants_landlock_records = false;
+  for (const Profile& profile : bundle_.components()) {
+    auto component = std::make_unique<Component>(profile);
+    component->handover = std::move((*handovers)[profile->name]);
+    wants_landlock_records |= profile->landlock.log;
+    components_.push_back(std::move(component));
+  }
+  for (size_t i = 0; i < components_.size(); ++i) {
+    const Handover& handover = components_[i]->handover;
+    if (handover.notify) Watch(Role::kNotify, i, handover.notify.get());
+  }
+  if (wants_landlock_records) {
+    auto audit = KernelAudit::Open();
+    if (!audit) return Error(audit.error().step, "kernel audit", audit.error().error);
+    kernel_audit_ = std::make_unique<KernelAudit>(std::move(*audit));
+    Watch(Role::kAudit, 0, kernel_audit_->fd());
+  }
+  return {};
+}
+
+void Supervisor::Watch(Role role, size_t component, int fd) {
+  const uint64_t id = next_id_++;
+  sources_[id] = {role, component, fd};
+  source_ids_[fd] = id;
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.u64 = id;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+}
+
+void Supervisor::Unwatch(int fd) {
+  const auto it = source_ids_.find(fd);
+  if (it == source_ids_.end()) return;
+  epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+  sources_.erase(it->second);
+  source_ids_.erase(it);
+}
+
+void Supervisor::Dispatch(const Source& source) {
+  Component& component = *components_[source.component];
+  switch (source.role) {
+    case Role::kSignals:
+      return OnSignals();
+    case Role::kAudit:
+      return OnAuditRecords();
+    case Role::kHandshake:
+      return OnHandshake(component);
+    case Role::kInstalled:
+      return OnInstalled(component);
+    case Role::kControl:
+      return OnControl(component);
+    case Role::kListener:
+      return OnRefusals(component);
+    case Role::kStdout:
+      return OnOutput(component, false);
+    case Role::kStderr:
+      return OnOutput(component, true);
+    case Role::kNotify:
+      return OnNotify(component);
+  }
+}
+
+bool Supervisor::Finished() const {
+  return std::all_of(components_.begin(), components_.end(), [](const auto& component) {
+    const UnitState state = component->unit.state();
+    return component->reaper < 0 && (state == UnitState::kDone || state == UnitState::kFailed);
+  });
+}
+
+int Supervisor::WaitTime(uint64_t now) const {
+  uint64_t due = last_tick_ + kTickInterval;
+  for (const auto& component : components_) {
+    if (component->unit.deadline() != 0) due = std::min(due, component->unit.deadline());
+    const bool looking = component->unit.state() == UnitState::kStarting &&
+                         (component->profile->lifecycle.ready.kind == ReadyKind::kListening ||
+                          component->profile->lifecycle.ready.kind == ReadyKind::kFile);
+    if (looking) due = std::min(due, now + kListeningInterval);
+  }
+  return due <= now ? 0 : static_cast<int>(std::min<uint64_t>(due - now, 1000));
+}
+
+int Supervisor::Run() {
+  last_tick_ = NowMs();
+  StartReady();
+  while (!Finished()) {
+    epoll_event events[64];
+    const int count = epoll_wait(epoll_.get(), events, 64, WaitTime(NowMs()));
+    for (int i = 0; i < count; ++i) {
+      // An earlier event of this batch may have ended the source.
+      const auto it = sources_.find(events[i].data.u64);
+      if (it != sources_.end()) Dispatch(Source(it->second));
+    }
+    OnTimers(NowMs());
+    if (stopping_) StopInOrder();
+  }
+  if (kernel_audit_) {
+    while (kernel_audit_->Drain(AuditHandler())) {
+    }
+    kernel_audit_->Flush(AuditHandler());
+  }
+  for (auto& component : components_) CloseRun(*component);
+  kernel_audit_.reset();
+  if (!log_.Close()) Status("the audit log could not be closed whole");
+  return exit_code_;
+}
+
+void Supervisor::OnTimers(uint64_t now) {
+  for (auto& component : components_) {
+    CheckListening(*component);
+    const UnitAction action = component->unit.OnDeadline(now);
+    if (action == UnitAction::kKill) {
+      const bool stopping = component->unit.state() == UnitState::kStopping;
+      Lifecycle(*component, stopping ? "stop-timeout" : "start-timeout", "killed");
+    }
+    Act(*component, action);
+  }
+  if (now < last_tick_ + kTickInterval) return;
+  last_tick_ = now;
+  for (size_t i = 0; i < components_.size(); ++i) {
+    Component& component = *components_[i];
+    component.spent = 0;
+    if (component.muted && component.listener) Watch(Role::kListener, i, component.listener.fd());
+    component.muted = false;
+  }
+  if (kernel_audit_) kernel_audit_->Tick(AuditHandler());
+  log_.Tick();
+}
+
+void Supervisor::OnSignals() {
+  signalfd_siginfo info{};
+  while (read(signals_.get(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      if (auto reopened = log_.Reopen(); !reopened) {
+        Status("cannot reopen " + reopened.error().object);
+      }
+    } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+      // A second request does not wait for grace times.
+      if (stopping_) {
+        for (auto& component : components_) KillAll(*component);
+      }
+      stopping_ = true;
+    }
+  }
+  // Several children may stand behind one SIGCHLD; those that are not ours (as PID 1) just end.
+  for (;;) {
+    int status = 0;
+    const pid_t pid = waitpid(-1, &status, WNOHANG | __WALL);
+    if (pid <= 0) break;
+    for (auto& component : components_) {
+      if (component->reaper == pid) OnReaperDead(*component);
+    }
+  }
+}
+
+void Supervisor::StartReady() {
+  if (stopping_) return;
+  for (auto& component : components_) {
+    if (component->unit.state() != UnitState::kWaiting) continue;
+    const auto& after = component->profile->lifecycle.after;
+    const bool ready = std::all_of(after.begin(), after.end(), [&](const std::string& name) {
+      return std::any_of(components_.begin(), components_.end(), [&](const auto& other) {
+        return other->profile->name == name && other->unit.satisfied();
+      });
+    });
+    if (ready) Act(*component, component->unit.OnDependenciesReady(NowMs()));
+    if (stopping_) return;
+  }
+  booted_ = std::all_of(components_.begin(), components_.end(),
+                        [](const auto& component) { return component->unit.satisfied(); });
+}
+
+// A component is stopped when nothing that starts after it is left.
+void Supervisor::StopInOrder() {
+  for (auto& component : components_) {
+    const std::string& name = component->profile->name;
+    const bool needed = std::any_of(components_.begin(), components_.end(), [&](const auto& other) {
+      const auto& after = other->profile->lifecycle.after;
+      const bool depends = std::find(after.begin(), after.end(), name) != after.end();
+      const UnitState state = other->unit.state();
+      return depends && (other->reaper >= 0 ||
+                         (state != UnitState::kDone && state != UnitState::kFailed));
+    });
+    if (!needed) Act(*component, component->unit.Stop(NowMs()));
+  }
+}
+
+Supervisor::Component* Supervisor::FindByPid(pid_t pid) {
+  for (auto& component : components_) {
+    if (component->pid == pid && pid > 0) return component.get();
+  }
+  return nullptr;
+}
+
+size_t Supervisor::IndexOf(const Component& component) const {
+  for (size_t i = 0; i < components_.size(); ++i) {
+    if (components_[i].get() == &component) return i;
+  }
+  return 0;
+}
+
+void Supervisor::Status(const std::string& text) const {
+  WriteWithoutWaiting(STDERR_FILENO, "bulkhead-init: " + text + "\n");
+}
+
+}  // namespace bulkhead

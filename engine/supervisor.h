@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The supervisor: starts the components of a verified bundle in dependency order, keeps them,
+// answers and records their refused calls, and ends them in order. One thread, one epoll loop;
+// nothing in the loop waits for a component, reads its memory or follows its paths.
+//
+// Order of calls: Supervisor::Create (lays out edges, opens the audit log; nothing runs yet), then
+// Run once, which returns when everything has ended.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/audit_log.h"
+#include "engine/cgroup.h"
+#include "engine/edges.h"
+#include "engine/fd.h"
+#include "engine/kernel_audit.h"
+#include "engine/line_log.h"
+#include "engine/listener.h"
+#include "engine/unit.h"
+#include "profiles/bundle.h"
+#include "profiles/features.h"
+#include "sandbox/launch.h"
+
+namespace bulkhead {
+
+struct SupervisorOptions {
+  std::string run_directory;  // 0700, this supervisor's alone
+  bool plain_output = false;  // component output without its name in front
+};
+
+struct StartError {
+  std::string what;  // for a person: step, object and errno in words
+};
+
+// Calls a second that one component may have refused before its answers are delayed; the delay
+// costs that component alone.
+inline constexpr uint32_t kNotificationBudget = 1000;
+
+class Supervisor {
+ public:
+  static tl::expected<std::unique_ptr<Supervisor>, StartError> Create(Bundle bundle,
+                                                                      const Digest& digest,
+                                                                      const FeatureSet& kernel,
+                                                                      SupervisorOptions options);
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  // The exit code of bulkhead-init: 0 ended in order, 1 a critical component could not be kept or a
+  // one-shot enclave failed, 3 a component could not be confined at its first start.
+  int Run();
+
+ private:
+  enum class Role : uint8_t { kControl, kHandshake, kInstalled, kListener, kStdout, kStderr,
+                              kNotify, kSignals, kAudit };
+  struct Source {
+    Role role;
+    size_t component;
+    int fd;
+  };
+  struct Component {
+    Component(const Profile& p) : profile(p), unit(p->lifecycle) {}
+    const Profile& profile;
+    Unit unit;
+    Handover handover;
+    std::unique_ptr<LaunchPlan> plan;
+    std::unique_ptr<Cgroup> cgroup;
+    pid_t reaper = -1;
+    pid_t pid = -1;
+    Fd pidfd, control, handshake, installed, out, err;
+    SeccompListener listener;
+    LineLog out_lines, err_lines;
+    bool launch_pending = false;  // the launch's own call has not passed the listener yet
+    int exit_status = -1;
+    uint64_t since = 0;        // ms, of the state
+    uint32_t spent = 0;        // of the notification budget
+    uint64_t spent_since = 0;  // ms
+    bool muted = false;        // over budget: its listener is not watched
+    uint64_t violations = 0;
+  };
+
+  Supervisor(Bundle bundle, const FeatureSet& kernel, SupervisorOptions options, AuditLog log);
+  tl::expected<void, StartError> Prepare();
+
+  // Loop.
+  void Watch(Role role, size_t component, int fd);
+  void Unwatch(int fd);
+  void Dispatch(const Source& source);
+  int WaitTime(uint64_t now) const;
+  void OnTimers(uint64_t now);
+  void OnSignals();
+  void OnAuditRecords();
+  bool Finished() const;
+
+  // Components.
+  void StartReady();
+  void Act(Component& component, UnitAction action);
+  void StartOne(Component& component);
+  void FailLaunch(Component& component, const std::string& what);
+  void OnHandshake(Component& component);
+  void OnInstalled(Component& component);
+  void Executed(Component& component);
+  void OnControl(Component& component);
+  void OnRefusals(Component& component);
+  void OnOutput(Component& component, bool err);
+  void OnNotify(Component& component);
+  void OnReaperDead(Component& component);
+  void CheckListening(Component& component);
+  void KillAll(Component& component);
+  void StopInOrder();
+  void CloseRun(Component& component);
+  void RecordLimits(const Component& component);
+  Component* FindByPid(pid_t pid);
+  LandlockHandler AuditHandler();
+  void OnLandlockDenial(const LandlockDenial& denial);
+  void OnLandlockEnd(const LandlockDomainEnd& end);
+
+  // Record.
+  void Lifecycle(const Component& component, std::string action, std::string verdict,
+                 std::string detail = {});
+  void RecordRefusal(Component& component, const Notification& call, bool absent);
+  void Violated(Component& component);
+  std::string FailureText(const Component& component, const Failure& failure) const;
+  void Status(const std::string& text) const;
+  size_t IndexOf(const Component& component) const;
+
+  Bundle bundle_;
+  FeatureSet kernel_features_;
+  SupervisorOptions options_;
+  AuditLog log_;
+  RealKernel kernel_;
+  std::unique_ptr<KernelAudit> kernel_audit_;
+  Cgroups cgroups_ = Cgroups::Open();  // outlives the components' groups
+  std::vector<std::unique_ptr<Component>> components_;
+  std::map<uint64_t, Source> sources_;  // by an id that is never used again
+  std::map<int, uint64_t> source_ids_;
+  uint64_t next_id_ = 1;
+  Fd epoll_, signals_;
+  bool stopping_ = false;
+  bool booted_ = false;  // every component has been ready once
+  int exit_code_ = 0;
+  uint64_t last_tick_ = 0;
+};
+
+}  // namespace bulkhead

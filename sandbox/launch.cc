@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/launch.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+
+#include "sandbox/capabilities.h"
+#include "sandbox/reaper.h"
+
+namespace bulkhead {
+namespace {
+
+void Close(int& fd) {
+  if (fd >= 0) close(fd);
+  fd = -1;
+}
+
+struct Sockets {
+  int control[2] = {-1, -1};    // supervisor, reaper
+  int handshake[2] = {-1, -1};  // supervisor, component
+  int installed[2] = {-1, -1};  // read, write
+
+  bool Open(Kernel& kernel) {
+    constexpr int kKind = SOCK_SEQPACKET | SOCK_CLOEXEC;
+    return kernel(SYS_socketpair, AF_UNIX, kKind, 0, control) >= 0 &&
+           kernel(SYS_socketpair, AF_UNIX, kKind, 0, handshake) >= 0 &&
+           kernel(SYS_pipe2, installed, O_CLOEXEC) >= 0;
+  }
+  void CloseAll() {
+    for (int* pair : {control, handshake, installed}) {
+      Close(pair[0]);
+      Close(pair[1]);
+    }
+  }
+};
+
+unsigned long CloneFlags(const ProfileData& profile) {
+  unsigned long flags = SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
+  if (profile.network == Network::kNone) flags |= CLONE_NEWNET;
+  return flags;
+}
+
+}  // namespace
+
+void LaunchPlan::Prepare() {
+  for (const EnvVar& var : profile->environment) environment.push_back(var.name + "=" + var.value);
+  if (!passed.empty()) {
+    std::string names;
+    for (const std::string& name : passed_names) names += (names.empty() ? "" : ":") + name;
+    environment.push_back("LISTEN_FDS=" + std::to_string(passed.size()));
+    environment.push_back("LISTEN_FDNAMES=" + names);
+    environment.push_back("LISTEN_PID=" + std::to_string(kComponentPid));
+  }
+  if (profile->lifecycle.ready.kind == ReadyKind::kNotify) {
+    environment.push_back(std::string("NOTIFY_SOCKET=") + kNotifySocket);
+  }
+  for (std::string& text : environment) envp.push_back(text.data());
+  envp.push_back(nullptr);
+  for (const std::string& text : profile->argv) argv.push_back(const_cast<char*>(text.c_str()));
+  argv.push_back(nullptr);
+  bounding = BoundingCapabilities();
+  const uint32_t exec = profile->pin ? SYS_execveat : SYS_execve;
+  const bool allowed =
+      Evaluate(profile->filter, {exec, AuditArch(profile->arch), 0, {}}).action == kRetAllow;
+  launch_call = allowed ? kBarrierCall : exec;
+  ReaperFilter();
+}
+
+LaunchResult Launch(Kernel& kernel, const LaunchPlan& plan, int& error) {
+  Sockets sockets;
+  LaunchResult result;
+  const int enable = 1;
+  if (!sockets.Open(kernel) ||
+      kernel(SYS_setsockopt, sockets.handshake[0], SOL_SOCKET, SO_PASSCRED, &enable,
+             sizeof enable) < 0) {
+    error = EMFILE;
+    sockets.CloseAll();
+    return result;
+  }
+  const long pid = kernel(SYS_clone, CloneFlags(*plan.profile), nullptr, nullptr, nullptr, nullptr);
+  if (pid == 0) {
+    RunReaper(kernel, plan, {sockets.control[1], sockets.handshake[1], sockets.installed[1]});
+  }
+  Close(sockets.control[1]);
+  Close(sockets.handshake[1]);
+  Close(sockets.installed[1]);
+  if (pid < 0) {
+    error = static_cast<int>(-pid);
+    sockets.CloseAll();
+    return result;
+  }
+  for (const int fd : {sockets.control[0], sockets.handshake[0], sockets.installed[0]}) {
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+  }
+  result.reaper = static_cast<pid_t>(pid);
+  result.control = sockets.control[0];
+  result.handshake = sockets.handshake[0];
+  result.installed = sockets.installed[0];
+  return result;
+}
+
+}  // namespace bulkhead

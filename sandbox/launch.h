@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starts one component: a reaper as PID 1 of new namespaces, and under it the component's process,
+// which confines itself step by step, waits for the supervisor where it must, and executes.
+//
+// The order (each step may rely on the one before): mounts -> view -> Landlock ruleset from inside
+// the view -> fork; in the child: hello, wait for `go` -> session and keyring -> descriptors ->
+// limits -> ids -> capabilities -> listen -> no_new_privs -> Landlock -> seccomp -> exec.
+// Between fork and exec nothing allocates, locks or logs.
+//
+// Handshake on LaunchResult::handshake (SOCK_SEQPACKET, close-on-exec in the child):
+//   child -> supervisor  Hello       credentials carry the child's pid in the supervisor's namespace
+//   supervisor -> child  one byte    after the child is in its cgroups and the supervisor holds what
+//                                    it needs to take the listener
+//   child -> supervisor  Failure     and the child exits; or end of file: executed (or died)
+// LaunchResult::installed reaches end of file when the seccomp filter is in place; the listener is
+// then the child's descriptor ListenerNumber(profile), to be taken with pidfd_getfd(2) (5.6).
+// LaunchResult::control is the reaper's: see ReaperMessage.
+//
+// Not thread-safe: one thread forks.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "profiles/profile.h"
+#include "sandbox/kernel.h"
+#include "sandbox/step.h"
+#include "sandbox/view.h"
+
+namespace bulkhead {
+
+inline constexpr pid_t kComponentPid = 2;  // inside its namespace; the reaper is 1
+// A number no kernel has, refused by every filter: see LaunchPlan::launch_call.
+inline constexpr uint32_t kBarrierCall = 0x3fffffff;
+inline constexpr uint32_t kHelloMagic = 0x62686c31;
+
+struct Hello {
+  uint32_t magic = kHelloMagic;
+};
+
+// Reaper to supervisor.
+struct ReaperMessage {
+  enum class Kind : uint32_t { kFailure = 1, kExit = 2 };
+  Kind kind = Kind::kFailure;
+  Failure failure;      // kFailure
+  int32_t status = 0;   // kExit: wait status of the component's process
+  uint32_t orphans = 0;  // kExit: other processes reaped
+};
+
+// Supervisor to reaper: deliver a signal to the component's process.
+struct ReaperCommand {
+  int32_t signal = 0;
+};
+
+// Everything the children need, prepared before the clone. Pointers inside refer to this object:
+// it is not copied or moved once prepared.
+struct LaunchPlan {
+  explicit LaunchPlan(const Profile& component) : profile(component) {}
+  LaunchPlan(const LaunchPlan&) = delete;
+  LaunchPlan& operator=(const LaunchPlan&) = delete;
+
+  const Profile& profile;
+  std::string staging;
+  std::vector<ViewOp> view;
+  int stdout_fd = -1;  // -1: /dev/null
+  int stderr_fd = -1;
+  std::vector<int> passed;               // descriptors 3, 4, …: listeners, then channel ends
+  std::vector<std::string> passed_names;  // LISTEN_FDNAMES, one each
+  bool wait_killable = false;            // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19)
+  int tripwire_fd = -1;                  // fanotify group for tripwires, -1: Landlock records them
+  // Made by Prepare().
+  std::vector<std::string> environment;
+  std::vector<char*> argv;
+  std::vector<char*> envp;
+  std::vector<int> bounding;
+  // The one call of the launch that passes the listener: the exec itself where the filter refuses
+  // it from then on, else kBarrierCall, made just before the exec so that nothing is executed
+  // before the supervisor holds the listener (which the exec closes in the child).
+  uint32_t launch_call = kBarrierCall;
+
+  // Fills the derived part. To be called once, last.
+  void Prepare();
+};
+
+struct LaunchResult {
+  pid_t reaper = -1;
+  int control = -1;
+  int handshake = -1;
+  int installed = -1;
+};
+
+// Number of the listener in the component's process.
+int ListenerNumber(const LaunchPlan& plan);
+
+// Clones the reaper. On failure `reaper` is -1 and `error` an errno; nothing is left behind.
+LaunchResult Launch(Kernel& kernel, const LaunchPlan& plan, int& error);
+
+}  // namespace bulkhead

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/reaper.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <ctime>
+#include <initializer_list>
+
+#include "sandbox/confine.h"
+#include "sandbox/ruleset.h"
+
+namespace bulkhead {
+namespace {
+
+[[noreturn]] void Exit(Kernel& kernel, int code) {
+  for (;;) kernel(SYS_exit_group, code);
+}
+
+[[noreturn]] void Fail(Kernel& kernel, int control, const Failure& failure) {
+  const ReaperMessage message{ReaperMessage::Kind::kFailure, failure, 0, 0};
+  kernel(SYS_write, control, &message, sizeof message);
+  Exit(kernel, 125);
+}
+
+void Require(Kernel& kernel, int control, long result, Step step, uint32_t index = 0) {
+  if (result < 0) Fail(kernel, control, {step, index, static_cast<int32_t>(-result)});
+}
+
+[[noreturn]] void RunComponent(Kernel& kernel, const LaunchPlan& plan, ChildDescriptors fds) {
+  Failure failure;
+  if (auto proof = Confine(kernel, plan, fds, failure)) {
+    failure = Execute(kernel, plan, fds, *proof);
+  }
+  ReportAndExit(kernel, fds.handshake, failure);
+}
+
+// Keeps CAP_KILL: it signals a process of another uid. In a PID namespace of its own that reaches
+// nobody else.
+void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control) {
+  for (size_t i = 0; i < plan.bounding.size(); ++i) {
+    Require(kernel, control, kernel(SYS_prctl, PR_CAPBSET_DROP, plan.bounding[i], 0, 0, 0),
+            Step::kReaperCapabilities, static_cast<uint32_t>(i));
+  }
+  const __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  data[0].effective = data[0].permitted = 1U << CAP_KILL;
+  Require(kernel, control, kernel(SYS_capset, &header, &data), Step::kReaperCapabilities, 100);
+  Require(kernel, control, kernel(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), Step::kReaperFilter);
+  const Filter& filter = ReaperFilter();
+  const sock_fprog program{
+      static_cast<unsigned short>(filter.size()),
+      reinterpret_cast<sock_filter*>(const_cast<Instruction*>(filter.data()))};
+  Require(kernel, control, kernel(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program),
+          Step::kReaperFilter, 1);
+}
+
+// Reaps whatever has ended. When it was the component's process, reports and ends everything.
+void Reap(Kernel& kernel, int control, long component, uint32_t& orphans) {
+  for (;;) {
+    int status = 0;
+    const long pid = kernel(SYS_wait4, -1, &status, WNOHANG | __WALL, nullptr);
+    if (pid <= 0) return;
+    if (pid != component) {
+      ++orphans;
+      continue;
+    }
+    const ReaperMessage message{ReaperMessage::Kind::kExit, {}, status, orphans};
+    kernel(SYS_write, control, &message, sizeof message);
+    Exit(kernel, 0);
+  }
+}
+
+[[noreturn]] void Watch(Kernel& kernel, int control, long component) {
+  uint32_t orphans = 0;
+  // SIGCHLD is blocked but while waiting, so that none is missed between reaping and waiting.
+  const unsigned long none = 0;
+  for (;;) {
+    Reap(kernel, control, component, orphans);
+    pollfd poll{control, POLLIN, 0};
+    const long ready = kernel(SYS_ppoll, &poll, 1, nullptr, &none, sizeof none);
+    if (ready <= 0) continue;
+    ReaperCommand command;
+    const long size = kernel(SYS_read, control, &command, sizeof command);
+    if (size == 0 || (size < 0 && size != -EINTR && size != -EAGAIN)) Exit(kernel, 0);
+    if (size == static_cast<long>(sizeof command)) {
+      kernel(SYS_kill, component, command.signal);
+    }
+  }
+}
+
+void OnChild(int) {}
+
+}  // namespace
+
+const Filter& ReaperFilter() {
+  static const Filter filter = [] {
+    constexpr long kCalls[] = {SYS_wait4, SYS_ppoll,      SYS_read,         SYS_write,
+                               SYS_kill,  SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall};
+    Filter program{{kLoad, 0, 0, kOffsetArch},
+                   {kJumpEqual, 1, 0, AuditArch(NativeArch())},
+                   {kReturn, 0, 0, kRetKillProcess},
+                   {kLoad, 0, 0, kOffsetNr}};
+    auto left = static_cast<uint8_t>(std::size(kCalls));
+    for (const long call : kCalls) {
+      program.push_back({kJumpEqual, left--, 0, static_cast<uint32_t>(call)});
+    }
+    program.push_back({kReturn, 0, 0, kRetKillProcess});
+    program.push_back({kReturn, 0, 0, kRetAllow});
+    return program;
+  }();
+  return filter;
+}
+
+void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
+  const int control = fds.control;
+  Require(kernel, control, kernel(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
+          Step::kParentDeath);
+  Failure failure;
+  if (!ApplyView(kernel, plan.staging, plan.view, failure)) Fail(kernel, control, failure);
+  const std::string& name = plan.profile->name;
+  Require(kernel, control, kernel(SYS_sethostname, name.data(), name.size()), Step::kHostName);
+  const int ruleset = BuildRuleset(kernel, plan.profile->landlock, failure);
+  if (ruleset < 0 && failure.error != 0) Fail(kernel, control, failure);
+
+  // A handler is needed for SIGCHLD to interrupt ppoll; as PID 1 everything else is ignored.
+  struct sigaction action {};
+  action.sa_handler = OnChild;
+  sigaction(SIGCHLD, &action, nullptr);
+  const unsigned long all = ~0UL;
+  Require(kernel, control, kernel(SYS_rt_sigprocmask, SIG_SETMASK, &all, nullptr, 8), Step::kFork);
+
+  const long component = kernel(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  Require(kernel, control, component, Step::kFork, 1);
+  if (component == 0) {
+    RunComponent(kernel, plan, {fds.handshake, fds.installed, ruleset, -1});
+  }
+  // The reaper keeps its socket as descriptor 0 and nothing else.
+  Require(kernel, control, kernel(SYS_dup3, control, 0, O_CLOEXEC), Step::kReaperFilter, 2);
+  if (kernel(SYS_close_range, 1, ~0U, 0) < 0) {
+    for (int fd = 1; fd < 65536; ++fd) kernel(SYS_close, fd);
+  }
+  GiveUpPrivileges(kernel, plan, 0);
+  Watch(kernel, 0, component);
+}
+
+}  // namespace bulkhead

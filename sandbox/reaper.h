@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// PID 1 of a component's namespaces. It builds the view and the Landlock ruleset, forks the
+// component, gives up everything but CAP_KILL inside its namespace and one socket, and then only
+// forwards signals, reaps and reports. When it ends, for whatever reason, the kernel kills
+// everything in the namespace; it ends when the component's process ends, when the supervisor's
+// end of the socket is closed, and by SIGKILL when the supervisor dies.
+#pragma once
+
+#include "sandbox/launch.h"
+
+namespace bulkhead {
+
+struct ReaperDescriptors {
+  int control = -1;
+  int handshake = -1;  // the component's ends
+  int installed = -1;
+};
+
+// Never returns. Called in the clone, single-threaded; does not allocate.
+[[noreturn]] void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds);
+
+// The reaper's own filter, for the architecture this is built for: anything it does not need kills
+// it, and its namespace with it.
+const Filter& ReaperFilter();
+
+}  // namespace bulkhead

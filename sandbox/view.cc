@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sandbox/view.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <deque>
+#include <map>
+#include <set>
+#include <string_view>
+
+namespace bulkhead {
+namespace {
+
+constexpr unsigned long kReadOnlyBind = MS_RDONLY | MS_NOSUID | MS_NODEV;
+constexpr unsigned long kWritableBind = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+constexpr unsigned long kOwnTmpfs = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+constexpr int kMaxLinks = 40;
+
+std::deque<std::string> Parts(std::string_view path) {
+  std::deque<std::string> parts;
+  while (!path.empty()) {
+    const size_t end = std::min(path.find('/'), path.size());
+    if (end > 0) parts.emplace_back(path.substr(0, end));
+    path.remove_prefix(std::min(end + 1, path.size()));
+  }
+  return parts;
+}
+
+class Planner {
+ public:
+  Planner(const Profile& profile, const ViewContext& context, Kernel& kernel)
+      : profile_(profile), context_(context), kernel_(kernel) {}
+
+  tl::expected<std::vector<ViewOp>, ViewError> Run() {
+    Directory("/proc");
+    Devices();
+    Identity();
+    // Tripwires are made last among equals: what stands there by the policy comes first.
+    for (const ViewEntry& entry : profile_->view) {
+      if (!Entry(entry)) return tl::make_unexpected(error_);
+    }
+    if (!context_.notify_source.empty() && !Notify()) return tl::make_unexpected(error_);
+    Push({.kind = ViewOpKind::kProc,
+          .path = "/proc",
+          .options = "subset=pid,hidepid=invisible",
+          .flags = MS_NOSUID | MS_NODEV | MS_NOEXEC});
+    return std::move(ops_);
+  }
+
+ private:
+  void Push(ViewOp op) { ops_.push_back(std::move(op)); }
+
+  // Whether a bind of this view already carries `path`, so that it is not ours to make.
+  bool Covered(const std::string& path) const {
+    return std::any_of(binds_.begin(), binds_.end(), [&](const std::string& bind) {
+      return path.starts_with(bind + "/");
+    });
+  }
+
+  void Directory(const std::string& path, uint32_t mode = 0755) {
+    if (Covered(path) || !made_.insert(path).second) return;
+    Push({.kind = ViewOpKind::kDirectory, .path = path, .mode = mode, .origin = path});
+  }
+
+  void ParentDirectories(const std::string& path) {
+    for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+      const std::string parent = path.substr(0, at);
+      if (!links_.contains(parent)) Directory(parent);
+    }
+  }
+
+  void Link(const std::string& path, const std::string& target) {
+    if (Covered(path) || !made_.insert(path).second) return;
+    links_.insert(path);
+    Push({.kind = ViewOpKind::kSymlink, .path = path, .source = target, .origin = path});
+  }
+
+  bool Fail(const std::string& path, int error, std::string reason = {}) {
+    error_ = {path, error, std::move(reason)};
+    return false;
+  }
+
+  long Stat(const std::string& path, struct stat& info) {
+    return kernel_(SYS_newfstatat, AT_FDCWD, path.c_str(), &info, AT_SYMLINK_NOFOLLOW);
+  }
+
+  // Only root may have placed a link that we follow.
+  bool TrustedLink(const std::string& parent, const struct stat& link) {
+    struct stat info {};
+    if (Stat(parent.empty() ? "/" : parent, info) < 0) return false;
+    return link.st_uid == 0 && info.st_uid == 0 && (info.st_mode & 022) == 0;
+  }
+
+  // Walks to `path` on the enclave, making directories and links on the way in the view. Gives the
+  // real path (no links) and its type.
+  bool Walk(const std::string& path, std::string& real, struct stat& info, long& missing) {
+    std::deque<std::string> todo = Parts(path);
+    std::string at;
+    int links = 0;
+    while (!todo.empty()) {
+      const std::string part = todo.front();
+      todo.pop_front();
+      if (part == "..") {
+        at.resize(at.empty() ? 0 : at.rfind('/'));
+        continue;
+      }
+      if (part == ".") continue;
+      const std::string next = at + "/" + part;
+      if (long error = Stat(next, info); error < 0) {
+        missing = -error;
+        return true;
+      }
+      if (S_ISLNK(info.st_mode)) {
+        if (!TrustedLink(at, info)) {
+          return Fail(path, 0, "`" + next + "` is a symbolic link that others than root can set");
+        }
+        if (++links > kMaxLinks) return Fail(path, ELOOP);
+        std::array<char, 4096> text{};
+        const long size =
+            kernel_(SYS_readlinkat, AT_FDCWD, next.c_str(), text.data(), text.size());
+        if (size <= 0 || size >= static_cast<long>(text.size())) return Fail(path, EIO);
+        const std::string target(text.data(), static_cast<size_t>(size));
+        Link(next, target);
+        std::deque<std::string> ahead = Parts(target);
+        todo.insert(todo.begin(), ahead.begin(), ahead.end());
+        if (target[0] == '/') at.clear();
+        continue;
+      }
+      at = next;
+      if (!todo.empty()) Directory(at);
+    }
+    real = at.empty() ? "/" : at;
+    return true;
+  }
+
+  bool Bind(const ViewEntry& entry, unsigned long flags) {
+    std::string real;
+    struct stat info {};
+    long missing = 0;
+    if (!Walk(entry.path, real, info, missing)) return false;
+    if (missing != 0) {
+      return (entry.optional && missing == ENOENT) || Fail(entry.path, static_cast<int>(missing));
+    }
+    if (entry.kind == ViewKind::kDevice) {
+      if (!S_ISCHR(info.st_mode)) return Fail(entry.path, 0, "is not a character device");
+    } else if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
+      return Fail(entry.path, 0, "is neither a file nor a directory");
+    }
+    if (entry.kind == ViewKind::kState && (!S_ISDIR(info.st_mode) || info.st_uid != profile_->uid ||
+                                           (info.st_mode & 022) != 0)) {
+      return Fail(entry.path, 0,
+                  "must be a directory owned by uid " + std::to_string(profile_->uid) +
+                      " and not writable by others");
+    }
+    if (bound_.contains(real)) {
+      // The same inode by another name; a second, different mount would hide the first.
+      return bound_[real] == flags || Fail(entry.path, 0, "`" + real + "` is named twice");
+    }
+    bound_[real] = flags;
+    const bool covered = Covered(real);
+    const bool directory = S_ISDIR(info.st_mode);
+    if (!covered) {
+      ParentDirectories(real);
+      made_.insert(real);
+    }
+    Push({.kind = directory ? ViewOpKind::kBindDirectory : ViewOpKind::kBindFile,
+          .path = real,
+          .source = real,
+          .options = {},
+          .flags = flags,
+          .mode = 0,
+          .may_exist = covered,
+          .origin = entry.path});
+    if (directory) binds_.push_back(real);
+    return true;
+  }
+
+  bool Tmpfs(const ViewEntry& entry) {
+    ParentDirectories(entry.path);
+    const bool covered = Covered(entry.path);
+    if (!covered) made_.insert(entry.path);
+    const bool shared_mode = entry.kind == ViewKind::kPrivate;
+    Push({.kind = ViewOpKind::kTmpfs,
+          .path = entry.path,
+          .source = {},
+          .options = "size=" + std::to_string(entry.size) + ",mode=" +
+                     (shared_mode ? "1777" : "0700") + ",uid=" + std::to_string(profile_->uid) +
+                     ",gid=" + std::to_string(profile_->gid),
+          .flags = kOwnTmpfs,
+          .mode = 0755,
+          .may_exist = covered,
+          .origin = entry.path});
+    binds_.push_back(entry.path);
+    return true;
+  }
+
+  bool Tripwire(const ViewEntry& entry) {
+    if (Covered(entry.path)) return true;  // what covers it is the component's by the policy
+    ParentDirectories(entry.path);
+    if (entry.directory) {
+      Directory(entry.path);
+    } else if (made_.insert(entry.path).second) {
+      Push({.kind = ViewOpKind::kFile, .path = entry.path, .mode = 0444, .origin = entry.path});
+    }
+    return true;
+  }
+
+  bool Entry(const ViewEntry& entry) {
+    switch (entry.kind) {
+      case ViewKind::kReadOnly:
+        return Bind(entry, kReadOnlyBind);
+      case ViewKind::kWritable:
+      case ViewKind::kState:
+      case ViewKind::kEdge:
+        return Bind(entry, kWritableBind);
+      case ViewKind::kDevice:
+        return Bind(entry, MS_NOSUID | MS_NOEXEC);
+      case ViewKind::kPrivate:
+      case ViewKind::kRuntime:
+        return Tmpfs(entry);
+      case ViewKind::kTripwire:
+        return Tripwire(entry);
+    }
+    return Fail(entry.path, EINVAL);
+  }
+
+  void Devices() {
+    Directory("/dev");
+    for (const char* name : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
+                             "/dev/urandom"}) {
+      made_.insert(name);
+      Push({.kind = ViewOpKind::kBindFile,
+            .path = name,
+            .source = name,
+            .options = {},
+            .flags = MS_NOSUID | MS_NOEXEC,
+            .origin = name});
+    }
+    Link("/dev/fd", "/proc/self/fd");
+    Link("/dev/stdin", "/proc/self/fd/0");
+    Link("/dev/stdout", "/proc/self/fd/1");
+    Link("/dev/stderr", "/proc/self/fd/2");
+    made_.insert("/dev/shm");
+    Push({.kind = ViewOpKind::kTmpfs,
+          .path = "/dev/shm",
+          .options = "size=16777216,mode=1777",
+          .flags = kOwnTmpfs,
+          .mode = 0755,
+          .origin = "/dev/shm"});
+  }
+
+  void Identity() {
+    const std::string name = profile_->name;
+    const std::string uid = std::to_string(profile_->uid);
+    const std::string gid = std::to_string(profile_->gid);
+    Directory("/etc");
+    made_.insert("/etc/passwd");
+    made_.insert("/etc/group");
+    Push({.kind = ViewOpKind::kFile,
+          .path = "/etc/passwd",
+          .source = name + ":x:" + uid + ":" + gid + "::/:/\n",
+          .mode = 0444,
+          .origin = "/etc/passwd"});
+    Push({.kind = ViewOpKind::kFile,
+          .path = "/etc/group",
+          .source = name + ":x:" + gid + ":\n",
+          .mode = 0444,
+          .origin = "/etc/group"});
+  }
+
+  bool Notify() {
+    ParentDirectories(kNotifySocket);
+    Push({.kind = ViewOpKind::kBindDirectory,
+          .path = kNotifyDirectory,
+          .source = context_.notify_source,
+          .flags = kWritableBind | MS_RDONLY,
+          .may_exist = true,
+          .origin = kNotifyDirectory});
+    return true;
+  }
+
+  const Profile& profile_;
+  const ViewContext& context_;
+  Kernel& kernel_;
+  std::vector<ViewOp> ops_;
+  std::set<std::string> made_;
+  std::set<std::string> links_;
+  std::map<std::string, unsigned long> bound_;
+  std::vector<std::string> binds_;
+  ViewError error_;
+};
+
+}  // namespace
+
+tl::expected<std::vector<ViewOp>, ViewError> PlanView(const Profile& profile,
+                                                      const ViewContext& context, Kernel& kernel) {
+  return Planner(profile, context, kernel).Run();
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the view entries of a profile to a flat list of mount operations. PlanView looks at the
+// enclave's file system (which parts are symbolic links, what is a file and what a directory) and
+// decides everything; ApplyView only does what the list says, without allocating, in the reaper.
+//
+// Symbolic links on the way to a named path are made again in the view, but only where nobody but
+// root could have put them: the link and its directory belong to root and the directory is not
+// writable by others. Binds are not recursive: what is mounted beneath a named path stays out.
+#pragma once
+
+#include <tl/expected.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "profiles/profile.h"
+#include "sandbox/kernel.h"
+#include "sandbox/step.h"
+
+namespace bulkhead {
+
+enum class ViewOpKind : uint8_t { kDirectory, kSymlink, kFile, kBindDirectory, kBindFile, kTmpfs,
+                                  kProc };
+
+struct ViewOp {
+  ViewOpKind kind = ViewOpKind::kDirectory;
+  std::string path;       // where, beneath the view's root: absolute
+  std::string source;     // bind: absolute path on the enclave; symlink: its text; file: content
+  std::string options;    // tmpfs and proc mount data
+  unsigned long flags = 0;  // MS_*
+  uint32_t mode = 0;      // files and directories made
+  bool may_exist = false;  // a directory or mount point that an earlier bind may already carry
+  std::string origin;     // the policy's path, for messages
+};
+
+struct ViewContext {
+  std::string staging;       // empty directory on the enclave where the view is put together
+  std::string notify_source;  // directory of the component's readiness socket; empty: none
+};
+
+// Where a component finds its readiness socket.
+inline constexpr const char* kNotifyDirectory = "/run/notify";
+inline constexpr const char* kNotifySocket = "/run/notify/socket";
+
+struct ViewError {
+  std::string path;
+  int error = 0;     // errno, or 0 where `reason` says it all
+  std::string reason;
+};
+
+tl::expected<std::vector<ViewOp>, ViewError> PlanView(const Profile& profile,
+                                                      const ViewContext& context, Kernel& kernel);
+
+// Makes the view's root at `staging`, applies every operation, seals it and pivots into it. In the
+// reaper: a new mount namespace, capabilities still held. On failure `failure` says which step.
+[[nodiscard]] bool ApplyView(Kernel& kernel, const std::string& staging,
+                             const std::vector<ViewOp>& ops, Failure& failure);
+
+}  // namespace bulkhead

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// bulkhead-init end to end on the running kernel, with bundles made by hand.
+#include <signal.h>
+
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "profiles/landlock.h"
+#include "tests/support/init.h"
+#include "tests/support/sample.h"
+
+namespace bulkhead {
+namespace {
+
+using test::Init;
+using test::TempDirectory;
+
+struct KernelFixture {
+  KernelFixture() {
+    BOOST_REQUIRE_MESSAGE(test::CanConfine(), "needs root");
+  }
+  TempDirectory directory;
+};
+
+// One component that runs a shell command.
+BundleData Shell(const std::string& script) {
+  BundleData data = test::SampleBundle();
+  data.enclave = "boot-test";
+  data.requirements.clear();
+  data.channels.clear();
+  data.assets.clear();
+  data.components.resize(1);
+  data.components[0].argv = {"/bin/sh", "-c", script};
+  data.components[0].lifecycle.restart = RestartWhen::kNever;
+  data.components[0].lifecycle.stop_within_ms = 1000;
+  return data;
+}
+
+bool Contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+BOOST_FIXTURE_TEST_SUITE(KernelBoot, KernelFixture)
+
+BOOST_AUTO_TEST_CASE(RunsAComponentConfined) {
+  BundleData data = Shell(
+      "while read -r key value; do case $key in Uid:|CapEff:|CapBnd:|NoNewPrivs:|Seccomp:)"
+      " echo $key $value;; esac; done < /proc/self/status; echo pid $$");
+  Init init(directory, data);
+  BOOST_TEST(init.Wait() == 0, init.Output());
+  const std::string output = init.Output();
+  for (const char* line : {"one | CapEff: 0000000000000000", "one | CapBnd: 0000000000000000",
+                           "one | NoNewPrivs: 1", "one | Seccomp: 2", "one | pid 2"}) {
+    BOOST_TEST(Contains(output, line), line << " not in: " << output);
+  }
+  BOOST_TEST(Contains(output, "one | Uid: 268435457"), output);
+}
+
+BOOST_AUTO_TEST_CASE(RefusedCallIsRecordedAndAllowedOneIsNot) {
+  // mkdir(2) is not in the sample filter, unlink(2) is.
+  Init init(directory, Shell("echo x > /tmp/a; rm /tmp/a && echo removed; mkdir /tmp/d || echo no"));
+  init.Wait();
+  BOOST_TEST(Contains(init.Output(), "removed"), init.Output());
+  BOOST_TEST(Contains(init.Output(), "| no"), init.Output());
+  BOOST_TEST(Contains(init.Audit(), "\"action\":\"mkdir\""), init.Audit());
+  BOOST_TEST(!Contains(init.Audit(), "\"action\":\"unlinkat\""));
+}
+
+BOOST_AUTO_TEST_CASE(LandlockRefusalIsRecordedWithItsPath) {
+  BundleData data = Shell("cat /etc/passwd && echo control; cat /secret/key || echo refused");
+  auto& view = data.components[0].view;
+  view.push_back({.path = "/secret/key",
+                  .kind = ViewKind::kTripwire,
+                  .directory = false,
+                  .rule = "assets.key"});
+  std::sort(view.begin(), view.end(),
+            [](const auto& a, const auto& b) { return a.path < b.path; });
+  data.components[0].landlock.rules.insert(
+      data.components[0].landlock.rules.begin() + 2,
+      {.path = "/etc/passwd", .access = landlock::kReadFile});
+  Init init(directory, data);
+  init.Wait();
+  BOOST_TEST(Contains(init.Output(), "| control"), init.Output());
+  BOOST_TEST(Contains(init.Output(), "| refused"), init.Output());
+  BOOST_TEST(Contains(init.Audit(), "/secret/key"), init.Audit());
+}
+
+BOOST_AUTO_TEST_CASE(StopsBySignalInOrderAndLeavesNothing) {
+  BundleData data = test::SampleBundle();
+  data.enclave = "boot-test";
+  data.requirements.clear();
+  for (ProfileData& component : data.components) {
+    component.argv = {"/bin/sh", "-c", "trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"};
+  }
+  Init init(directory, data);
+  BOOST_TEST(init.WaitForOutput("`two` ready"), init.Output());
+  init.Signal(SIGTERM);
+  BOOST_TEST(init.Wait() == 0, init.Output());
+  const std::string output = init.Output();
+  const size_t two = output.find("`two` exit: exit status 0");
+  const size_t one = output.find("`one` exit: exit status 0");
+  BOOST_TEST(two != std::string::npos, output);
+  BOOST_TEST(one != std::string::npos, output);
+  BOOST_TEST(two < one);
+  BOOST_TEST(Init::ProcessesOf(0x10000001).empty());
+}
+
+BOOST_AUTO_TEST_CASE(KilledSupervisorLeavesNoComponent) {
+  Init init(directory, Shell("while :; do sleep 0.05; done"));
+  BOOST_TEST(init.WaitForOutput("`one` ready"), init.Output());
+  BOOST_TEST(!Init::ProcessesOf(0x10000001).empty());
+  init.Signal(SIGKILL);
+  BOOST_TEST(init.Wait() == -SIGKILL);
+  for (int i = 0; i < 200 && !Init::ProcessesOf(0x10000001).empty(); ++i) usleep(5000);
+  BOOST_TEST(Init::ProcessesOf(0x10000001).empty());
+}
+
+BOOST_AUTO_TEST_CASE(KilledComponentIsRestartedAndTheOtherUnaffected) {
+  BundleData data = test::SampleBundle();
+  data.enclave = "boot-test";
+  data.requirements.clear();
+  for (ProfileData& component : data.components) {
+    component.argv = {"/bin/sh", "-c", "while :; do sleep 0.05; done"};
+  }
+  Init init(directory, data);
+  BOOST_TEST(init.WaitForOutput("`two` ready"), init.Output());
+  const auto before = Init::ProcessesOf(0x10000002);
+  const auto victim = Init::ProcessesOf(0x10000001);
+  BOOST_REQUIRE(!victim.empty());
+  kill(*std::min_element(victim.begin(), victim.end()), SIGKILL);
+  BOOST_TEST(init.WaitForOutput("`one` exit: killed by SIGKILL"), init.Output());
+  for (int i = 0; i < 400 && Init::ProcessesOf(0x10000001).empty(); ++i) usleep(5000);
+  BOOST_TEST(!Init::ProcessesOf(0x10000001).empty());
+  BOOST_TEST(*std::min_element(before.begin(), before.end()) ==
+             [] {
+               const auto now = Init::ProcessesOf(0x10000002);
+               return now.empty() ? 0 : *std::min_element(now.begin(), now.end());
+             }());
+}
+
+BOOST_AUTO_TEST_CASE(AMissingPathStopsTheBootAndIsNamed) {
+  BundleData data = Shell("echo never");
+  data.components[0].view.push_back({.path = "/var/no-such-thing", .rule = "r"});
+  Init init(directory, data);
+  BOOST_TEST(init.Wait() == 3, init.Output());
+  BOOST_TEST(Contains(init.Output(), "/var/no-such-thing"), init.Output());
+  BOOST_TEST(!Contains(init.Output(), "| never"));
+}
+
+BOOST_AUTO_TEST_CASE(ADamagedBundleIsRefused) {
+  BundleData data = Shell("echo never");
+  { Init init(directory, data); init.Wait(); }
+  std::string bytes = test::ReadWholeFile(directory.File("a.bundle"));
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  const std::string damaged = directory.File("b.bundle");
+  test::WriteFile(damaged, bytes);
+  const std::string command = std::string(BULKHEAD_INIT_PATH) + " " + damaged + " 2>" +
+                              directory.File("said");
+  const int status = std::system(command.c_str());
+  BOOST_TEST(WEXITSTATUS(status) == 3);
+  BOOST_TEST(Contains(test::ReadWholeFile(directory.File("said")), "digest"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace bulkhead

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/unit.h"
+
+#include <boost/test/unit_test.hpp>
+
+namespace bulkhead {
+namespace {
+
+constexpr int kExit0 = 0;
+constexpr int kExit1 = 1 << 8;
+constexpr int kKilled = 9;
+
+Lifecycle Make(ReadyKind ready, RestartWhen restart = RestartWhen::kOnFailure) {
+  Lifecycle lifecycle;
+  lifecycle.ready.kind = ready;
+  lifecycle.ready.within_ms = 1000;
+  lifecycle.restart = restart;
+  lifecycle.restart_at_most = 2;
+  lifecycle.restart_within_ms = 60000;
+  return lifecycle;
+}
+
+BOOST_AUTO_TEST_SUITE(UnitStates)
+
+BOOST_AUTO_TEST_CASE(StartsBecomesReadyAndStops) {
+  const Lifecycle lifecycle = Make(ReadyKind::kNotify);
+  Unit unit(lifecycle);
+  BOOST_TEST((unit.OnDependenciesReady(10) == UnitAction::kLaunch));
+  BOOST_TEST((unit.OnReady(11) == UnitAction::kNone));  // not executed yet
+  BOOST_TEST((unit.OnExecuted(12) == UnitAction::kNone));
+  BOOST_TEST(!unit.satisfied());
+  BOOST_TEST((unit.OnReady(20) == UnitAction::kBecameReady));
+  BOOST_TEST(unit.satisfied());
+  BOOST_TEST((unit.Stop(30) == UnitAction::kSignal));
+  BOOST_TEST(unit.deadline() == 30 + lifecycle.stop_within_ms);
+  BOOST_TEST((unit.OnExit(kKilled, 40, 0) == UnitAction::kNone));
+  BOOST_TEST((unit.state() == UnitState::kDone));
+}
+
+BOOST_AUTO_TEST_CASE(StartedIsReadyWhenExecuted) {
+  const Lifecycle lifecycle = Make(ReadyKind::kStarted);
+  Unit unit(lifecycle);
+  unit.OnDependenciesReady(0);
+  BOOST_TEST((unit.OnExecuted(1) == UnitAction::kBecameReady));
+}
+
+BOOST_AUTO_TEST_CASE(NotReadyInTimeIsKilledAndCounts) {
+  const Lifecycle lifecycle = Make(ReadyKind::kNotify);
+  Unit unit(lifecycle);
+  unit.OnDependenciesReady(0);
+  unit.OnExecuted(0);
+  BOOST_TEST((unit.OnDeadline(999) == UnitAction::kNone));
+  BOOST_TEST((unit.OnDeadline(1000) == UnitAction::kKill));
+  unit.OnExit(kKilled, 1001, 0);
+  BOOST_TEST((unit.state() == UnitState::kBackoff));
+  BOOST_TEST(unit.restarts() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(BudgetEndsInFailureAndBackoffDoubles) {
+  const Lifecycle lifecycle = Make(ReadyKind::kStarted);
+  Unit unit(lifecycle);
+  unit.OnDependenciesReady(0);
+  uint64_t now = 0;
+  for (const uint64_t wait : {100U, 200U}) {
+    unit.OnExecuted(now);
+    BOOST_TEST((unit.OnExit(kExit1, now, 0) == UnitAction::kNone));
+    BOOST_TEST(unit.deadline() == now + wait);
+    now = unit.deadline();
+    BOOST_TEST((unit.OnDeadline(now) == UnitAction::kLaunch));
+  }
+  unit.OnExecuted(now);
+  BOOST_TEST((unit.OnExit(kExit1, now, 0) == UnitAction::kGaveUp));
+  BOOST_TEST((unit.state() == UnitState::kFailed));
+}
+
+BOOST_AUTO_TEST_CASE(RestartsOutsideTheWindowAreForgotten) {
+  const Lifecycle lifecycle = Make(ReadyKind::kStarted);
+  Unit unit(lifecycle);
+  unit.OnDependenciesReady(0);
+  uint64_t now = 0;
+  for (int i = 0; i < 10; ++i) {
+    unit.OnExecuted(now);
+    unit.OnExit(kExit1, now, 0);
+    BOOST_TEST((unit.state() == UnitState::kBackoff));
+    now += 70000;
+    unit.OnDeadline(now);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(JitterIsAtMostAQuarter) {
+  const Lifecycle lifecycle = Make(ReadyKind::kStarted);
+  for (const uint32_t random : {0U, 7U, 0xffffffffU}) {
+    Unit unit(lifecycle);
+    unit.OnDependenciesReady(0);
+    unit.OnExecuted(0);
+    unit.OnExit(kExit1, 0, random);
+    BOOST_TEST(unit.deadline() >= 100U);
+    BOOST_TEST(unit.deadline() <= 125U);
+  }
+}
+
+struct RestartRow {
+  RestartWhen when;
+  int status;
+  UnitState after;
+};
+
+BOOST_AUTO_TEST_CASE(RestartRules) {
+  const RestartRow kRows[] = {
+      {RestartWhen::kNever, kExit0, UnitState::kDone},
+      {RestartWhen::kNever, kExit1, UnitState::kFailed},
+      {RestartWhen::kOnFailure, kExit0, UnitState::kDone},
+      {RestartWhen::kOnFailure, kExit1, UnitState::kBackoff},
+      {RestartWhen::kOnFailure, kKilled, UnitState::kBackoff},
+      {RestartWhen::kAlways, kExit0, UnitState::kBackoff},
+  };
+  for (const RestartRow& row : kRows) {
+    const Lifecycle lifecycle = Make(ReadyKind::kStarted, row.when);
+    Unit unit(lifecycle);
+    unit.OnDependenciesReady(0);
+    unit.OnExecuted(0);
+    unit.OnExit(row.status, 5, 0);
+    BOOST_TEST((unit.state() == row.after));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ReadyByExit) {
+  Lifecycle lifecycle = Make(ReadyKind::kExit);
+  lifecycle.ready.exit_code = 1;
+  Unit good(lifecycle);
+  good.OnDependenciesReady(0);
+  good.OnExecuted(0);
+  BOOST_TEST((good.OnExit(kExit1, 1, 0) == UnitAction::kBecameReady));
+  BOOST_TEST((good.state() == UnitState::kDone));
+  Unit bad(lifecycle);
+  bad.OnDependenciesReady(0);
+  bad.OnExecuted(0);
+  BOOST_TEST((bad.OnExit(kExit0, 1, 0) == UnitAction::kNone));
+  BOOST_TEST((bad.state() == UnitState::kBackoff));
+}
+
+BOOST_AUTO_TEST_CASE(StoppingDuringLaunchKills) {
+  const Lifecycle lifecycle = Make(ReadyKind::kStarted);
+  Unit unit(lifecycle);
+  unit.OnDependenciesReady(0);
+  BOOST_TEST((unit.Stop(1) == UnitAction::kKill));
+  unit.OnExit(-1, 2, 0);
+  BOOST_TEST((unit.state() == UnitState::kDone));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace bulkhead
