@@ -88,6 +88,23 @@ BOOST_AUTO_TEST_CASE(LandlockRefusalIsRecordedWithItsPath) {
   BOOST_TEST(Contains(init.Audit(), "/secret/key"), init.Audit());
 }
 
+// With exec refused by the filter the launch's own one still passes, exactly once.
+BOOST_AUTO_TEST_CASE(TheLaunchsOwnExecPassesOnce) {
+  BundleData data = Shell("echo first; /bin/echo second || echo only");
+  auto& filter = data.components[0].filter;
+  const auto exec = std::find_if(filter.begin(), filter.end(), [](const Instruction& ins) {
+    return ins.code == kJumpEqual && ins.k == 59;
+  });
+  BOOST_REQUIRE(exec != filter.end());
+  filter.erase(exec, exec + 2);
+  Init init(directory, data);
+  BOOST_TEST(init.Wait() == 0, init.Output());
+  BOOST_TEST(Contains(init.Output(), "| first"), init.Output());
+  BOOST_TEST(Contains(init.Output(), "| only"), init.Output());
+  BOOST_TEST(!Contains(init.Output(), "| second"));
+  BOOST_TEST(Contains(init.Audit(), "\"action\":\"execve\""), init.Audit());
+}
+
 BOOST_AUTO_TEST_CASE(StopsBySignalInOrderAndLeavesNothing) {
   BundleData data = test::SampleBundle();
   data.enclave = "boot-test";

@@ -64,7 +64,7 @@ ProfileData SampleProfile(const std::string& name, uint32_t number) {
        "getppid", "getuid", "geteuid", "getgid", "getegid", "clock_nanosleep", "nanosleep",
        "statfs", "access", "ioctl", "fcntl", "dup", "dup2", "wait4", "clone", "kill", "uname",
        "getcwd", "pipe2", "pselect6", "poll", "sysinfo", "fadvise64", "unlink", "unlinkat",
-       "clock_gettime", "gettid", "tgkill", "stat", "pause", "vfork"});
+       "clock_gettime", "gettid", "tgkill", "stat", "pause", "vfork", "execve"});
   return data;
 }
 
