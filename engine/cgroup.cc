@@ -38,8 +38,8 @@ bool HasSwap() {
 
 // The number after `key` and a space, at a line's start: "oom_kill 3".
 uint64_t KeyedNumber(const std::string& text, std::string_view key) {
-  const std::string wanted = "\n" + std::string(key) + " ";
-  const std::string lines = "\n" + text;
+  const std::string wanted = std::string("\n").append(key).append(" ");
+  const std::string lines = std::string("\n").append(text);
   const size_t found = lines.find(wanted);
   if (found == std::string::npos) return 0;
   uint64_t value = 0;
@@ -214,7 +214,7 @@ Cgroups::Cgroups(Cgroups&& other) noexcept
 Cgroups::~Cgroups() {
   for (const Controller controller : added_) {
     WriteControl(delegated_ + "/cgroup.subtree_control",
-                 "-" + std::string(ControllerName(controller)));
+                 std::string("-").append(ControllerName(controller)));
   }
   if (!moved_) return;
   WriteControl(delegated_ + "/cgroup.procs", std::to_string(getpid()));
@@ -234,7 +234,7 @@ tl::expected<void, CgroupError> Cgroups::Delegate(Controller controller,
                                                   const std::string& directory) {
   const std::string file = directory + "/cgroup.subtree_control";
   const std::string name(ControllerName(controller));
-  const std::string enabled = " " + ReadSmallFile(file);
+  const std::string enabled = std::string(" ").append(ReadSmallFile(file));
   if (enabled.find(" " + name + " ") != std::string::npos ||
       enabled.find(" " + name + "\n") != std::string::npos) {
     return {};

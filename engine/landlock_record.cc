@@ -122,7 +122,7 @@ std::string DescribeObject(const LandlockAccess& access) {
     return "pid " + std::to_string(access.other_pid) + " (" + access.other_comm + ")";
   }
   const bool is_v6 = access.address.find(':') != std::string::npos;
-  const std::string port = ":" + std::to_string(access.port);
+  const std::string port = std::string(":").append(std::to_string(access.port));
   if (!access.address.empty()) return (is_v6 ? "[" + access.address + "]" : access.address) + port;
   return access.port != 0 ? port : "";
 }

@@ -299,8 +299,9 @@ BOOST_AUTO_TEST_CASE(CountsStayExactWhenTheTableOverflowsAndOnClose) {
     AuditLog log = place.Open();
     for (int round = 0; round < 3; ++round) {
       for (size_t key = 0; key < AuditLog::kMaxFoldKeys + 10; ++key) {
-        log.Append(Refusal("k" + std::to_string(key)));
-        Event more = Refusal("k" + std::to_string(key));
+        const std::string object = std::string("k").append(std::to_string(key));
+        log.Append(Refusal(object));
+        Event more = Refusal(object);
         more.count = 3;
         log.Append(more);
         sent += 4;

@@ -58,7 +58,8 @@ BOOST_AUTO_TEST_CASE(ALongValueIsCutAndItsLengthNamed) {
 
 BOOST_AUTO_TEST_CASE(ExtrasBeyondTheLimitAreCounted) {
   Event event = Sample();
-  for (int i = 0; i < 20; ++i) event.extra.push_back({"k" + std::to_string(i), "v"});
+  for (int i = 0; i < 20; ++i)
+    event.extra.push_back({std::string("k").append(std::to_string(i)), "v"});
   const std::string line = EncodeEvent(event);
   BOOST_TEST(line.find("\"k15\":\"v\"}") != std::string::npos);
   BOOST_TEST(line.find("\"k16\"") == std::string::npos);
