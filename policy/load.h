@@ -15,6 +15,7 @@ namespace bulkhead {
 struct LoadOptions {
   std::map<std::string, std::string> set;  // --set name=value, over the policy's vars
   std::string target;                      // --target, over the policy's `target`
+  std::optional<TargetSpec> running;       // what `target: running` stands for
 };
 
 struct LoadedPolicy {
@@ -29,8 +30,7 @@ std::optional<LoadedPolicy> LoadPolicyFile(const std::string& path, const LoadOp
 
 // The same from text; `use` and a target path are taken relative to `directory`.
 std::optional<LoadedPolicy> LoadPolicyText(std::string name, std::string text,
-                                           const std::string& directory,
-                                           const LoadOptions& options, Sources& sources,
-                                           Diagnostics& diagnostics);
+                                           const std::string& directory, const LoadOptions& options,
+                                           Sources& sources, Diagnostics& diagnostics);
 
 }  // namespace bulkhead

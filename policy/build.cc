@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/build.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "policy/merge.h"
+
+namespace bulkhead {
+namespace {
+
+std::vector<std::pair<std::string, Text>> BuildPairs(const Section& section) {
+  std::vector<std::pair<std::string, Text>> pairs;
+  for (const Entry& entry : section.Entries()) {
+    pairs.emplace_back(entry.key, Text{entry.value.text, section.At(entry.key)});
+  }
+  std::sort(pairs.begin(), pairs.end(),
+            [](const auto& a, const auto& b) { return a.first < b.first; });
+  return pairs;
+}
+
+std::vector<Sink> BuildSinks(const Section& audit) {
+  std::vector<Sink> sinks;
+  for (const Node& item : audit.Items("sinks")) {
+    if (item.kind == NodeKind::kScalar) {
+      sinks.push_back({SinkKind::kStdout, ""});
+    } else {
+      sinks.push_back({SinkKind::kFile, Section(&item, "").TextOf("file")});
+    }
+  }
+  return sinks;
+}
+
+std::vector<AssetPolicy> BuildAssets(const Section& assets) {
+  std::vector<AssetPolicy> built;
+  for (const Entry& entry : assets.Entries()) {
+    const Section asset = assets.Sub(entry.key);
+    built.push_back({entry.key, asset.Texts("files"), {asset.id(), entry.key_place}});
+  }
+  std::sort(built.begin(), built.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  return built;
+}
+
+ChannelKind ParseChannelKind(const std::string& word) {
+  if (word == "messages") return ChannelKind::kMessages;
+  if (word == "pipe") return ChannelKind::kPipe;
+  return ChannelKind::kStream;
+}
+
+std::vector<ChannelPolicy> BuildChannels(const Section& root) {
+  std::vector<ChannelPolicy> channels;
+  for (const Node& item : root.Items("channels")) {
+    const Section fields(&item, "channels:" + Section(&item, "").TextOf("name"));
+    ChannelPolicy channel;
+    channel.name = fields.TextOf("name");
+    channel.from = {fields.TextOf("from"), fields.At("from")};
+    channel.to = {fields.TextOf("to"), fields.At("to")};
+    channel.kind = ParseChannelKind(fields.TextOf("kind", "stream"));
+    channel.at = {fields.id(), item.place};
+    channels.push_back(std::move(channel));
+  }
+  return channels;
+}
+
+std::vector<WaiverPolicy> BuildWaivers(const Section& root) {
+  std::vector<WaiverPolicy> waivers;
+  for (const Node& item : root.Items("waivers")) {
+    const Section fields(&item, "");
+    WaiverPolicy waiver;
+    waiver.component = fields.TextOf("component");
+    waiver.statement = fields.TextOf("statement");
+    waiver.reason = fields.TextOf("reason");
+    waiver.until = fields.TextOf("until");
+    const std::string scope = waiver.component.empty() ? "" : waiver.component + ".";
+    waiver.at = {"waivers:" + scope + waiver.statement, item.place};
+    waivers.push_back(std::move(waiver));
+  }
+  return waivers;
+}
+
+}  // namespace
+
+Policy BuildPolicy(const Node& root_node, const Library& library, Diagnostics& diagnostics) {
+  const Section root(&root_node, "");
+  Policy policy;
+  policy.enclave = root.TextOf("enclave");
+  policy.target = {root.TextOf("target"), root.At("target")};
+  policy.vars = BuildPairs(root.Sub("vars"));
+  policy.sinks = BuildSinks(root.Sub("audit"));
+  if (const Section measure = root.Sub("measure"); measure.Get("policy") != nullptr) {
+    policy.measure = Text{measure.TextOf("policy"), measure.At("policy")};
+  }
+  policy.assets = BuildAssets(root.Sub("assets"));
+  const Section components = root.Sub("components");
+  for (const Entry& entry : components.Entries()) {
+    const Node merged = MergeComponent(entry, library, diagnostics);
+    policy.components.push_back(BuildComponent(entry, merged, diagnostics));
+  }
+  std::sort(policy.components.begin(), policy.components.end(),
+            [](const auto& a, const auto& b) { return a.name < b.name; });
+  policy.channels = BuildChannels(root);
+  policy.waivers = BuildWaivers(root);
+  for (const auto& [name, group] : library.groups) {
+    policy.groups.push_back(BuildGroup(group, diagnostics));
+  }
+  return policy;
+}
+
+}  // namespace bulkhead

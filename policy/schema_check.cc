@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/schema_check.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "policy/scalars.h"
+#include "policy/schema.h"
+#include "policy/text.h"
+#include "policy/value_check.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr size_t kMaxItems = 1024;
+
+class Checker {
+ public:
+  explicit Checker(Diagnostics& diagnostics) : diagnostics_(diagnostics) {}
+
+  void CheckMap(Node& node, std::string_view shape) {
+    if (node.entries.empty()) {
+      diagnostics_.Error(node.place, "E0213", "an empty map", "leave the key out");
+      return;
+    }
+    ReportMissing(node, shape);
+    for (Entry& entry : node.entries) {
+      if (!CheckEntry(entry, shape)) entry.value = Refused(entry.value);
+    }
+  }
+
+ private:
+  static Node Refused(const Node& node) {
+    Node refused;
+    refused.place = node.place;
+    return refused;
+  }
+
+  void ReportMissing(const Node& node, std::string_view shape) {
+    for (const Row* row : RowsOf(shape)) {
+      if (!row->required || row->planned || node.Find(row->key) != nullptr) continue;
+      diagnostics_.Error(node.place, "E0202", fmt::format("`{}` is missing", row->key),
+                         Expectation(*row));
+    }
+  }
+
+  static std::string Expectation(const Row& row) {
+    if (row.type == Type::kChoice) return "expected " + ListChoices(row);
+    const std::string_view one = row.map.empty() || row.type != Type::kNone
+                                     ? Info(row.type).expected
+                                     : std::string_view("a map");
+    return fmt::format("expected {}{}", row.form == Form::kList ? "a list; an item is " : "", one);
+  }
+
+  bool CheckEntry(Entry& entry, std::string_view shape) {
+    const Row* row = FindRow(shape, entry.key);
+    if (row == nullptr) {
+      ReportUnknown(entry, shape);
+      return false;
+    }
+    if (row->planned) {
+      diagnostics_.Error(entry.key_place, "E0211",
+                         Quoted(entry.key) + " is not enforced yet by this version",
+                         "take it out: a statement is enforced or refused, never ignored");
+      return false;
+    }
+    if (row->key == "*" && !CheckKey(entry, *row)) return false;
+    return CheckValue(entry.value, *row, entry.key);
+  }
+
+  bool CheckKey(const Entry& entry, const Row& row) {
+    Node key;
+    key.kind = NodeKind::kScalar;
+    key.style = entry.key_style;
+    key.text = entry.key;
+    key.place = entry.key_place;
+    Row as_value;
+    as_value.type = row.names;
+    return CheckScalar(key, as_value, diagnostics_);
+  }
+
+  void ReportUnknown(const Entry& entry, std::string_view shape) {
+    if (shape == "profile" && FindRow("component", entry.key) != nullptr) {
+      diagnostics_.Error(entry.key_place, "E0229",
+                         Quoted(entry.key) + " is a key of components, not of profiles",
+                         "write it in the components that use the profile");
+      return;
+    }
+    std::vector<std::string_view> keys;
+    for (const Row* row : RowsOf(shape)) {
+      if (row->key != "*") keys.push_back(row->key);
+    }
+    std::string help;
+    if (const auto meant = Nearest(entry.key, keys)) {
+      help = fmt::format("did you mean `{}`?", *meant);
+    } else {
+      help = fmt::format("keys here: {}", fmt::join(keys, ", "));
+    }
+    diagnostics_.Error(entry.key_place, "E0201", Quoted(entry.key) + " is no key here", help);
+  }
+
+  bool CheckValue(Node& node, const Row& row, const std::string& key) {
+    if (node.kind == NodeKind::kBad) return false;
+    if (row.form == Form::kList) return CheckList(node, row, key);
+    if (row.form == Form::kOneOrList && node.kind == NodeKind::kList) {
+      Row values = row;
+      values.map = {};
+      return CheckItems(node, values);
+    }
+    return CheckOne(node, row, Quoted(key));
+  }
+
+  bool CheckList(Node& node, const Row& row, const std::string& key) {
+    if (node.kind != NodeKind::kList) {
+      diagnostics_.Error(node.place, "E0203", Quoted(key) + " is not a list",
+                         node.kind == NodeKind::kScalar
+                             ? "write `[" + Escaped(node.text.substr(0, 40)) + "]`"
+                             : "write its items with `- ` or in brackets");
+      return false;
+    }
+    return CheckItems(node, row);
+  }
+
+  bool CheckItems(Node& node, const Row& row) {
+    if (node.items.empty()) {
+      diagnostics_.Error(node.place, "E0213", "an empty list", "leave the key out");
+      return false;
+    }
+    if (node.items.size() > kMaxItems) {
+      diagnostics_.Error(node.items[kMaxItems].place, "E0226",
+                         fmt::format("more than {} items", kMaxItems));
+      return false;
+    }
+    std::vector<Node> kept;
+    for (size_t i = 0; i < node.items.size(); ++i) {
+      Node& item = node.items[i];
+      if (item.kind == NodeKind::kBad) continue;
+      if (CheckOne(item, row, "an item")) kept.push_back(std::move(item));
+    }
+    node.items = std::move(kept);
+    // The order of an argument vector carries meaning, and so do its repetitions.
+    if (!row.whole) RefuseDuplicates(node, row);
+    return !node.items.empty();
+  }
+
+  void RefuseDuplicates(const Node& list, const Row& row) {
+    std::map<std::string, const Node*> seen;
+    for (const Node& item : list.items) {
+      std::string name = ItemName(item, row.map);
+      if (name.empty()) continue;
+      const auto [first, added] = seen.emplace(std::move(name), &item);
+      if (added) continue;
+      diagnostics_.Error(item.place, "E0225", Quoted(first->first) + " is in the list twice",
+                         fmt::format("the first one is on line {}", first->second->place.line));
+    }
+  }
+
+  bool CheckOne(Node& node, const Row& row, const std::string& what) {
+    if (node.kind == NodeKind::kMap && !row.map.empty()) {
+      CheckMap(node, row.map);
+      return true;
+    }
+    if (node.kind == NodeKind::kScalar && row.type != Type::kNone) {
+      return CheckScalar(node, row, diagnostics_);
+    }
+    const char* found = node.kind == NodeKind::kMap    ? "a map"
+                        : node.kind == NodeKind::kList ? "a list"
+                                                       : "a single value";
+    diagnostics_.Error(node.place, "E0203", fmt::format("{} can't be {}", what, found),
+                       row.type == Type::kChoice
+                           ? "expected " + ListChoices(row)
+                           : fmt::format("expected {}", Info(row.type).expected));
+    return false;
+  }
+
+  Diagnostics& diagnostics_;
+};
+
+}  // namespace
+
+void CheckShape(Node& node, std::string_view shape, Diagnostics& diagnostics) {
+  Checker(diagnostics).CheckMap(node, shape);
+}
+
+std::string ItemName(const Node& item, std::string_view map_shape) {
+  const std::string_view key = IdentityKey(map_shape);
+  if (item.kind == NodeKind::kMap && !key.empty()) {
+    const Entry* entry = item.Find(key);
+    return entry == nullptr ? std::string() : Flow(entry->value);
+  }
+  return Flow(item);
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "policy/text.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace bulkhead {
+namespace {
+
+constexpr size_t kQuotedCharacters = 64;
+constexpr size_t kLongestCompared = 64;  // bounds the quadratic comparison
+
+size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<size_t> row(b.size() + 1);
+  for (size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      const size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+void AppendByte(std::string& out, char byte) {
+  constexpr std::string_view kHexDigits = "0123456789abcdef";
+  const auto value = static_cast<unsigned char>(byte);
+  out += "\\x";
+  out += kHexDigits[value >> 4];
+  out += kHexDigits[value & 15];
+}
+
+// Takes one character from the front of `text` and writes it, escaped where it must be.
+void AppendEscaped(std::string& out, std::string_view& text) {
+  const CodePoint point = DecodeFront(text);
+  const size_t length = std::max<size_t>(point.length, 1);
+  const bool shown = point.length != 0 && point.value != '\n' && !IsControl(point.value) &&
+                     !IsInvisible(point.value);
+  for (const char byte : text.substr(0, length)) {
+    if (shown) {
+      out += byte;
+    } else {
+      AppendByte(out, byte);
+    }
+  }
+  text.remove_prefix(length);
+}
+
+}  // namespace
+
+CodePoint DecodeFront(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const uint32_t lead = byte(0);
+  if (lead < 0x80) return {lead, 1};
+  if (lead < 0xC2 || lead > 0xF4) return {};
+  const uint32_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (text.size() < length) return {};
+  uint32_t value = lead & (0x7FU >> length);
+  for (uint32_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return {};
+    value = value << 6 | (byte(i) & 0x3FU);
+  }
+  constexpr uint32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  if (value < kSmallest[length] || value > 0x10FFFF) return {};
+  if (value >= 0xD800 && value <= 0xDFFF) return {};
+  return {value, length};
+}
+
+bool IsInvisible(uint32_t c) {
+  if (c == 0xAD || c == 0x61C || c == 0x180E || c == 0xFEFF) return true;
+  if (c >= 0x200B && c <= 0x200F) return true;
+  if (c >= 0x2028 && c <= 0x202E) return true;
+  if (c >= 0x2060 && c <= 0x206F) return true;
+  if (c >= 0xFFF0 && c <= 0xFFFB) return true;
+  if (c >= 0xE0000 && c <= 0xE0FFF) return true;
+  return (c & 0xFFFE) == 0xFFFE;
+}
+
+bool IsControl(uint32_t c) { return (c < 0x20 && c != '\n') || (c >= 0x7F && c <= 0x9F); }
+
+std::string Escaped(std::string_view text) {
+  std::string out;
+  while (!text.empty()) AppendEscaped(out, text);
+  return out;
+}
+
+std::string Quoted(std::string_view text) {
+  std::string out = "`";
+  for (size_t i = 0; i < kQuotedCharacters && !text.empty(); ++i) AppendEscaped(out, text);
+  if (!text.empty()) out += "…";
+  return out + "`";
+}
+
+std::optional<std::string_view> Nearest(std::string_view word,
+                                        std::span<const std::string_view> candidates) {
+  if (word.size() > kLongestCompared) return std::nullopt;
+  std::optional<std::string_view> best;
+  size_t least = word.size() / 3 + 1;
+  for (const std::string_view candidate : candidates) {
+    const size_t distance = EditDistance(word, candidate);
+    if (distance > least || distance >= candidate.size()) continue;
+    if (best && distance == least) continue;
+    best = candidate;
+    least = distance;
+  }
+  return best;
+}
+
+}  // namespace bulkhead
