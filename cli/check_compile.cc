@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fmt/format.h>
+
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/files.h"
+#include "cli/inputs.h"
+#include "cli/json.h"
+#include "cli/ledger.h"
+#include "cli/names.h"
+
+namespace bulkhead {
+namespace {
+
+bool WantsJson(const Invocation& invocation) {
+  return invocation.One(Parameter::kFormat) == "json";
+}
+
+int Failed(const Invocation& invocation, const PolicyResult& result) {
+  if (!WantsJson(invocation)) {
+    PrintDiagnostics(result);
+  } else if (!PrintOut(FailureJson(result))) {
+    return kExitCannot;
+  }
+  return kExitNo;
+}
+
+Json SuccessJson(const PolicyResult& result) {
+  const Bundle& bundle = result.compilation->bundle;
+  Json names = Json::array();
+  for (const ProfileData& profile : bundle->components) names.push_back(profile.name);
+  Json json{{"ok", true},
+            {"enclave", bundle->enclave},
+            {"target", bundle->target.name},
+            {"components", names}};
+  json.update(Json::parse(RenderJson(result.diagnostics, result.sources)));
+  return json;
+}
+
+int Finish(std::string_view text) { return PrintOut(text) ? kExitDone : kExitCannot; }
+
+std::string Report(const std::string& path, const std::vector<uint8_t>& bytes,
+                   const Bundle& bundle) {
+  std::string out = fmt::format("wrote {} ({} bytes), target {}\n{}\n\n", path, bytes.size(),
+                                bundle->target.name, DigestText(BundleDigest(bytes)));
+  out += LedgerTable(bundle->ledger);
+  return out + WaiverTable(bundle->waivers);
+}
+
+Json ReportJson(const std::string& path, const std::vector<uint8_t>& bytes,
+                const PolicyResult& result) {
+  const Bundle& bundle = result.compilation->bundle;
+  Json json = SuccessJson(result);
+  json["bundle"] = path;
+  json["map"] = path + ".map";
+  json["size"] = bytes.size();
+  json["digest"] = DigestText(BundleDigest(bytes));
+  json["waivers"] = WaiversJson(bundle->waivers);
+  json["ledger"] = LedgerJson(bundle->ledger);
+  return json;
+}
+
+// The map goes first: whenever this is cut short, the map beside the old bundle names another
+// digest and is ignored.
+tl::expected<void, std::string> Write(const std::string& path, const std::vector<uint8_t>& bytes,
+                                      const PolicyResult& result) {
+  const std::string map = RenderMap(*result.compilation, result.sources, BundleDigest(bytes));
+  const auto* data = reinterpret_cast<const uint8_t*>(map.data());
+  return WriteAtomically(path + ".map", {data, map.size()}).and_then([&] {
+    return WriteAtomically(path, bytes);
+  });
+}
+
+}  // namespace
+
+int Check(const Invocation& invocation) {
+  const auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
+  if (!result) return result.error();
+  if (!result->compilation) return Failed(invocation, *result);
+  if (WantsJson(invocation)) return Finish(JsonText(SuccessJson(*result)));
+  PrintDiagnostics(*result);
+  const Bundle& bundle = result->compilation->bundle;
+  const size_t count = bundle->components.size();
+  return Finish(fmt::format("ok: {} component{}, target {}\n", count, count == 1 ? "" : "s",
+                            bundle->target.name));
+}
+
+int CompileToFile(const Invocation& invocation) {
+  const auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
+  if (!result) return result.error();
+  if (!result->compilation) return Failed(invocation, *result);
+  const std::string path = invocation.One(Parameter::kOutput);
+  const std::vector<uint8_t> bytes = EncodeBundle(result->compilation->bundle);
+  if (const auto written = Write(path, bytes, *result); !written) {
+    PrintError(written.error());
+    return kExitCannot;
+  }
+  if (WantsJson(invocation)) return Finish(JsonText(ReportJson(path, bytes, *result)));
+  PrintDiagnostics(*result);
+  return Finish(Report(Shown(path), bytes, result->compilation->bundle));
+}
+
+}  // namespace bulkhead

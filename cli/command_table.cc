@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command_table.h"
+
+#include <cstddef>
+#include <iterator>
+
+#include "cli/cli.h"
+
+namespace bulkhead {
+namespace {
+
+using P = Parameter;
+
+constexpr ParameterRow kParameters[] = {
+    {P::kPolicy, "", "", "POLICY", "", "the policy, a YAML file", true},
+    {P::kBundle, "", "", "BUNDLE", "", "a compiled policy", true},
+    {P::kInput, "", "", "POLICY|BUNDLE", "", "a policy, which is compiled first, or a bundle",
+     true},
+    {P::kComponent, "", "", "COMPONENT", "", "a component of the bundle", true},
+    {P::kAction, "", "", "ACTION", "", "read, write, create, execute, connect, listen or syscall",
+     true},
+    {P::kObject, "", "", "OBJECT", "",
+     "a path; tcp:PORT, unix:PATH, udp:PORT or vsock:CID:PORT; or a system call with NAME=VALUE "
+     "for "
+     "its arguments",
+     true, true},
+    {P::kProgram, "", "", "-- CMD", "",
+     "a program and its arguments, run instead of the component's own and found by the component's "
+     "PATH",
+     false, true},
+    {P::kLog, "", "", "FILE", "", "an audit log", true},
+    {P::kTarget, "--target", "", "TARGET", "",
+     "the kernel to compile for, over the policy's own: a shipped target, a file, or `running` for "
+     "the kernel of this machine"},
+    {P::kSet, "--set", "", "NAME=VALUE", "", "a variable of the policy, over its `vars`", false,
+     true},
+    {P::kDate, "--date", "", "YYYY-MM-DD", "",
+     "the day on which waivers are judged; default: today in UTC"},
+    {P::kOutput, "--output", "-o", "BUNDLE", "",
+     "the bundle to write; BUNDLE.map is written beside it", true},
+    {P::kOnly, "--component", "", "COMPONENT", "", "this component only"},
+    {P::kInit, "--init", "", "PATH", "",
+     "the bulkhead-init to run; default: the one beside bulkhead, then the one in PATH"},
+    {P::kFormat, "--format", "", "FORMAT", "text|json", "the form of the answer"},
+    {P::kTargetFormat, "--format", "", "FORMAT", "yaml|json", "the form of the answer"},
+    {P::kInitOnly, "--only", "", "COMPONENT", "",
+     "start this component alone, without its channels and whatever it starts after"},
+};
+
+constexpr P kCheckParameters[] = {P::kPolicy, P::kTarget, P::kSet, P::kDate, P::kFormat};
+constexpr P kCompileParameters[] = {P::kPolicy, P::kOutput, P::kTarget,
+                                    P::kSet,    P::kDate,   P::kFormat};
+constexpr P kInspectParameters[] = {P::kBundle, P::kOnly, P::kFormat};
+constexpr P kWhyParameters[] = {P::kInput,  P::kComponent, P::kAction, P::kObject,
+                                P::kTarget, P::kSet,       P::kDate,   P::kFormat};
+constexpr P kRunParameters[] = {P::kInput, P::kTarget, P::kSet, P::kDate, P::kInit, P::kFormat};
+constexpr P kExecParameters[] = {P::kBundle, P::kComponent, P::kProgram, P::kInit};
+constexpr P kDoctorParameters[] = {P::kTargetFormat};
+constexpr P kAuditParameters[] = {P::kLog, P::kFormat};
+constexpr P kInitParameters[] = {P::kBundle, P::kProgram, P::kInitOnly};
+
+constexpr CommandRow kCommands[] = {
+    {Command::kCheck, "check", "report every mistake in a policy",
+     "Reads the policy, compiles it for its target and prints all mistakes at once, each with its "
+     "place, a stable code and advice. Nothing is written.\n"
+     "Mistakes go to standard error; with --format json the whole answer goes to standard output.",
+     kCheckParameters,
+     "bulkhead check enclave.yaml\nbulkhead check --target debian-12 enclave.yaml"},
+    {Command::kCompile, "compile", "compile a policy to a bundle",
+     "Writes the bundle that bulkhead-init boots, and beside it BUNDLE.map, which says from which "
+     "line of the policy each statement comes. The same policy gives the same bytes on any machine "
+     "and on any day.\n"
+     "Prints the digest that is measured at boot and the ledger: for each statement the controls "
+     "that enforce it and what records a refusal. Waivers are named.",
+     kCompileParameters, "bulkhead compile enclave.yaml -o enclave.bundle"},
+    {Command::kInspect, "inspect", "show everything that is in a bundle",
+     "Prints target, requirements, and for each component its identity, view, Landlock rights, "
+     "system call filter in assembly, limits and life cycle, then the ledger.",
+     kInspectParameters,
+     "bulkhead inspect enclave.bundle\nbulkhead inspect --component tools enclave.bundle"},
+    {Command::kWhy, "why", "tell whether a component may do something, and why",
+     "Evaluates the compiled bundle itself: the filter, the Landlock rules, the view. Prints what "
+     "each control says, the statement that decides and its line in the policy when BUNDLE.map is "
+     "there.\n"
+     "Exit code 0: allowed. 1: denied.",
+     kWhyParameters,
+     "bulkhead why enclave.bundle agent read /etc/shadow\n"
+     "bulkhead why enclave.bundle tools connect vsock:3:9001\n"
+     "bulkhead why enclave.yaml agent syscall socket domain=AF_INET"},
+    {Command::kRun, "run", "run an enclave on this machine",
+     "Compiles a policy, or takes a bundle as it is, and becomes bulkhead-init with it: there is "
+     "no "
+     "other runtime. Ctrl-C stops the components in order; the exit code is that of bulkhead-init.",
+     kRunParameters, "bulkhead run --target running enclave.yaml"},
+    {Command::kExec, "exec", "run one component, or one program confined as it",
+     "Becomes bulkhead-init with one component of the bundle, which stays as its supervisor. "
+     "Everything after -- is the program to run in the component's place.",
+     kExecParameters, "bulkhead exec enclave.bundle tools -- python3 -I job.py"},
+    {Command::kDoctor, "doctor", "show what the running kernel can enforce, as a target",
+     "Measures the kernel and prints it as a target file. Privileges that are missing go to "
+     "standard error, each with what it is needed for.\n"
+     "Exit code 3: components can't be confined here.",
+     kDoctorParameters, "bulkhead doctor > this-machine.yaml"},
+    {Command::kAuditVerify, "audit verify", "check the hash chain of an audit log",
+     "Every record must follow from the one before. Prints the runs that the log holds, under "
+     "which "
+     "bundle each was, whether it was closed, and how many events were lost.\n"
+     "Exit code 1: the chain is broken, with the line.",
+     kAuditParameters, "bulkhead audit verify /var/log/bulkhead/audit.jsonl"},
+    {Command::kAuditSummary, "audit summary", "count the events of an audit log",
+     "Counts events by component, control, action and verdict. The chain is checked as well; a "
+     "broken one is reported and the exit code is 1.",
+     kAuditParameters, "bulkhead audit summary /var/log/bulkhead/audit.jsonl"},
+};
+
+constexpr CommandRow kInit = {
+    Command::kRun,
+    "bulkhead-init",
+    "boot the components of a bundle, each confined",
+    "Reads the bundle once, refuses it unless it is exactly what the compiler writes, compares "
+    "what "
+    "it needs with the running kernel, and starts its components in dependency order. A component "
+    "is confined wholly or not started. Whatever is refused is recorded in the audit log.\n"
+    "Runs as process 1 of a virtual machine, as a service, or under bulkhead run. SIGTERM and "
+    "SIGINT "
+    "stop the components in order; SIGHUP opens the log files again.\n"
+    "Nothing that decides about confinement can be given here: all of it is in the bundle.",
+    kInitParameters,
+    "bulkhead-init /etc/bulkhead/enclave.bundle"};
+
+constexpr ExitRow kExitCodes[] = {
+    {kExitDone, "done"},
+    {kExitNo, "the answer is no: mistakes in the policy, denied, a broken chain"},
+    {kExitWrongUsage, "wrong usage"},
+    {kExitCannot, "the environment can't: kernel, privileges, file, bad bundle"},
+    {kExitDefect, "a bug in bulkhead"},
+};
+
+constexpr ExitRow kInitExitCodes[] = {
+    {0, "all components ended as the policy wants"},
+    {1, "a component that is critical could not be kept up"},
+    {kExitWrongUsage, "wrong usage"},
+    {kExitCannot, "the enclave does not boot: bad bundle, kernel, privileges, file"},
+};
+
+constexpr bool InOrder() {
+  for (size_t i = 0; i < std::size(kParameters); ++i) {
+    if (static_cast<size_t>(kParameters[i].id) != i) return false;
+  }
+  return true;
+}
+static_assert(InOrder(), "Row() indexes by the enum");
+
+}  // namespace
+
+std::span<const CommandRow> Commands() { return kCommands; }
+
+const ParameterRow& Row(Parameter parameter) { return kParameters[static_cast<size_t>(parameter)]; }
+
+std::span<const ExitRow> ExitCodes() { return kExitCodes; }
+
+const CommandRow& InitRow() { return kInit; }
+
+std::span<const ExitRow> InitExitCodes() { return kInitExitCodes; }
+
+}  // namespace bulkhead

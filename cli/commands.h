@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands: each takes a parsed command line, prints its answer and returns the exit code.
+// RunProgram and RunEnclave return only when they fail: they become bulkhead-init. One thread.
+#pragma once
+
+#include "cli/command_line.h"
+
+namespace bulkhead {
+
+int Check(const Invocation& invocation);
+int CompileToFile(const Invocation& invocation);
+int Inspect(const Invocation& invocation);
+int Explain(const Invocation& invocation);
+int RunEnclave(const Invocation& invocation);
+int RunProgram(const Invocation& invocation);
+int Doctor(const Invocation& invocation);
+int VerifyLog(const Invocation& invocation);
+int SummarizeLog(const Invocation& invocation);
+
+}  // namespace bulkhead

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/inputs.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+
+#include "cli/cli.h"
+#include "cli/console.h"
+#include "cli/files.h"
+#include "cli/json.h"
+#include "cli/names.h"
+#include "cli/running.h"
+#include "policy/load.h"
+#include "policy/scalars.h"
+#include "policy/text.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr size_t kMaxMapSize = 64U << 20;
+constexpr std::string_view kMagic = "BULKHEAD";
+
+tl::unexpected<int> Usage(const std::string& message, const std::string& help) {
+  PrintError(message, help);
+  return tl::make_unexpected(kExitWrongUsage);
+}
+
+tl::unexpected<int> Cannot(const std::string& message) {
+  PrintError(message);
+  return tl::make_unexpected(kExitCannot);
+}
+
+tl::expected<LoadOptions, int> OptionsOf(const Invocation& invocation) {
+  LoadOptions options;
+  options.target = invocation.One(Parameter::kTarget);
+  for (const std::string& setting : invocation.All(Parameter::kSet)) {
+    const size_t equals = setting.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return Usage(fmt::format("{} is not a setting", Quoted(setting)), "write --set NAME=VALUE");
+    }
+    if (!options.set.emplace(setting.substr(0, equals), setting.substr(equals + 1)).second) {
+      return Usage(fmt::format("{} is set twice", Quoted(setting.substr(0, equals))),
+                   "give each variable once");
+    }
+  }
+  if (options.target.empty() || options.target == kRunningTarget) options.running = RunningSpec();
+  return options;
+}
+
+tl::expected<std::string, int> DateOf(const Invocation& invocation) {
+  if (!invocation.Has(Parameter::kDate)) return TodayUtc();
+  std::string date = invocation.One(Parameter::kDate);
+  if (!IsDate(date)) {
+    return Usage(fmt::format("{} is not a date", Quoted(date)), "dates look like `2027-03-01`");
+  }
+  return date;
+}
+
+std::optional<std::string> WhyUnreadable(const std::string& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) return "it is a directory";
+  if (access(path.c_str(), R_OK) != 0) return std::strerror(errno);
+  return std::nullopt;
+}
+
+bool LooksLikePolicy(const std::string& path) {
+  const bool yaml = path.ends_with(".yaml") || path.ends_with(".yml");
+  if (!yaml) return false;
+  const auto bytes = ReadFile(path, kMaxBundleSize);
+  return !bytes || bytes->size() < kMagic.size() ||
+         !std::equal(kMagic.begin(), kMagic.end(), bytes->begin());
+}
+
+Places PlacesOf(const Compilation& compilation, const Sources& sources, const Digest& digest) {
+  return ParseMap(RenderMap(compilation, sources, digest), digest).value_or(Places());
+}
+
+tl::expected<Opened, int> OpenPolicy(const std::string& path, const Invocation& invocation) {
+  auto result = CompilePolicy(path, invocation);
+  if (!result) return tl::make_unexpected(result.error());
+  if (!result->compilation) {
+    if (invocation.One(Parameter::kFormat) == "json") {
+      PrintOut(FailureJson(*result));
+    } else {
+      PrintDiagnostics(*result);
+    }
+    return tl::make_unexpected(kExitNo);
+  }
+  PrintDiagnostics(*result);
+  std::vector<uint8_t> bytes = EncodeBundle(result->compilation->bundle);
+  const Digest digest = BundleDigest(bytes);
+  Places places = PlacesOf(*result->compilation, result->sources, digest);
+  return Opened{std::move(result->compilation->bundle), std::move(bytes), digest,
+                std::move(places)};
+}
+
+}  // namespace
+
+std::string TodayUtc() {
+  const std::time_t now = std::time(nullptr);
+  std::tm day{};
+  gmtime_r(&now, &day);
+  return fmt::format("{:04}-{:02}-{:02}", day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
+}
+
+tl::expected<PolicyResult, int> CompilePolicy(const std::string& path,
+                                              const Invocation& invocation) {
+  if (const auto why = WhyUnreadable(path)) {
+    return Cannot(fmt::format("policy {} can't be read: {}", Quoted(path), *why));
+  }
+  const auto options = OptionsOf(invocation);
+  if (!options) return tl::make_unexpected(options.error());
+  const auto date = DateOf(invocation);
+  if (!date) return tl::make_unexpected(date.error());
+  PolicyResult result;
+  Diagnostics diagnostics;
+  const auto loaded = LoadPolicyFile(path, *options, result.sources, diagnostics);
+  if (loaded) result.compilation = Compile(*loaded, CompileOptions{*date}, diagnostics);
+  result.diagnostics = diagnostics.Sorted();
+  return result;
+}
+
+void PrintDiagnostics(const PolicyResult& result) {
+  for (const Diagnostic& diagnostic : result.diagnostics) {
+    PrintRaw(RenderText(diagnostic, result.sources, ColorOn(STDERR_FILENO)));
+  }
+}
+
+std::string FailureJson(const PolicyResult& result) {
+  Json json{{"ok", false}};
+  json.update(Json::parse(RenderJson(result.diagnostics, result.sources)));
+  return JsonText(json);
+}
+
+std::optional<Places> ParseMap(std::string_view text, const Digest& digest) {
+  const std::string head = DigestText(digest) + "\n";
+  if (!text.starts_with(head)) return std::nullopt;
+  Places places;
+  for (size_t from = head.size(); from < text.size();) {
+    const size_t end = std::min(text.find('\n', from), text.size());
+    const std::string_view line = text.substr(from, end - from);
+    const size_t tab = line.find('\t');
+    if (tab == std::string_view::npos) return std::nullopt;
+    places.emplace(line.substr(0, tab), line.substr(tab + 1));
+    from = end + 1;
+  }
+  return places;
+}
+
+tl::expected<Opened, int> OpenBundle(const std::string& path) {
+  auto bytes = ReadFile(path, kMaxBundleSize);
+  if (!bytes) return Cannot(bytes.error());
+  auto bundle = DecodeBundle(*bytes);
+  if (!bundle) return Cannot(fmt::format("bundle {} refused: {}", Quoted(path), bundle.error()));
+  Opened opened{std::move(*bundle), std::move(*bytes), {}, {}};
+  opened.digest = BundleDigest(opened.bytes);
+  const auto map = ReadFile(path + ".map", kMaxMapSize);
+  if (!map) return opened;
+  auto places = ParseMap(std::string(map->begin(), map->end()), opened.digest);
+  if (!places) {
+    PrintNote(fmt::format("{} is not the map of this bundle; places are left out",
+                          Quoted(path + ".map")));
+  }
+  opened.places = std::move(places).value_or(Places());
+  return opened;
+}
+
+tl::expected<Opened, int> OpenInput(const Invocation& invocation) {
+  const std::string path = invocation.One(Parameter::kInput);
+  if (LooksLikePolicy(path)) return OpenPolicy(path, invocation);
+  for (const Parameter parameter : {Parameter::kTarget, Parameter::kSet, Parameter::kDate}) {
+    if (!invocation.Has(parameter)) continue;
+    return Usage(fmt::format("{} has no meaning for a bundle", Row(parameter).option),
+                 "it is used when a policy is compiled");
+  }
+  return OpenBundle(path);
+}
+
+tl::expected<const ProfileData*, int> FindComponent(const Bundle& bundle, const std::string& name) {
+  std::vector<std::string_view> names;
+  for (const ProfileData& profile : bundle->components) {
+    if (profile.name == name) return &profile;
+    names.push_back(profile.name);
+  }
+  const auto meant = Nearest(name, names);
+  return Usage(fmt::format("the bundle has no component {}", Quoted(name)),
+               meant ? fmt::format("did you mean `{}`?", *meant)
+                     : fmt::format("components are: {}", fmt::join(names, ", ")));
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the command line to a compiled bundle: policies are loaded and compiled, bundles are read
+// and verified. Where a function gives an exit code, what is wrong has been printed. One thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "cli/command_line.h"
+#include "compiler/compile.h"
+#include "policy/diagnostics.h"
+#include "profiles/bundle.h"
+
+namespace bulkhead {
+
+// From statement ids to "file:line:column".
+using Places = std::map<std::string, std::string, std::less<>>;
+
+struct PolicyResult {  // of a policy that could be read
+  Sources sources;
+  std::vector<Diagnostic> diagnostics;     // sorted
+  std::optional<Compilation> compilation;  // nothing exactly when there are errors
+};
+tl::expected<PolicyResult, int> CompilePolicy(const std::string& path,
+                                              const Invocation& invocation);
+
+// To standard error for people.
+void PrintDiagnostics(const PolicyResult& result);
+// {"diagnostics": [...]} with `ok` before it.
+std::string FailureJson(const PolicyResult& result);
+
+struct Opened {
+  Bundle bundle;
+  std::vector<uint8_t> bytes;
+  Digest digest{};
+  Places places;  // empty when there is no map, or one of another bundle
+};
+
+tl::expected<Opened, int> OpenBundle(const std::string& path);
+// A bundle, or a policy (a file named .yaml or .yml), which is compiled.
+tl::expected<Opened, int> OpenInput(const Invocation& invocation);
+
+// The component, or exit code 2.
+tl::expected<const ProfileData*, int> FindComponent(const Bundle& bundle, const std::string& name);
+
+// The rows of a map whose first line names `digest`; nothing for any other text.
+std::optional<Places> ParseMap(std::string_view text, const Digest& digest);
+
+// Such as "2027-03-01".
+std::string TodayUtc();
+
+}  // namespace bulkhead
