@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// What no component's plan can see by itself: shared identities, one component's writable files in
+// another's code, the platform's measurement.
+#include <fmt/format.h>
+
+#include <map>
+
+#include "compiler/planner.h"
+
+namespace bulkhead {
+namespace {
+
+bool IsWritable(Verb verb) {
+  return verb == Verb::kWrite || verb == Verb::kCreate || verb == Verb::kState;
+}
+
+bool IsPersistent(Verb verb) { return verb != Verb::kRuntime && verb != Verb::kPrivate; }
+
+void CheckSharing(EnclavePlan& enclave, const ComponentPlan& writer, const ComponentPlan& other) {
+  for (const auto& [path, rule] : writer.files) {
+    if (!IsWritable(rule.verb)) continue;
+    for (const auto& [their_path, their_rule] : other.files) {
+      if (!IsPersistent(their_rule.verb)) continue;
+      if (!Covers(path, their_path) && !Covers(their_path, path)) continue;
+      enclave.diagnostics.Error(
+          rule.at.place, "E0552",
+          fmt::format("`{}`, writable by `{}`, is in the reach of `{}` (`{}`)", path,
+                      writer.policy.name, other.policy.name, their_path),
+          "what one component can write must be no library, program or configuration of another: "
+          "give each its own directory, or use an edge or a channel");
+      break;
+    }
+  }
+}
+
+void CheckIdentities(EnclavePlan& enclave, const std::vector<ComponentPlan>& components) {
+  std::map<uint32_t, const ComponentPlan*> by_uid;
+  std::map<uint32_t, std::string> by_group;
+  for (const ComponentPlan& component : components) {
+    const auto [it, fresh] = by_uid.try_emplace(component.profile.uid, &component);
+    if (!fresh) {
+      enclave.diagnostics.Error(
+          component.policy.at.place, "E0553",
+          fmt::format("`{}` and `{}` would have the same uid {}", component.policy.name,
+                      it->second->policy.name, component.profile.uid),
+          "rename one of them, or give one a `user` of its own");
+    }
+    for (const EdgeDirectory& edge : component.profile.edges) {
+      const auto [known, first] = by_group.try_emplace(edge.group, edge.path);
+      if (first || known->second == edge.path) continue;
+      enclave.diagnostics.Error(
+          component.policy.at.place, "E0554",
+          fmt::format("the edges `{}` and `{}` would have the same group", edge.path,
+                      known->second),
+          "rename one of the directories");
+    }
+  }
+}
+
+void CheckMeasure(EnclavePlan& enclave) {
+  if (enclave.target.platform == "none") {
+    enclave.ledger.push_back({"", "measure", {{Layer::kSupervisor, "no TEE: nothing to measure "
+                                                                   "into"}},
+                              Status::kEnforced, Recorder::kLifecycle,
+                              "the digest is printed and opens the audit log"});
+    return;
+  }
+  const WaiverPolicy* waiver = enclave.waivers.Use("", "measure");
+  if (waiver == nullptr) {
+    const Place place = enclave.policy.measure ? enclave.policy.measure->at.place
+                                               : enclave.policy.target.at.place;
+    enclave.diagnostics.Error(
+        place, "E0555",
+        fmt::format("the policy is not measured, and `{}` is a TEE target", enclave.target.name),
+        "measuring into a register is not in this version: add a waiver of `measure` with a "
+        "reason and a date");
+    return;
+  }
+  enclave.ledger.push_back({"", "measure", {}, Status::kWaived, Recorder::kNone, waiver->reason});
+}
+
+}  // namespace
+
+void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& components) {
+  CheckIdentities(enclave, components);
+  for (const ComponentPlan& writer : components) {
+    for (const ComponentPlan& other : components) {
+      if (&writer != &other) CheckSharing(enclave, writer, other);
+    }
+  }
+  CheckMeasure(enclave);
+  for (const ChannelPolicy& channel : enclave.policy.channels) {
+    enclave.ledger.push_back(
+        {"", channel.at.id, {{Layer::kDescriptor, "made by the supervisor, one end each"}},
+         Status::kEnforced, Recorder::kNone, "a descriptor can't be refused once it is handed over"});
+  }
+  enclave.waivers.Finish(enclave.diagnostics);
+}
+
+}  // namespace bulkhead

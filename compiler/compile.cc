@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/compile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/planner.h"
+
+namespace bulkhead {
+namespace {
+
+template <typename T, typename Key>
+void SortBy(std::vector<T>& items, Key key) {
+  std::sort(items.begin(), items.end(),
+            [&](const T& a, const T& b) { return key(a) < key(b); });
+}
+
+// Two statements about one path in the view, each for itself well-formed.
+void CheckView(const ComponentPlan& plan) {
+  const auto& view = plan.profile.view;
+  for (size_t i = 1; i < view.size(); ++i) {
+    if (view[i].path != view[i - 1].path) continue;
+    plan.Error(plan.policy.at.place, "E0556",
+               fmt::format("`{}` is claimed by both `{}` and `{}`", view[i].path,
+                           view[i - 1].rule, view[i].rule),
+               "a path of the view has one meaning");
+  }
+}
+
+void Order(ComponentPlan& plan) {
+  ProfileData& profile = plan.profile;
+  SortBy(profile.view, [](const ViewEntry& e) -> const auto& { return e.path; });
+  SortBy(profile.edges, [](const EdgeDirectory& e) -> const auto& { return e.path; });
+  SortBy(profile.listeners, [](const Listener& l) -> const auto& { return l.name; });
+  SortBy(profile.landlock.rules, [](const LandlockRule& r) -> const auto& { return r.path; });
+  CheckView(plan);
+}
+
+ComponentPlan PlanComponent(EnclavePlan& enclave, const ComponentPolicy& component) {
+  ComponentPlan plan(enclave, component);
+  PlanIdentity(plan);
+  PlanExecution(plan);
+  PlanFiles(plan);
+  PlanNetwork(plan);
+  PlanAssets(plan);
+  PlanLimits(plan);
+  PlanLifecycle(plan);
+  PlanCalls(plan);
+  Order(plan);
+  return plan;
+}
+
+std::vector<std::string> Readers(const AssetPolicy& asset,
+                                 const std::vector<ComponentPlan>& components) {
+  std::vector<std::string> readers;
+  for (const ComponentPlan& component : components) {
+    const bool reaches = std::any_of(
+        asset.files.begin(), asset.files.end(), [&](const Text& file) {
+          return std::any_of(component.files.begin(), component.files.end(), [&](const auto& item) {
+            return Covers(item.first, file.value) || Covers(file.value, item.first);
+          });
+        });
+    if (reaches) readers.push_back(component.policy.name);
+  }
+  return readers;
+}
+
+BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& components) {
+  const Policy& policy = enclave.policy;
+  BundleData data;
+  data.enclave = policy.enclave;
+  data.target = enclave.target;
+  for (const auto& [name, value] : policy.vars) data.vars.push_back({name, value.value});
+  data.sources = policy.sources;
+  data.requirements = std::move(enclave.requirements);
+  data.sinks = policy.sinks;
+  if (data.sinks.empty()) data.sinks = {{SinkKind::kFile, "/var/log/bulkhead/audit.jsonl"}};
+  for (const AssetPolicy& asset : policy.assets) {
+    Asset entry{asset.name, {}, Readers(asset, components)};
+    for (const Text& file : asset.files) entry.files.push_back(file.value);
+    std::sort(entry.files.begin(), entry.files.end());
+    data.assets.push_back(std::move(entry));
+  }
+  for (const ChannelPolicy& channel : policy.channels) {
+    data.channels.push_back({channel.name, channel.from.value, channel.to.value, channel.kind,
+                             channel.at.id});
+  }
+  for (const WaiverPolicy& waiver : policy.waivers) {
+    data.waivers.push_back({waiver.component, waiver.statement, waiver.reason, waiver.until});
+  }
+  for (const ComponentPlan& component : components) data.components.push_back(component.profile);
+  data.ledger = std::move(enclave.ledger);
+  const auto by_name = [](const auto& item) -> const auto& { return item.name; };
+  SortBy(data.vars, by_name);
+  SortBy(data.sources, by_name);
+  SortBy(data.assets, by_name);
+  SortBy(data.channels, by_name);
+  SortBy(data.components, by_name);
+  SortBy(data.sinks, [](const Sink& s) { return std::pair(s.kind, s.path); });
+  SortBy(data.waivers, [](const Waiver& w) { return std::pair(w.component, w.statement); });
+  SortBy(data.ledger, [](const LedgerRow& r) { return std::pair(r.component, r.statement); });
+  SortBy(data.requirements, [](const Requirement& r) {
+    return std::tuple(r.component, r.statement, r.feature, r.level);
+  });
+  data.requirements.erase(std::unique(data.requirements.begin(), data.requirements.end()),
+                          data.requirements.end());
+  return data;
+}
+
+// Every statement of the policy that a rule, a ledger row or a requirement can name.
+std::vector<MapRow> MapOf(const Policy& policy) {
+  std::vector<MapRow> map;
+  const auto add = [&](const Statement& at) {
+    if (at.id.empty()) return;
+    map.push_back({at.id, at.place});
+    // The list itself, for rows about the whole of it.
+    if (const size_t colon = at.id.find(':'); colon != std::string::npos) {
+      map.push_back({at.id.substr(0, colon), at.place});
+    }
+  };
+  for (const ComponentPolicy& component : policy.components) {
+    add(component.at);
+    for (const FileRule& rule : component.files) add(rule.at);
+    for (const Text& device : component.devices) add(device.at);
+    for (const UnixListen& listen : component.network.unix_listen) add(listen.at);
+    for (const Text& connect : component.network.unix_connect) add(connect.at);
+    for (const TcpListen& listen : component.network.tcp_listen) add(listen.at);
+    for (const TcpPort& port : component.network.tcp_bind) add(port.at);
+    for (const TcpPort& port : component.network.tcp_connect) add(port.at);
+    for (const SyscallRule& rule : component.allow) add(rule.at);
+    for (const SyscallRule& rule : component.deny) add(rule.at);
+    for (const auto& [key, at] : component.limits_at) add(at);
+    for (const Text& arg : component.exec) add(arg.at);
+    add(component.ready_at);
+    add(component.user_at);
+  }
+  for (const AssetPolicy& asset : policy.assets) add(asset.at);
+  for (const ChannelPolicy& channel : policy.channels) add(channel.at);
+  for (const WaiverPolicy& waiver : policy.waivers) add(waiver.at);
+  std::sort(map.begin(), map.end(), [](const MapRow& a, const MapRow& b) {
+    return std::tie(a.id, a.place) < std::tie(b.id, b.place);
+  });
+  map.erase(std::unique(map.begin(), map.end(),
+                        [](const MapRow& a, const MapRow& b) { return a.id == b.id; }),
+            map.end());
+  return map;
+}
+
+}  // namespace
+
+std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOptions& options,
+                                   Diagnostics& diagnostics) {
+  EnclavePlan enclave(loaded, options.date, diagnostics);
+  std::vector<ComponentPlan> components;
+  for (const ComponentPolicy& component : loaded.policy.components) {
+    components.push_back(PlanComponent(enclave, component));
+  }
+  CheckEnclave(enclave, components);
+  if (diagnostics.HasErrors()) return std::nullopt;
+  auto bundle = Bundle::Make(Assemble(enclave, components));
+  if (!bundle) {
+    diagnostics.Error({}, "E0599", fmt::format("the plan does not hold together: {}",
+                                               bundle.error()),
+                      "this is a bug in bulkhead; please report it with the policy");
+    return std::nullopt;
+  }
+  return Compilation{std::move(*bundle), MapOf(loaded.policy)};
+}
+
+std::string RenderMap(const Compilation& compilation, const Sources& sources,
+                      const Digest& bundle_digest) {
+  std::string text = "sha384:" + Hex(bundle_digest) + "\n";
+  for (const MapRow& row : compilation.map) {
+    const std::string& file = row.place.file < sources.size() ? sources[row.place.file].name : "?";
+    text += fmt::format("{}\t{}:{}:{}\n", row.id, file, row.place.line, row.place.column);
+  }
+  return text;
+}
+
+}  // namespace bulkhead

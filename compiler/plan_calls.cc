@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// The system calls: what the policy allows, what other statements own, what is always there and
+// what is always closed.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/filter_gen.h"
+#include "compiler/planner.h"
+#include "compiler/resolve_calls.h"
+#include "profiles/syscalls.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr uint32_t kEnosys = 38;
+constexpr uint32_t kEperm = 1;
+
+// The launch itself makes these after the filter is in place; none of them reaches anything that
+// the component does not hold already.
+constexpr std::string_view kAlways[] = {"close", "exit", "exit_group", "restart_syscall",
+                                        "rt_sigreturn", "write"};
+
+// Honest programs and libraries probe for these and go on without them: refused with ENOSYS,
+// counted apart, never a violation. Only where the profile does not allow them.
+constexpr std::string_view kAbsent[] = {
+    "cachestat",      "clone3",          "close_range",        "epoll_pwait2",
+    "faccessat2",     "fchmodat2",       "futex_requeue",      "futex_wait",
+    "futex_waitv",    "futex_wake",      "io_uring_enter",     "io_uring_register",
+    "io_uring_setup", "landlock_add_rule", "landlock_create_ruleset",
+    "landlock_restrict_self", "listmount", "map_shadow_stack", "mseal",
+    "openat2",        "pidfd_open",      "pidfd_send_signal",  "process_mrelease",
+    "rseq",           "statmount",       "statx"};
+
+// Masks and values that no statement may open, whatever the policy allows.
+struct Closed {
+  std::string_view call;
+  Condition when;
+};
+
+std::vector<Closed> AlwaysClosed() {
+  // CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
+  constexpr uint64_t kNewNamespaces = 0x7e020080;
+  Condition namespaces = MaskedEqual(0, 64, kNewNamespaces, 0);
+  namespaces.negated = true;
+  constexpr uint64_t kFastOpen = 0x20000000;  // MSG_FASTOPEN: connects without connect(2)
+  std::vector<Closed> closed{{"clone", namespaces},
+                             {"sendto", MaskedEqual(3, 32, kFastOpen, kFastOpen)},
+                             {"sendmsg", MaskedEqual(2, 32, kFastOpen, kFastOpen)},
+                             {"sendmmsg", MaskedEqual(3, 32, kFastOpen, kFastOpen)},
+                             {"prctl", Equal(0, 32, 1)}};  // PR_SET_PDEATHSIG
+  // TIOCSTI, TIOCLINUX, and the attestation devices: NSM, TDX report.
+  for (const uint64_t request : {0x5412ULL, 0x541cULL, 0xc0200a00ULL, 0xc4405401ULL}) {
+    closed.push_back({"ioctl", Equal(1, 32, request)});
+  }
+  return closed;
+}
+
+void CloseAlways(Arch arch, std::vector<CallRule>& rules) {
+  for (const Closed& closed : AlwaysClosed()) {
+    const auto nr = SyscallNumber(arch, closed.call);
+    const auto rule = std::find_if(rules.begin(), rules.end(),
+                                   [&](const CallRule& item) { return nr && item.nr == *nr; });
+    if (rule != rules.end()) rule->deny.push_back({closed.when});
+  }
+}
+
+void RefuseForbidden(ComponentPlan& plan, std::vector<CallRule>& rules) {
+  for (const uint32_t nr : ForbiddenCalls(plan.enclave.target.arch)) {
+    const auto rule = std::find_if(rules.begin(), rules.end(),
+                                   [&](const CallRule& item) { return item.nr == nr; });
+    if (rule == rules.end()) continue;
+    const std::string name(SyscallName(plan.enclave.target.arch, nr));
+    Place place = plan.policy.at.place;
+    for (const SyscallRule& allowed : plan.policy.allow) {
+      if (allowed.name == name) place = allowed.at.place;
+    }
+    plan.Error(place, "E0540", fmt::format("`{}` can't be allowed", name),
+               "it defeats confinement as a whole; no component of bulkhead may make this call");
+    rules.erase(rule);
+  }
+}
+
+// Programs beyond its own may be executed only where the policy lists them.
+bool ExecutesOthers(const ComponentPlan& plan) {
+  const auto& sets = plan.enclave.loaded.target.path_sets;
+  const auto loader = sets.find("loader");
+  return std::any_of(plan.files.begin(), plan.files.end(), [&](const auto& item) {
+    if (item.second.verb != Verb::kExecute || item.first == plan.profile.argv[0]) return false;
+    const std::string& path = item.first;
+    const bool is_loader = loader != sets.end() &&
+                           std::find(loader->second.begin(), loader->second.end(), path) !=
+                               loader->second.end();
+    // A shared object is mapped, not executed.
+    const bool is_library = path.ends_with(".so") || path.find(".so.") != std::string::npos;
+    return !is_loader && !is_library;
+  });
+}
+
+}  // namespace
+
+void PlanCalls(ComponentPlan& plan) {
+  const Arch arch = plan.enclave.target.arch;
+  Diagnostics& diagnostics = plan.enclave.diagnostics;
+  const size_t errors = diagnostics.ErrorCount();
+  std::vector<CallRule> rules =
+      ResolveCalls(plan.enclave.policy, plan.policy.allow, plan.policy.deny, arch, diagnostics);
+  for (const std::string_view name : kAlways) {
+    if (SyscallNumber(arch, name)) rules.push_back(MakeRule(arch, name, {{}}));
+  }
+  for (const CallRule& rule : plan.owned_calls) {
+    if (!rule.allow.empty()) rules.push_back(rule);
+  }
+  if (ExecutesOthers(plan)) rules.push_back(MakeRule(arch, "execve", {{}}));
+  rules = MergeRules(std::move(rules));
+  RefuseForbidden(plan, rules);
+  CloseAlways(arch, rules);
+  if (diagnostics.ErrorCount() != errors) return;
+
+  CallPlan calls;
+  calls.arch = arch;
+  calls.rules = std::move(rules);
+  const bool notify = plan.features.Has(Feature::kSeccompNotify);
+  calls.otherwise = notify ? kRetUserNotif : kRetErrno | kEperm;
+  calls.absent_action = notify ? kRetUserNotif : kRetErrno | kEnosys;
+  for (const std::string_view name : kAbsent) {
+    const auto nr = SyscallNumber(arch, name);
+    if (!nr) continue;
+    const bool allowed = std::any_of(calls.rules.begin(), calls.rules.end(),
+                                     [&](const CallRule& rule) { return rule.nr == *nr; });
+    if (!allowed) calls.absent.push_back(*nr);
+  }
+  std::sort(calls.absent.begin(), calls.absent.end());
+  if (!notify) {
+    plan.Error(plan.policy.at.place, "E0541",
+               fmt::format("`{}` has no seccomp listeners", plan.enclave.target.name),
+               "the launch's own exec passes through a listener (Linux 5.0); choose a target that "
+               "has them");
+    return;
+  }
+  auto filter = GenerateFilter(calls);
+  if (!filter) {
+    plan.Error(plan.policy.at.place, "E0542",
+               fmt::format("the filter of `{}` can't be made: {}", plan.policy.name,
+                           filter.error()),
+               "allow fewer calls, or with fewer different arguments");
+    return;
+  }
+  plan.profile.filter = std::move(*filter);
+  plan.profile.absent = calls.absent;
+  plan.profile.notifies = notify;
+  plan.Need(Feature::kSeccompNotify, 1, "syscalls");
+  plan.Need(Feature::kPidfd, 1, "syscalls");
+  plan.Row("syscalls",
+           {{Layer::kSeccomp, fmt::format("{} calls allowed, {} instructions; foreign "
+                                          "architectures and x32 are killed",
+                                          calls.rules.size(), plan.profile.filter.size())}},
+           Status::kEnforced, Recorder::kNotification,
+           "always allowed: close, exit, exit_group, restart_syscall, rt_sigreturn, write; calls "
+           "that honest code probes for are answered ENOSYS and counted apart; a killed process "
+           "is recorded by its exit");
+}
+
+}  // namespace bulkhead

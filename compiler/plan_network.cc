@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sockets: which families may be made at all, listeners handed over, unix edges, TCP ports.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/identity.h"
+#include "compiler/planner.h"
+#include "compiler/resolve_calls.h"
+#include "profiles/landlock.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr uint64_t kAfUnix = 1;
+constexpr uint64_t kAfInet = 2;
+constexpr uint64_t kAfInet6 = 10;
+constexpr uint64_t kSockStream = 1;
+constexpr uint64_t kSockDgram = 2;
+constexpr uint64_t kSockSeqpacket = 5;
+constexpr uint64_t kTypeMask = ~uint64_t{02004000} & 0xffffffff;  // without NONBLOCK and CLOEXEC
+constexpr uint64_t kIpprotoTcp = 6;
+
+std::string DirectoryOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+// socket(domain, type, protocol) and socketpair: three ints each.
+Conjunction Socket(uint64_t domain, uint64_t type, uint64_t protocol) {
+  return {Equal(0, 32, domain), MaskedEqual(1, 32, kTypeMask, type), Equal(2, 32, protocol)};
+}
+
+void Own(ComponentPlan& plan, std::string_view name, std::vector<Conjunction> allow = {{}}) {
+  plan.owned_calls.push_back(MakeRule(plan.enclave.target.arch, name, std::move(allow)));
+}
+
+void AddEdge(ComponentPlan& plan, const std::string& socket, bool server, const Statement& at) {
+  const std::string directory = DirectoryOf(socket);
+  const uint32_t group = EdgeId(plan.enclave.policy.enclave, directory);
+  ProfileData& profile = plan.profile;
+  const auto known = std::find_if(profile.edges.begin(), profile.edges.end(),
+                                  [&](const EdgeDirectory& edge) { return edge.path == directory; });
+  if (known != profile.edges.end()) {
+    known->server |= server;
+    return;
+  }
+  profile.edges.push_back({directory, group, server, at.id});
+  profile.groups.push_back(group);
+  profile.view.push_back({.path = directory, .kind = ViewKind::kEdge, .rule = at.id});
+  if (server && profile.landlock.handled_files != 0) {
+    const uint64_t access = landlock::kMakeSock | landlock::kRemoveFile | landlock::kReadDir;
+    profile.landlock.rules.push_back(
+        {directory, access & profile.landlock.handled_files, false, at.id});
+  }
+}
+
+void PlanUnix(ComponentPlan& plan) {
+  const NetworkPolicy& network = plan.policy.network;
+  for (const UnixListen& listen : network.unix_listen) {
+    AddEdge(plan, listen.path, listen.by_component, listen.at);
+    if (listen.by_component) continue;
+    plan.profile.listeners.push_back({.name = listen.name,
+                                      .kind = ListenerKind::kUnixStream,
+                                      .path = listen.path,
+                                      .address = {},
+                                      .port = 0,
+                                      .rule = listen.at.id});
+  }
+  for (const Text& connect : network.unix_connect) {
+    AddEdge(plan, connect.value, false, connect.at);
+  }
+  const bool listens = !network.unix_listen.empty();
+  const bool makes = std::any_of(network.unix_listen.begin(), network.unix_listen.end(),
+                                 [](const UnixListen& listen) { return listen.by_component; });
+  const bool notifies = plan.policy.lifecycle.ready.kind == ReadyKind::kNotify;
+  std::vector<Conjunction> sockets;
+  if (makes || !network.unix_connect.empty()) sockets.push_back(Socket(kAfUnix, kSockStream, 0));
+  // sd_notify sends a datagram to the readiness socket.
+  if (notifies) sockets.push_back(Socket(kAfUnix, kSockDgram, 0));
+  if (!sockets.empty()) {
+    Own(plan, "socket", sockets);
+    Own(plan, "connect");
+  }
+  if (makes) {
+    Own(plan, "bind");
+    Own(plan, "listen");
+  }
+  if (listens || !network.tcp_listen.empty()) {
+    Own(plan, "accept");
+    Own(plan, "accept4");
+    Own(plan, "listen");
+  }
+  // A pair reaches nobody but its maker.
+  Own(plan, "socketpair",
+      {Socket(kAfUnix, kSockStream, 0), Socket(kAfUnix, kSockDgram, 0),
+       Socket(kAfUnix, kSockSeqpacket, 0)});
+
+  const std::vector<Control> controls{
+      {Layer::kOwnership, "the edge's own group on directory and socket"},
+      {Layer::kView, "the edge's directory alone is in the view"},
+      {Layer::kSeccomp, "no socket but unix stream"}};
+  const std::string note =
+      "a socket outside the edges is not in the view (ENOENT, not recorded)";
+  if (listens) plan.Row("network.unix.listen", controls, Status::kEnforced, Recorder::kNone, note);
+  if (!network.unix_connect.empty()) {
+    plan.Row("network.unix.connect", controls, Status::kEnforced, Recorder::kNone, note);
+  }
+}
+
+void PlanTcpListen(ComponentPlan& plan) {
+  for (const TcpListen& listen : plan.policy.network.tcp_listen) {
+    plan.profile.listeners.push_back({.name = listen.name,
+                                      .kind = ListenerKind::kTcp,
+                                      .path = {},
+                                      .address = listen.address,
+                                      .port = listen.port,
+                                      .rule = listen.at.id});
+  }
+  if (plan.policy.network.tcp_listen.empty()) return;
+  plan.Row("network.tcp.listen",
+           {{Layer::kDescriptor, "the supervisor binds the port and hands the socket over"},
+            {Layer::kNamespace, "no network of its own to bind another one in"},
+            {Layer::kSeccomp, "bind and internet sockets are refused"}},
+           Status::kEnforced,
+           plan.features.Has(Feature::kSeccompNotify) ? Recorder::kNotification : Recorder::kNone,
+           plan.features.Has(Feature::kSeccompNotify) ? "" : "this kernel has no listeners");
+}
+
+// Ports that the component binds or connects to itself need the enclave's network namespace, and
+// then Landlock to tell the ports apart.
+void PlanTcpPorts(ComponentPlan& plan) {
+  const NetworkPolicy& network = plan.policy.network;
+  if (network.tcp_bind.empty() && network.tcp_connect.empty()) return;
+  const Statement& at =
+      network.tcp_bind.empty() ? network.tcp_connect.front().at : network.tcp_bind.front().at;
+  plan.profile.network = Network::kShared;
+  const auto abi = static_cast<int>(plan.LandlockAbi());
+  const bool waived = abi < landlock::kNetAbi &&
+                      plan.enclave.waivers.Use(plan.policy.name, "network.tcp") != nullptr;
+  if (abi < landlock::kNetAbi && !waived) {
+    plan.Error(at.place, "E0530",
+               fmt::format("`{}` can't limit TCP ports: Landlock ABI {} is needed, it has {}",
+                           plan.enclave.target.name, landlock::kNetAbi, abi),
+               "choices: `tcp.listen` (opened by the supervisor), a unix edge, a target with Linux "
+               "6.7, or a waiver of `network.tcp`");
+    return;
+  }
+  if (abi < landlock::kScopeAbi &&
+      plan.enclave.waivers.Use(plan.policy.name, "network.unix") == nullptr) {
+    plan.Error(at.place, "E0531",
+               fmt::format("`{}` can't keep this component from abstract unix sockets in the "
+                           "enclave's network",
+                           plan.enclave.target.name),
+               "Landlock scopes need Linux 6.12; without a network of the enclave's the empty "
+               "namespace closes them; or waive `network.unix`");
+    return;
+  }
+  std::map<uint16_t, LandlockPort> ports;
+  const auto add = [&](const std::vector<TcpPort>& list, uint64_t access) {
+    for (const TcpPort& port : list) {
+      LandlockPort& entry = ports[port.port];
+      entry.port = port.port;
+      entry.access |= access;
+      if (entry.rule.empty()) entry.rule = port.at.id;
+    }
+  };
+  add(network.tcp_bind, landlock::kBindTcp);
+  add(network.tcp_connect, landlock::kConnectTcp);
+  if (!waived) {
+    for (const auto& [number, port] : ports) plan.profile.landlock.ports.push_back(port);
+    plan.Need(Feature::kLandlock, landlock::kNetAbi, "network.tcp");
+  }
+  std::vector<Conjunction> sockets;
+  for (const uint64_t domain : {kAfInet, kAfInet6}) {
+    sockets.push_back(Socket(domain, kSockStream, 0));
+    sockets.push_back(Socket(domain, kSockStream, kIpprotoTcp));
+  }
+  Own(plan, "socket", sockets);
+  if (!network.tcp_connect.empty()) Own(plan, "connect");
+  if (!network.tcp_bind.empty()) {
+    for (const char* call : {"bind", "listen", "accept", "accept4"}) Own(plan, call);
+  }
+  const std::vector<Control> controls{
+      {Layer::kLandlock, "these ports only"},
+      {Layer::kSeccomp, "internet sockets are TCP streams only; no TCP fast open by flags"}};
+  const std::string note = "a port is any address: an address can't be told apart here";
+  for (const auto& [key, list] : {std::pair("network.tcp.bind", &network.tcp_bind),
+                                  std::pair("network.tcp.connect", &network.tcp_connect)}) {
+    if (list->empty()) continue;
+    plan.Row(key, controls, waived ? Status::kWaived : Status::kEnforced,
+             plan.HasRecords() ? Recorder::kLandlockRecord : Recorder::kNone,
+             waived ? "any port, by waiver" : note);
+  }
+}
+
+}  // namespace
+
+void PlanNetwork(ComponentPlan& plan) {
+  PlanUnix(plan);
+  PlanTcpListen(plan);
+  PlanTcpPorts(plan);
+  std::sort(plan.profile.groups.begin(), plan.profile.groups.end());
+  const bool notify = plan.features.Has(Feature::kSeccompNotify);
+  const Recorder recorder = notify ? Recorder::kNotification : Recorder::kNone;
+  const std::string silent = notify ? "" : "this kernel has no listeners";
+  if (plan.profile.network == Network::kNone) {
+    plan.Need(Feature::kNetNamespace, 1, "network");
+    plan.Row("network",
+             {{Layer::kNamespace, "an empty network namespace"},
+              {Layer::kSeccomp, "no socket but what the statements below need"}},
+             Status::kEnforced, recorder, silent);
+  } else {
+    plan.Row("network",
+             {{Layer::kSeccomp, "no socket but what the statements below need"},
+              {Layer::kLandlock, "abstract unix sockets of others are out of scope"}},
+             Status::kEnforced, recorder, silent);
+  }
+}
+
+}  // namespace bulkhead

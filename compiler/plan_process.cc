@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program and its surroundings, its limits, its life.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/planner.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr uint32_t kDefaultFiles = 1024;
+constexpr uint32_t kDefaultProcesses = 128;
+
+void CgroupRow(ComponentPlan& plan, std::string_view key, Feature feature, std::string text,
+               Recorder recorder, std::string note) {
+  const std::string statement = "limits." + std::string(key);
+  if (!plan.features.Has(feature)) {
+    const auto at = plan.policy.limits_at.find(std::string(key));
+    plan.Error(at == plan.policy.limits_at.end() ? plan.policy.at.place : at->second.place, "E0550",
+               fmt::format("`{}` has no {}", plan.enclave.target.name, Info(feature).what),
+               "choose a target with this cgroup controller, or take the limit out");
+    return;
+  }
+  plan.Need(feature, plan.features.Level(feature), statement);
+  plan.Row(statement, {{Layer::kCgroup, std::move(text)}}, Status::kEnforced, recorder,
+           std::move(note));
+}
+
+}  // namespace
+
+void PlanExecution(ComponentPlan& plan) {
+  ProfileData& profile = plan.profile;
+  for (const Text& arg : plan.policy.exec) profile.argv.push_back(arg.value);
+  if (profile.argv.empty()) profile.argv.push_back("");
+  profile.pin = plan.policy.pin;
+  std::map<std::string, std::string> environment{{"LANG", "C.UTF-8"}, {"PATH", "/usr/bin:/bin"}};
+  for (const auto& [name, value] : plan.policy.env) environment[name] = value.value;
+  for (const auto& [name, value] : environment) profile.environment.push_back({name, value});
+  profile.directory = plan.policy.directory.value;
+  profile.umask = plan.policy.umask;
+  profile.stdin_from = plan.policy.stdin_from;
+  profile.stdout_to = plan.policy.stdout_to;
+  profile.stderr_to = plan.policy.stderr_to;
+  if (profile.pin) {
+    plan.Row("exec", {{Layer::kSupervisor, "SHA-384 of the program, through the descriptor that is "
+                                           "executed"}},
+             Status::kEnforced, Recorder::kLifecycle);
+  } else {
+    plan.Row("exec", {{Layer::kView, "the program is on a read-only mount"}}, Status::kEnforced,
+             Recorder::kLifecycle, "not pinned: rests on the image's own integrity");
+  }
+}
+
+void PlanLimits(ComponentPlan& plan) {
+  Limits limits = plan.policy.limits;
+  if (limits.files == 0) limits.files = kDefaultFiles;
+  if (limits.processes == 0) limits.processes = kDefaultProcesses;
+  plan.profile.limits = limits;
+  if (limits.memory != 0) {
+    CgroupRow(plan, "memory", Feature::kCgroupMemory, fmt::format("{} bytes", limits.memory),
+              Recorder::kCounter, "the kernel's count of kills, read at each end of the component");
+  }
+  CgroupRow(plan, "processes", Feature::kCgroupPids,
+            fmt::format("{} processes and threads; RLIMIT_NPROC the same", limits.processes),
+            Recorder::kCounter, "the kernel's count of refused forks");
+  if (limits.cpu_percent != 0) {
+    CgroupRow(plan, "cpu", Feature::kCgroupCpu, fmt::format("{} % of one CPU", limits.cpu_percent),
+              Recorder::kNone, "more is delayed, not refused");
+  }
+  plan.Row("limits.files", {{Layer::kRlimit, fmt::format("{} descriptors", limits.files)}},
+           Status::kEnforced, Recorder::kNone, "the kernel answers EMFILE by itself");
+  if (limits.file_size != 0) {
+    plan.Row("limits.file-size", {{Layer::kRlimit, fmt::format("{} bytes", limits.file_size)}},
+             Status::kEnforced, Recorder::kLifecycle, "SIGXFSZ ends the process");
+  }
+}
+
+void PlanLifecycle(ComponentPlan& plan) {
+  Lifecycle lifecycle = plan.policy.lifecycle;
+  lifecycle.after.clear();
+  for (const Text& name : plan.policy.after) lifecycle.after.push_back(name.value);
+  std::sort(lifecycle.after.begin(), lifecycle.after.end());
+  lifecycle.after.erase(std::unique(lifecycle.after.begin(), lifecycle.after.end()),
+                        lifecycle.after.end());
+  if (lifecycle.ready.kind == ReadyKind::kListening) {
+    const auto& listens = plan.policy.network.unix_listen;
+    const auto own = std::find_if(listens.begin(), listens.end(),
+                                  [](const UnixListen& listen) { return listen.by_component; });
+    if (own == listens.end()) {
+      plan.Error(plan.policy.ready_at.place, "E0551",
+                 "`listening` needs a socket that the component makes itself",
+                 "a listener that the supervisor opens listens at once: use `started` or `notify`");
+    } else {
+      lifecycle.ready.path = own->path;
+    }
+  }
+  plan.profile.lifecycle = lifecycle;
+  plan.profile.on_violation = plan.policy.on_violation;
+  plan.Row("restart", {{Layer::kSupervisor, "start order, readiness, restarts, stop"}},
+           Status::kEnforced, Recorder::kLifecycle,
+           lifecycle.critical ? "critical: the enclave ends if it can't be kept up" : "");
+}
+
+}  // namespace bulkhead

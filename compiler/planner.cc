@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/planner.h"
+
+#include <fmt/format.h>
+
+#include "compiler/identity.h"
+#include "profiles/landlock.h"
+
+namespace bulkhead {
+
+const WaiverPolicy* WaiverBook::Use(std::string_view component, std::string_view statement) {
+  for (const WaiverPolicy& waiver : policy_.waivers) {
+    if (waiver.component == component && waiver.statement == statement) {
+      used_.insert(&waiver);
+      return &waiver;
+    }
+  }
+  return nullptr;
+}
+
+void WaiverBook::Finish(Diagnostics& diagnostics) const {
+  for (const WaiverPolicy& waiver : policy_.waivers) {
+    if (!date_.empty() && waiver.until < date_) {
+      diagnostics.Error(waiver.at.place, "E0520",
+                        fmt::format("this waiver ended on {}", waiver.until),
+                        "mend what it waives, or decide anew and set a later `until`");
+    }
+    if (!used_.contains(&waiver)) {
+      diagnostics.Error(waiver.at.place, "E0521",
+                        fmt::format("nothing needs the waiver of `{}`", waiver.statement),
+                        "the target enforces the statement, or there is none: take the waiver out");
+    }
+  }
+}
+
+void ComponentPlan::Row(std::string_view statement, std::vector<Control> controls, Status status,
+                        Recorder recorder, std::string note) {
+  enclave.ledger.push_back(
+      {policy.name, Id(statement), std::move(controls), status, recorder, std::move(note)});
+}
+
+void ComponentPlan::Need(Feature feature, uint32_t level, std::string_view statement) {
+  enclave.requirements.push_back({feature, level, policy.name, Id(statement)});
+}
+
+bool Covers(std::string_view ancestor, std::string_view path) {
+  if (ancestor == "/") return true;
+  return path.starts_with(ancestor) &&
+         (path.size() == ancestor.size() || path[ancestor.size()] == '/');
+}
+
+void PlanIdentity(ComponentPlan& plan) {
+  ProfileData& profile = plan.profile;
+  profile.name = plan.policy.name;
+  profile.arch = plan.enclave.target.arch;
+  const uint32_t derived = ComponentId(plan.enclave.policy.enclave, profile.name);
+  profile.uid = profile.gid = plan.policy.user.value_or(derived);
+  if (profile.uid == 0 && plan.enclave.waivers.Use(profile.name, "user") == nullptr) {
+    plan.Error(plan.policy.user_at.place, "E0522", "uid 0 needs a waiver",
+               "use `user: auto`, or add a waiver of `user` with a reason and a date");
+  }
+  const std::pair<Feature, const char*> kNamespaces[] = {
+      {Feature::kMountNamespace, "files"},
+      {Feature::kPidNamespace, "user"},
+      {Feature::kIpcNamespace, "user"},
+      {Feature::kUtsNamespace, "user"}};
+  for (const auto& [feature, statement] : kNamespaces) plan.Need(feature, 1, statement);
+  std::vector<Control> controls{
+      {Layer::kOwnership, "a uid and gid of its own"},
+      {Layer::kCapability, "all capability sets empty, securebits locked, no_new_privs"},
+      {Layer::kNamespace, "PID, IPC, UTS and mount namespaces of its own"}};
+  const bool scoped = plan.LandlockAbi() >= static_cast<uint32_t>(landlock::kScopeAbi);
+  if (scoped) controls.push_back({Layer::kLandlock, "signals stay inside its domain"});
+  const bool waived = profile.uid == 0;
+  plan.Row("user", std::move(controls),
+           waived ? Status::kWaived : scoped ? Status::kEnforced : Status::kSubstituted,
+           Recorder::kNone,
+           std::string(waived ? "uid 0 by waiver, without capabilities; " : "") +
+               (scoped ? "" : "no signal scope in this kernel: the PID namespace and the uid; ") +
+               "other components' processes do not exist in its namespace (ESRCH, not recorded); "
+               "calls outside the profile are recorded under `syscalls`");
+}
+
+}  // namespace bulkhead

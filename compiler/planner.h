@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The planner's shared state: what one component's plan is made of and how its parts report. Each
+// plan_*.cc plans one intent: it emits every control the intent needs on this target, the ledger
+// rows that say so, the kernel features they require, and errors where the target can't enforce
+// the statement. Internal to compiler/; one compilation, one thread.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "compiler/calls.h"
+#include "policy/load.h"
+#include "profiles/bundle.h"
+
+namespace bulkhead {
+
+// Waivers of the policy. Each must be used, and must not have expired by `date`.
+class WaiverBook {
+ public:
+  WaiverBook(const Policy& policy, std::string date) : policy_(policy), date_(std::move(date)) {}
+  // The waiver that covers the statement of the component ("" for the enclave), or null.
+  const WaiverPolicy* Use(std::string_view component, std::string_view statement);
+  // Errors for expired and for unused waivers.
+  void Finish(Diagnostics& diagnostics) const;
+
+ private:
+  const Policy& policy_;
+  std::string date_;
+  std::set<const WaiverPolicy*> used_;
+};
+
+struct EnclavePlan {
+  EnclavePlan(const LoadedPolicy& input, std::string date, Diagnostics& out)
+      : loaded(input), policy(input.policy), target(input.target.target),
+        waivers(input.policy, std::move(date)), diagnostics(out) {}
+
+  const LoadedPolicy& loaded;
+  const Policy& policy;
+  const Target& target;
+  WaiverBook waivers;
+  Diagnostics& diagnostics;
+  std::vector<LedgerRow> ledger;
+  std::vector<Requirement> requirements;
+};
+
+struct ComponentPlan {
+  ComponentPlan(EnclavePlan& enclave_plan, const ComponentPolicy& component)
+      : enclave(enclave_plan), policy(component), features(enclave_plan.target.features) {}
+
+  EnclavePlan& enclave;
+  const ComponentPolicy& policy;
+  const FeatureSet& features;
+  ProfileData profile;
+  std::vector<CallRule> owned_calls;  // those that network, files and identity decide
+  std::map<std::string, FileRule> files;  // by path, sets expanded, strongest verb
+
+  std::string Id(std::string_view statement) const {
+    return "components." + policy.name + (statement.empty() ? "" : ".") + std::string(statement);
+  }
+  uint32_t LandlockAbi() const { return features.Level(Feature::kLandlock); }
+  bool HasRecords() const { return features.Has(Feature::kLandlockAudit); }
+
+  void Row(std::string_view statement, std::vector<Control> controls, Status status,
+           Recorder recorder, std::string note = {});
+  void Need(Feature feature, uint32_t level, std::string_view statement);
+  void Error(Place place, std::string_view code, std::string message, std::string help = {}) const {
+    enclave.diagnostics.Error(place, code, std::move(message), std::move(help));
+  }
+};
+
+void PlanIdentity(ComponentPlan& plan);
+void PlanExecution(ComponentPlan& plan);
+void PlanFiles(ComponentPlan& plan);
+void PlanNetwork(ComponentPlan& plan);
+void PlanAssets(ComponentPlan& plan);
+void PlanLimits(ComponentPlan& plan);
+void PlanLifecycle(ComponentPlan& plan);
+void PlanCalls(ComponentPlan& plan);  // last: after all owned calls are known
+
+// What must hold between components and for the enclave as a whole.
+void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& components);
+
+// Whether `path` is `ancestor` or lies beneath it.
+bool Covers(std::string_view ancestor, std::string_view path);
+
+}  // namespace bulkhead
