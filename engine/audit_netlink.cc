@@ -7,9 +7,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <span>
+#include <string_view>
 #include <utility>
 
 namespace bulkhead {
@@ -86,11 +88,31 @@ int AskAndRead(int fd, uint16_t type, uint32_t sequence, Visit done) {
   return 0;
 }
 
-audit_rule_data TaskNever() {
+constexpr std::string_view kRuleKey = "bulkhead";
+
+// A rule as it goes over the socket: the structure and the text of its key.
+using RuleBytes = std::array<char, sizeof(audit_rule_data) + kRuleKey.size()>;
+
+RuleBytes TaskNever() {
   audit_rule_data rule = {};
   rule.flags = AUDIT_FILTER_TASK;
   rule.action = AUDIT_NEVER;
-  return rule;
+  rule.field_count = 1;
+  rule.fields[0] = AUDIT_FILTERKEY;
+  rule.fieldflags[0] = AUDIT_EQUAL;
+  rule.values[0] = rule.buflen = static_cast<uint32_t>(kRuleKey.size());
+  RuleBytes bytes;
+  memcpy(bytes.data(), &rule, sizeof rule);
+  memcpy(bytes.data() + sizeof rule, kRuleKey.data(), kRuleKey.size());
+  return bytes;
+}
+
+bool IsTaskNever(const Message& message) {
+  audit_rule_data rule;
+  memcpy(&rule, message.data, sizeof rule);
+  const std::string_view key(message.data + sizeof rule, kRuleKey.size());
+  return rule.flags == AUDIT_FILTER_TASK && rule.action == AUDIT_NEVER && rule.field_count == 1 &&
+         rule.fields[0] == AUDIT_FILTERKEY && rule.buflen == kRuleKey.size() && key == kRuleKey;
 }
 
 tl::expected<void, AuditError> Result(const char* step, int error) {
@@ -131,7 +153,10 @@ tl::expected<AuditState, AuditError> AuditControl::State() {
   });
   if (error != 0) return tl::unexpected(AuditError{"get", error});
   error = AskAndRead(fd_, AUDIT_LIST_RULES, ++sequence_, [&](const Message& message) {
-    if (message.header.nlmsg_type == AUDIT_LIST_RULES) ++state.rules;
+    if (message.header.nlmsg_type == AUDIT_LIST_RULES) {
+      ++state.rules;
+      state.ours = state.ours || IsTaskNever(message);
+    }
     return message.header.nlmsg_type == NLMSG_DONE;
   });
   if (error != 0) return tl::unexpected(AuditError{"list", error});
@@ -147,15 +172,13 @@ tl::expected<void, AuditError> AuditControl::SetEnabled(bool on) {
 }
 
 tl::expected<void, AuditError> AuditControl::AddTaskNever() {
-  const audit_rule_data rule = TaskNever();
   return Result("add-rule",
-                Ask(fd_, AUDIT_ADD_RULE, ++sequence_, AsBytes(rule), [](const Message&) {}));
+                Ask(fd_, AUDIT_ADD_RULE, ++sequence_, TaskNever(), [](const Message&) {}));
 }
 
 tl::expected<void, AuditError> AuditControl::DeleteTaskNever() {
-  const audit_rule_data rule = TaskNever();
   return Result("delete-rule",
-                Ask(fd_, AUDIT_DEL_RULE, ++sequence_, AsBytes(rule), [](const Message&) {}));
+                Ask(fd_, AUDIT_DEL_RULE, ++sequence_, TaskNever(), [](const Message&) {}));
 }
 
 std::optional<uint32_t> AuditControl::PollLost() {

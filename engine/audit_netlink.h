@@ -22,6 +22,7 @@ struct AuditState {
   uint32_t owner = 0;    // pid of an audit daemon, 0 for none
   uint32_t lost = 0;     // records the kernel dropped since boot
   uint32_t rules = 0;    // how many are installed, of all lists
+  bool ours = false;     // our own `task,never` is among them, told by its key
   bool operator==(const AuditState&) const = default;
 };
 
@@ -36,7 +37,8 @@ class AuditControl {
   tl::expected<void, AuditError> SetEnabled(bool on);
 
   // The rule `task,never`: processes forked from now on get no audit context, so that enabling
-  // audit costs them nothing at their system calls. Landlock's records need no context.
+  // audit costs them nothing at their system calls. Landlock's records need no context. It carries
+  // the key "bulkhead", so that one left by a killed supervisor can be told from anybody else's.
   tl::expected<void, AuditError> AddTaskNever();
   tl::expected<void, AuditError> DeleteTaskNever();
 

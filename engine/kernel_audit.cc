@@ -4,22 +4,49 @@
 #include <linux/audit.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <utility>
+
+#include "sandbox/cgroup_mounts.h"
 
 namespace bulkhead {
 namespace {
 
+constexpr uint32_t kReadLogBit = 1U << (AUDIT_NLGRP_READLOG - 1);
+constexpr char kSockets[] = "/proc/net/netlink";
 constexpr int kReceiveBuffer = 8 << 20;  // about 10,000 records
 
 uint64_t Now() {
   timespec now = {};
   clock_gettime(CLOCK_BOOTTIME, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+std::string_view TakeUntil(std::string_view& rest, char separator) {
+  const size_t end = rest.find(separator);
+  const std::string_view part = rest.substr(0, end);
+  rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+  return part;
+}
+
+// Columns are padded with spaces.
+std::string_view TakeWord(std::string_view& line) {
+  std::string_view word;
+  while (word.empty() && !line.empty()) word = TakeUntil(line, ' ');
+  return word;
+}
+
+bool ReadNumber(std::string_view digits, int base, uint64_t& value) {
+  const char* end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, value, base);
+  return error == std::errc() && stop == end;
 }
 
 tl::expected<int, AuditError> JoinReadLog() {
@@ -30,7 +57,7 @@ tl::expected<int, AuditError> JoinReadLog() {
   }
   sockaddr_nl address = {};
   address.nl_family = AF_NETLINK;
-  address.nl_groups = 1U << (AUDIT_NLGRP_READLOG - 1);
+  address.nl_groups = kReadLogBit;
   if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     const AuditError error{"join", errno};
     close(fd);
@@ -42,8 +69,30 @@ tl::expected<int, AuditError> JoinReadLog() {
 }  // namespace
 
 AuditPlan PlanAudit(const AuditState& state) {
-  const bool ours = state.enabled == 0 && state.owner == 0 && state.rules == 0;
-  return {.add_task_never = ours, .enable = state.enabled == 0};
+  const bool off = state.enabled == 0;
+  const bool untouched = off && state.owner == 0 && state.rules == 0;
+  const bool left_on = state.enabled == 1 && state.owner == 0 && state.ours;
+  return {.add_rule = untouched,
+          .enable = off,
+          .delete_rule = untouched || (state.ours && state.enabled < 2),
+          .disable = off || left_on};
+}
+
+std::set<uint64_t> ReadLogReaders(std::string_view proc_net_netlink) {
+  // sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode: Eth is the protocol, Groups hexadecimal.
+  std::set<uint64_t> inodes;
+  std::string_view rest = proc_net_netlink;
+  while (!rest.empty()) {
+    std::string_view line = TakeUntil(rest, '\n');
+    std::array<std::string_view, 10> fields;
+    for (std::string_view& field : fields) field = TakeWord(line);
+    uint64_t groups = 0;
+    uint64_t inode = 0;
+    if (fields[1] != std::to_string(NETLINK_AUDIT)) continue;
+    if (!ReadNumber(fields[3], 16, groups) || !ReadNumber(fields[9], 10, inode)) continue;
+    if ((groups & kReadLogBit) != 0) inodes.insert(inode);
+  }
+  return inodes;
 }
 
 KernelAudit::KernelAudit(AuditControl control, const AuditState& before, int fd)
@@ -53,6 +102,7 @@ KernelAudit::KernelAudit(KernelAudit&& other) noexcept
     : control_(std::move(other.control_)),
       lost_before_(other.lost_before_),
       done_(std::exchange(other.done_, {})),
+      strangers_(std::move(other.strangers_)),
       fd_(std::exchange(other.fd_, -1)),
       domains_(std::move(other.domains_)),
       counters_(other.counters_) {}
@@ -62,10 +112,12 @@ tl::expected<KernelAudit, AuditError> KernelAudit::Open() {
   if (!control) return tl::unexpected(control.error());
   const auto before = control->State();
   if (!before) return tl::unexpected(before.error());
+  const std::set<uint64_t> readers = ReadLogReaders(ReadSmallFile(kSockets));
   // Listen first: no record falls between switching on and joining.
   const auto fd = JoinReadLog();
   if (!fd) return tl::unexpected(fd.error());
   KernelAudit audit(std::move(*control), *before, *fd);
+  if (before->enabled == 0) audit.strangers_ = readers;
   if (auto applied = audit.Apply(PlanAudit(*before)); !applied) {
     return tl::unexpected(applied.error());
   }
@@ -73,23 +125,34 @@ tl::expected<KernelAudit, AuditError> KernelAudit::Open() {
 }
 
 tl::expected<void, AuditError> KernelAudit::Apply(const AuditPlan& plan) {
-  if (plan.add_task_never) {
+  if (plan.add_rule) {
     if (auto added = control_.AddTaskNever(); !added) return added;
-    done_.add_task_never = true;
   }
+  done_.delete_rule = plan.delete_rule;
   if (plan.enable) {
     if (auto enabled = control_.SetEnabled(true); !enabled) return enabled;
-    done_.enable = true;
   }
+  done_.disable = plan.disable;
   return {};
+}
+
+bool KernelAudit::OthersDepend() const {
+  struct stat own = {};
+  if (fd_ < 0 || fstat(fd_, &own) != 0) return false;
+  for (const uint64_t inode : ReadLogReaders(ReadSmallFile(kSockets))) {
+    if (inode != own.st_ino && !strangers_.contains(inode)) return true;
+  }
+  return false;
 }
 
 tl::expected<void, AuditError> KernelAudit::Close() {
   const AuditPlan done = std::exchange(done_, {});
+  const bool leave = OthersDepend();
   if (fd_ >= 0) close(std::exchange(fd_, -1));
   tl::expected<void, AuditError> result;
-  if (done.enable) result = control_.SetEnabled(false);
-  if (done.add_task_never) {
+  if (leave) return result;
+  if (done.disable) result = control_.SetEnabled(false);
+  if (done.delete_rule) {
     const auto deleted = control_.DeleteTaskNever();
     if (result) result = deleted;
   }

@@ -5,7 +5,9 @@
 // audit on, because a process forked while audit is on without that rule pays 40 to 100 ns at
 // every system call for the rest of its life. Where audit is already on, has rules or a daemon,
 // it belongs to somebody else and is left as it is; we only listen. Close() (and the destructor)
-// undoes exactly what Open() did; a supervisor killed by SIGKILL leaves audit on with the rule.
+// undoes exactly what Open() did. A supervisor killed by SIGKILL leaves audit on with the rule,
+// which bears our key: the next one takes both over and undoes them at its end. While another
+// supervisor still reads, they stay, and the last one undoes them.
 // After Close() processes forked later pay those nanoseconds until reboot: the kernel remembers
 // that audit was on and offers no way to unset that.
 //
@@ -15,22 +17,30 @@
 // exactly, `missing` at a domain's end. One owner, one thread; nothing here blocks after Open().
 #pragma once
 
-#include <cstdint>
 #include <tl/expected.hpp>
+
+#include <cstdint>
+#include <set>
+#include <string_view>
 
 #include "engine/audit_netlink.h"
 #include "engine/landlock_domains.h"
 
 namespace bulkhead {
 
-struct AuditPlan {  // what Open() changes
-  bool add_task_never = false;
+struct AuditPlan {  // what Open() changes, and Close() then
+  bool add_rule = false;
   bool enable = false;
+  bool delete_rule = false;
+  bool disable = false;
   bool operator==(const AuditPlan&) const = default;
 };
 
 // Pure. Somebody's audit is never changed; a locked one cannot be.
 AuditPlan PlanAudit(const AuditState& state);
+
+// Pure: the socket inodes that read the kernel's audit log, from the text of /proc/net/netlink.
+std::set<uint64_t> ReadLogReaders(std::string_view proc_net_netlink);
 
 struct KernelAuditCounters {
   LandlockCounters landlock;
@@ -69,10 +79,12 @@ class KernelAudit {
   KernelAudit(AuditControl control, const AuditState& before, int fd);
   tl::expected<void, AuditError> Apply(const AuditPlan& plan);
   bool ReadOne(const LandlockHandler& handler);
+  bool OthersDepend() const;
 
   AuditControl control_;
   uint32_t lost_before_ = 0;
-  AuditPlan done_;  // what is to be undone
+  AuditPlan done_;                // what is to be undone
+  std::set<uint64_t> strangers_;  // readers from before audit was on: they do not need it on
   int fd_ = -1;
   LandlockDomains domains_;
   KernelAuditCounters counters_;

@@ -107,17 +107,51 @@ BOOST_AUTO_TEST_CASE(TheTablesAreBoundedAndDropNoRefusal) {
   BOOST_TEST(domains.counters().forgotten == 5000 - LandlockDomains::kMaxDomains);
 }
 
+AuditState State(uint32_t enabled, uint32_t owner, uint32_t rules, bool ours) {
+  return {.enabled = enabled, .owner = owner, .lost = 9, .rules = rules, .ours = ours};
+}
+
+BOOST_AUTO_TEST_CASE(UntouchedAuditIsTakenWhole) {
+  const AuditPlan all{.add_rule = true, .enable = true, .delete_rule = true, .disable = true};
+  BOOST_TEST((PlanAudit(State(0, 0, 0, false)) == all));
+}
+
 BOOST_AUTO_TEST_CASE(AuditThatBelongsToSomebodyIsNotChanged) {
-  const AuditPlan both{.add_task_never = true, .enable = true};
-  const AuditPlan none{};
-  BOOST_TEST((PlanAudit({.enabled = 0, .owner = 0, .lost = 9, .rules = 0}) == both));
-  BOOST_TEST((PlanAudit({.enabled = 1, .owner = 0, .lost = 0, .rules = 0}) == none));
-  BOOST_TEST((PlanAudit({.enabled = 1, .owner = 300, .lost = 0, .rules = 2}) == none));
-  BOOST_TEST((PlanAudit({.enabled = 2, .owner = 0, .lost = 0, .rules = 0}) == none));
+  BOOST_TEST((PlanAudit(State(1, 0, 0, false)) == AuditPlan()));
+  BOOST_TEST((PlanAudit(State(1, 0, 1, false)) == AuditPlan()));
+  BOOST_TEST((PlanAudit(State(1, 300, 2, false)) == AuditPlan()));
+  BOOST_TEST((PlanAudit(State(2, 0, 0, false)) == AuditPlan()));
+  BOOST_TEST((PlanAudit(State(2, 0, 1, true)) == AuditPlan()));
   // Rules that wait for audit to be switched on must go on seeing new processes.
-  const AuditPlan enable{.add_task_never = false, .enable = true};
-  BOOST_TEST((PlanAudit({.enabled = 0, .owner = 0, .lost = 0, .rules = 1}) == enable));
-  BOOST_TEST((PlanAudit({.enabled = 0, .owner = 300, .lost = 0, .rules = 0}) == enable));
+  AuditPlan switch_only;
+  switch_only.enable = switch_only.disable = true;
+  BOOST_TEST((PlanAudit(State(0, 0, 1, false)) == switch_only));
+  BOOST_TEST((PlanAudit(State(0, 300, 0, false)) == switch_only));
+}
+
+BOOST_AUTO_TEST_CASE(WhatAKilledSupervisorLeftIsTakenOver) {
+  AuditPlan undo_only;
+  undo_only.delete_rule = undo_only.disable = true;
+  BOOST_TEST((PlanAudit(State(1, 0, 1, true)) == undo_only));
+  AuditPlan enable = undo_only;
+  enable.enable = true;
+  BOOST_TEST((PlanAudit(State(0, 0, 1, true)) == enable));
+  AuditPlan rule_only;  // a daemon has come since: audit stays on, our rule must not blind it
+  rule_only.delete_rule = true;
+  BOOST_TEST((PlanAudit(State(1, 300, 1, true)) == rule_only));
+}
+
+BOOST_AUTO_TEST_CASE(ReadersOfTheLogAreFound) {
+  const std::string text =
+      "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"
+      "0000000000000000 0   0          00000000 0        0        0     2        0        9\n"
+      "0000000000000000 9   0          00000000 0        0        0     2        0        10\n"
+      "0000000000000000 9   812        00000001 0        0        0     2        0        4711\n"
+      "0000000000000000 15  812        00000001 0        0        0     2        0        12\n"
+      "0000000000000000 9   900        000000ff 0        0        0     2        0        13     \n"
+      "0000000000000000 9\n";
+  BOOST_TEST((ReadLogReaders(text) == std::set<uint64_t>{13, 4711}));
+  BOOST_TEST(ReadLogReaders("").empty());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -192,8 +226,14 @@ AuditState StateNow() {
   return *state;
 }
 
+// After clearing up what a killed supervisor may have left, which an end of ours would undo.
+AuditState StateBefore() {
+  BOOST_TEST(KernelAudit::Open().has_value());
+  return StateNow();
+}
+
 BOOST_AUTO_TEST_CASE(ARefusedOpenIsAttributedAndEverythingIsRestored) {
-  const AuditState before = StateNow();
+  const AuditState before = StateBefore();
   const SecretFile secret;
   Received got;
   {
@@ -227,6 +267,37 @@ BOOST_AUTO_TEST_CASE(ARefusedOpenIsAttributedAndEverythingIsRestored) {
   BOOST_TEST(after.enabled == before.enabled);
   BOOST_TEST(after.rules == before.rules);
   BOOST_TEST(after.owner == before.owner);
+}
+
+BOOST_AUTO_TEST_CASE(WhatAKilledSupervisorLeftIsRestoredByTheNext) {
+  const AuditState before = StateBefore();
+  const bool untouched = before.enabled == 0 && before.rules == 0 && before.owner == 0;
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto audit = KernelAudit::Open();
+    _exit(audit ? 0 : 1);  // without Close, as by SIGKILL
+  }
+  BOOST_TEST(ExitCode(child) == 0);
+  BOOST_TEST(StateNow().enabled != 0);
+  if (untouched) BOOST_TEST(StateNow().ours);
+  BOOST_TEST(KernelAudit::Open().has_value());  // and closed at once
+  BOOST_TEST(StateNow().enabled == before.enabled);
+  BOOST_TEST(StateNow().rules == before.rules);
+}
+
+BOOST_AUTO_TEST_CASE(OfTwoSupervisorsTheLastRestores) {
+  for (const bool first_closes_first : {true, false}) {
+    const AuditState before = StateBefore();
+    auto first = KernelAudit::Open();
+    auto second = KernelAudit::Open();
+    BOOST_REQUIRE(first);
+    BOOST_REQUIRE(second);
+    BOOST_TEST((first_closes_first ? first : second)->Close().has_value());
+    BOOST_TEST(StateNow().enabled != 0);
+    BOOST_TEST((first_closes_first ? second : first)->Close().has_value());
+    BOOST_TEST(StateNow().enabled == before.enabled);
+    BOOST_TEST(StateNow().rules == before.rules);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(AReaderThatFallsBehindKnowsExactlyWhatItMissed) {
