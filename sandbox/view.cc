@@ -41,11 +41,11 @@ class Planner {
     Directory("/proc");
     Devices();
     Identity();
-    // Tripwires are made last among equals: what stands there by the policy comes first.
     for (const ViewEntry& entry : profile_->view) {
       if (!Entry(entry)) return tl::make_unexpected(error_);
     }
-    if (!context_.notify_source.empty() && !Notify()) return tl::make_unexpected(error_);
+    if (!context_.notify_source.empty()) Notify();
+    EmitMounts();
     Push({.kind = ViewOpKind::kProc,
           .path = "/proc",
           .options = "subset=pid,hidepid=invisible",
@@ -56,15 +56,23 @@ class Planner {
  private:
   void Push(ViewOp op) { ops_.push_back(std::move(op)); }
 
-  // Whether a bind of this view already carries `path`, so that it is not ours to make.
-  bool Covered(const std::string& path) const {
-    return std::any_of(binds_.begin(), binds_.end(), [&](const std::string& bind) {
-      return path.starts_with(bind + "/");
-    });
+  // Mounts are made in the order of their real paths, so that one beneath another comes after it
+  // and no mount hides another, whatever links the policy's paths went through. A mount point
+  // beneath another mount must be there already; the others are made in the root tmpfs.
+  void EmitMounts() {
+    std::vector<std::string> trees;
+    for (auto& [path, op] : mounts_) {
+      op.may_exist = std::any_of(trees.begin(), trees.end(), [&](const std::string& tree) {
+        return path.starts_with(tree + "/");
+      });
+      if (!op.may_exist) ParentDirectories(path);
+      if (op.kind != ViewOpKind::kBindFile) trees.push_back(path);
+      Push(std::move(op));
+    }
   }
 
   void Directory(const std::string& path, uint32_t mode = 0755) {
-    if (Covered(path) || !made_.insert(path).second) return;
+    if (!made_.insert(path).second) return;
     Push({.kind = ViewOpKind::kDirectory, .path = path, .mode = mode, .origin = path});
   }
 
@@ -76,7 +84,7 @@ class Planner {
   }
 
   void Link(const std::string& path, const std::string& target) {
-    if (Covered(path) || !made_.insert(path).second) return;
+    if (!made_.insert(path).second) return;
     links_.insert(path);
     Push({.kind = ViewOpKind::kSymlink, .path = path, .source = target, .origin = path});
   }
@@ -158,50 +166,38 @@ class Planner {
                   "must be a directory owned by uid " + std::to_string(profile_->uid) +
                       " and not writable by others");
     }
-    if (bound_.contains(real)) {
+    const auto known = mounts_.find(real);
+    if (known != mounts_.end()) {
       // The same inode by another name; a second, different mount would hide the first.
-      return bound_[real] == flags || Fail(entry.path, 0, "`" + real + "` is named twice");
+      return known->second.flags == flags || Fail(entry.path, 0, "`" + real + "` is named twice");
     }
-    bound_[real] = flags;
-    const bool covered = Covered(real);
-    const bool directory = S_ISDIR(info.st_mode);
-    if (!covered) {
-      ParentDirectories(real);
-      made_.insert(real);
-    }
-    Push({.kind = directory ? ViewOpKind::kBindDirectory : ViewOpKind::kBindFile,
-          .path = real,
-          .source = real,
-          .options = {},
-          .flags = flags,
-          .mode = 0,
-          .may_exist = covered,
-          .origin = entry.path});
-    if (directory) binds_.push_back(real);
+    ViewOp op;
+    op.kind = S_ISDIR(info.st_mode) ? ViewOpKind::kBindDirectory : ViewOpKind::kBindFile;
+    op.path = op.source = real;
+    op.flags = flags;
+    op.origin = entry.path;
+    mounts_.emplace(real, std::move(op));
     return true;
   }
 
   bool Tmpfs(const ViewEntry& entry) {
-    ParentDirectories(entry.path);
-    const bool covered = Covered(entry.path);
-    if (!covered) made_.insert(entry.path);
+    if (mounts_.contains(entry.path)) return Fail(entry.path, 0, "is named twice");
     const bool shared_mode = entry.kind == ViewKind::kPrivate;
-    Push({.kind = ViewOpKind::kTmpfs,
-          .path = entry.path,
-          .source = {},
-          .options = "size=" + std::to_string(entry.size) + ",mode=" +
-                     (shared_mode ? "1777" : "0700") + ",uid=" + std::to_string(profile_->uid) +
-                     ",gid=" + std::to_string(profile_->gid),
-          .flags = kOwnTmpfs,
-          .mode = 0755,
-          .may_exist = covered,
-          .origin = entry.path});
-    binds_.push_back(entry.path);
+    ViewOp op;
+    op.kind = ViewOpKind::kTmpfs;
+    op.path = op.origin = entry.path;
+    op.options = "size=" + std::to_string(entry.size) + ",mode=" +
+                 (shared_mode ? "1777" : "0700") + ",uid=" + std::to_string(profile_->uid) +
+                 ",gid=" + std::to_string(profile_->gid);
+    op.flags = kOwnTmpfs;
+    op.mode = 0755;
+    mounts_.emplace(entry.path, std::move(op));
     return true;
   }
 
   bool Tripwire(const ViewEntry& entry) {
-    if (Covered(entry.path)) return true;  // what covers it is the component's by the policy
+    // Made in the root tmpfs, where a mount of the component's own would hide it: what covers it is
+    // the component's by the policy.
     ParentDirectories(entry.path);
     if (entry.directory) {
       Directory(entry.path);
@@ -246,13 +242,13 @@ class Planner {
     Link("/dev/stdin", "/proc/self/fd/0");
     Link("/dev/stdout", "/proc/self/fd/1");
     Link("/dev/stderr", "/proc/self/fd/2");
-    made_.insert("/dev/shm");
-    Push({.kind = ViewOpKind::kTmpfs,
-          .path = "/dev/shm",
-          .options = "size=16777216,mode=1777",
-          .flags = kOwnTmpfs,
-          .mode = 0755,
-          .origin = "/dev/shm"});
+    ViewOp shm;
+    shm.kind = ViewOpKind::kTmpfs;
+    shm.path = shm.origin = "/dev/shm";
+    shm.options = "size=16777216,mode=1777";
+    shm.flags = kOwnTmpfs;
+    shm.mode = 0755;
+    mounts_.emplace("/dev/shm", std::move(shm));
   }
 
   void Identity() {
@@ -274,15 +270,13 @@ class Planner {
           .origin = "/etc/group"});
   }
 
-  bool Notify() {
-    ParentDirectories(kNotifySocket);
-    Push({.kind = ViewOpKind::kBindDirectory,
-          .path = kNotifyDirectory,
-          .source = context_.notify_source,
-          .flags = kWritableBind | MS_RDONLY,
-          .may_exist = true,
-          .origin = kNotifyDirectory});
-    return true;
+  void Notify() {
+    ViewOp op;
+    op.kind = ViewOpKind::kBindDirectory;
+    op.path = op.origin = kNotifyDirectory;
+    op.source = context_.notify_source;
+    op.flags = kWritableBind | MS_RDONLY;
+    mounts_.emplace(op.path, std::move(op));
   }
 
   const Profile& profile_;
@@ -291,8 +285,7 @@ class Planner {
   std::vector<ViewOp> ops_;
   std::set<std::string> made_;
   std::set<std::string> links_;
-  std::map<std::string, unsigned long> bound_;
-  std::vector<std::string> binds_;
+  std::map<std::string, ViewOp> mounts_;  // by real path
   ViewError error_;
 };
 
