@@ -386,6 +386,6 @@ std::optional<uint64_t> ConstantValue(Arch arch, std::string_view name) {
   return arch == Arch::kX86_64 ? constant->x86_64 : constant->aarch64;
 }
 
-bool IsConstantName(std::string_view name) { return FindConstant(name) != nullptr; }
+bool IsKnownConstant(std::string_view name) { return FindConstant(name) != nullptr; }
 
 }  // namespace bulkhead

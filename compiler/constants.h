@@ -28,6 +28,6 @@ std::span<const Constant> AllConstants();
 std::optional<uint64_t> ConstantValue(Arch arch, std::string_view name);
 
 // Known on any architecture.
-bool IsConstantName(std::string_view name);
+bool IsKnownConstant(std::string_view name);
 
 }  // namespace bulkhead
