@@ -14,7 +14,7 @@ constexpr Constant PerArch(std::string_view name, uint64_t x86_64, uint64_t aarc
   return {name, x86_64, aarch64};
 }
 
-constexpr Constant OnX86_64(std::string_view name, uint64_t value) {
+constexpr Constant OnX86(std::string_view name, uint64_t value) {
   return {name, value, std::nullopt};
 }
 
@@ -81,8 +81,8 @@ constexpr Constant kConstants[] = {
 
     Same("MAP_SHARED", 1), Same("MAP_PRIVATE", 2), Same("MAP_SHARED_VALIDATE", 3),
     Same("MAP_TYPE", 0xf), Same("MAP_FIXED", 0x10), Same("MAP_ANONYMOUS", 0x20),
-    Same("MAP_ANON", 0x20), Same("MAP_FILE", 0), OnX86_64("MAP_32BIT", 0x40),
-    OnX86_64("MAP_ABOVE4G", 0x80), Same("MAP_GROWSDOWN", 0x100), Same("MAP_DENYWRITE", 0x800),
+    Same("MAP_ANON", 0x20), Same("MAP_FILE", 0), OnX86("MAP_32BIT", 0x40),
+    OnX86("MAP_ABOVE4G", 0x80), Same("MAP_GROWSDOWN", 0x100), Same("MAP_DENYWRITE", 0x800),
     Same("MAP_EXECUTABLE", 0x1000), Same("MAP_LOCKED", 0x2000), Same("MAP_NORESERVE", 0x4000),
     Same("MAP_POPULATE", 0x8000), Same("MAP_NONBLOCK", 0x10000), Same("MAP_STACK", 0x20000),
     Same("MAP_HUGETLB", 0x40000), Same("MAP_SYNC", 0x80000), Same("MAP_FIXED_NOREPLACE", 0x100000),
@@ -264,13 +264,13 @@ constexpr Constant kConstants[] = {
     Same("PR_SET_MDWE", 65), Same("PR_GET_MDWE", 66), Same("PR_SET_MEMORY_MERGE", 67),
     Same("PR_GET_MEMORY_MERGE", 68), Same("PR_RSEQ_SLICE_EXTENSION", 79),
 
-    OnX86_64("ARCH_SET_GS", 0x1001), OnX86_64("ARCH_SET_FS", 0x1002),
-    OnX86_64("ARCH_GET_FS", 0x1003), OnX86_64("ARCH_GET_GS", 0x1004),
-    OnX86_64("ARCH_GET_CPUID", 0x1011), OnX86_64("ARCH_SET_CPUID", 0x1012),
-    OnX86_64("ARCH_GET_XCOMP_SUPP", 0x1021), OnX86_64("ARCH_GET_XCOMP_PERM", 0x1022),
-    OnX86_64("ARCH_REQ_XCOMP_PERM", 0x1023), OnX86_64("ARCH_SHSTK_ENABLE", 0x5001),
-    OnX86_64("ARCH_SHSTK_DISABLE", 0x5002), OnX86_64("ARCH_SHSTK_LOCK", 0x5003),
-    OnX86_64("ARCH_SHSTK_STATUS", 0x5005),
+    OnX86("ARCH_SET_GS", 0x1001), OnX86("ARCH_SET_FS", 0x1002),
+    OnX86("ARCH_GET_FS", 0x1003), OnX86("ARCH_GET_GS", 0x1004),
+    OnX86("ARCH_GET_CPUID", 0x1011), OnX86("ARCH_SET_CPUID", 0x1012),
+    OnX86("ARCH_GET_XCOMP_SUPP", 0x1021), OnX86("ARCH_GET_XCOMP_PERM", 0x1022),
+    OnX86("ARCH_REQ_XCOMP_PERM", 0x1023), OnX86("ARCH_SHSTK_ENABLE", 0x5001),
+    OnX86("ARCH_SHSTK_DISABLE", 0x5002), OnX86("ARCH_SHSTK_LOCK", 0x5003),
+    OnX86("ARCH_SHSTK_STATUS", 0x5005),
 
     // Futex, epoll, eventfd and timers.
     Same("FUTEX_WAIT", 0), Same("FUTEX_WAKE", 1), Same("FUTEX_FD", 2), Same("FUTEX_REQUEUE", 3),

@@ -87,7 +87,7 @@ constexpr NumberIndex MakeNumberIndex(Arch arch) {
   return index;
 }
 
-constexpr NumberIndex kByNumberX86_64 = MakeNumberIndex(Arch::kX86_64);
+constexpr NumberIndex kByNumberX86 = MakeNumberIndex(Arch::kX86_64);
 constexpr NumberIndex kByNumberAarch64 = MakeNumberIndex(Arch::kAarch64);
 
 constexpr bool NumbersAreUnique(const NumberIndex& index, Arch arch) {
@@ -98,7 +98,7 @@ constexpr bool NumbersAreUnique(const NumberIndex& index, Arch arch) {
   }
   return true;
 }
-static_assert(NumbersAreUnique(kByNumberX86_64, Arch::kX86_64));
+static_assert(NumbersAreUnique(kByNumberX86, Arch::kX86_64));
 static_assert(NumbersAreUnique(kByNumberAarch64, Arch::kAarch64));
 
 const SyscallRow* FindRow(std::string_view name) {
@@ -133,7 +133,7 @@ std::optional<uint32_t> SyscallNumber(Arch arch, std::string_view name) {
 }
 
 std::string_view SyscallName(Arch arch, uint32_t number) {
-  const NumberIndex& index = arch == Arch::kX86_64 ? kByNumberX86_64 : kByNumberAarch64;
+  const NumberIndex& index = arch == Arch::kX86_64 ? kByNumberX86 : kByNumberAarch64;
   const auto end = index.rows.begin() + index.size;
   const auto number_of = [arch](uint16_t row) { return *kRows[row].Number(arch); };
   const auto found = std::ranges::lower_bound(index.rows.begin(), end, number, {}, number_of);
