@@ -1,35 +1,63 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli.h"
 
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
 #include <string>
+#include <variant>
+#include <vector>
+
+#include "cli/command_line.h"
+#include "cli/commands.h"
+#include "cli/console.h"
 
 namespace bulkhead {
 namespace {
 
-int Parse(int argc, const char* const* argv) {
-  CLI::App app("bulkhead: in-enclave isolation policy", "bulkhead");
-  app.set_version_flag("--version", std::string("bulkhead ") + std::string(kVersion));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kExitDone : kExitWrongUsage;
+int Dispatch(const Invocation& invocation) {
+  switch (invocation.command) {
+    case Command::kCheck:
+      return Check(invocation);
+    case Command::kCompile:
+      return CompileToFile(invocation);
+    case Command::kInspect:
+      return Inspect(invocation);
+    case Command::kWhy:
+      return Explain(invocation);
+    case Command::kRun:
+      return RunEnclave(invocation);
+    case Command::kExec:
+      return RunProgram(invocation);
+    case Command::kDoctor:
+      return Doctor(invocation);
+    case Command::kAuditVerify:
+      return VerifyLog(invocation);
+    case Command::kAuditSummary:
+      return SummarizeLog(invocation);
   }
-  fmt::print(stderr, "{}", app.help());
-  return kExitWrongUsage;
+  return kExitDefect;
+}
+
+int Tell(const Answer& answer) {
+  if (answer.exit == kExitDone) return PrintOut(answer.text) ? kExitDone : kExitCannot;
+  PrintRaw(answer.text);
+  return answer.exit;
+}
+
+int Run(int argc, const char* const* argv) {
+  const std::vector<std::string> arguments(argv + (argc > 0 ? 1 : 0), argv + argc);
+  const auto parsed = ParseCommandLine(arguments);
+  if (const auto* answer = std::get_if<Answer>(&parsed)) return Tell(*answer);
+  return Dispatch(std::get<Invocation>(parsed));
 }
 
 }  // namespace
 
 int RunCli(int argc, const char* const* argv) {
   try {
-    return Parse(argc, argv);
+    return Run(argc, argv);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "bulkhead: internal error: %s\n", error.what());
+    std::fprintf(stderr, "bulkhead: a bug in bulkhead: %s\n", error.what());
     return kExitDefect;
   }
 }

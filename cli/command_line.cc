@@ -68,12 +68,16 @@ std::variant<const CommandRow*, Answer> TakeCommand(Words& words) {
   return two ? UnknownCommand(words[1], words[0] + " ") : UnknownCommand(words[0], "");
 }
 
+std::string SeeHelp(const CommandRow& command) {
+  return fmt::format("`bulkhead {} --help` shows its usage", command.name);
+}
+
 Answer UnknownOption(const CommandRow& command, const std::string& word) {
   std::vector<std::string_view> names{"--help"};
   for (const Parameter parameter : command.parameters) {
     if (!Row(parameter).option.empty()) names.push_back(Row(parameter).option);
   }
-  const std::string otherwise = fmt::format("`bulkhead {} --help` shows its usage", command.name);
+  const std::string otherwise = SeeHelp(command);
   return Wrong(fmt::format("`{}` does not take {}", command.name, Quoted(word)),
                word.starts_with('-') ? Suggest(word.substr(0, word.find('=')), names, otherwise)
                                      : otherwise);
@@ -82,15 +86,26 @@ Answer UnknownOption(const CommandRow& command, const std::string& word) {
 // Storage that outlives the parse, one vector a parameter, in the order of the table.
 using Storage = std::vector<std::vector<std::string>>;
 
+// Every option takes one word each time it is given; that it is given once only is checked after.
 void Declare(CLI::App& app, const ParameterRow& row, std::vector<std::string>& storage) {
+  const bool argument = row.option.empty();
   const std::string name =
-      row.option.empty()
-          ? std::string(row.value)
-          : fmt::format("{}{}{}", row.letter, row.letter.empty() ? "" : ",", row.option);
+      argument ? std::string(row.value)
+               : fmt::format("{}{}{}", row.letter, row.letter.empty() ? "" : ",", row.option);
   CLI::Option* option = app.add_option(name, storage)->required(row.required);
-  if (!row.repeated) option->expected(1);
-  if (row.repeated && !row.option.empty()) option->allow_extra_args(false);
+  if (argument && !row.repeated) option->expected(1);
+  if (!argument || !row.repeated) option->allow_extra_args(false);
   if (!row.choices.empty()) option->check(CLI::IsMember(ChoicesOf(row)));
+}
+
+std::optional<Answer> GivenTwice(const CommandRow& command, const Storage& storage) {
+  for (size_t i = 0; i < storage.size(); ++i) {
+    const ParameterRow& row = Row(command.parameters[i]);
+    if (row.repeated || storage[i].size() < 2) continue;
+    return Wrong(fmt::format("{}: `{}` is given twice", command.name, row.option),
+                 SeeHelp(command));
+  }
+  return std::nullopt;
 }
 
 std::optional<Answer> ParseWords(const CommandRow& command, Words words, Storage& storage) {
@@ -108,9 +123,9 @@ std::optional<Answer> ParseWords(const CommandRow& command, Words words, Storage
   } catch (const CLI::ExtrasError&) {
     return UnknownOption(command, app.remaining().front());
   } catch (const CLI::ParseError& error) {
-    return Wrong(fmt::format("{}: {}", command.name, Escaped(error.what())), Usage(command));
+    return Wrong(fmt::format("{}: {}", command.name, Escaped(error.what())), SeeHelp(command));
   }
-  return std::nullopt;
+  return GivenTwice(command, storage);
 }
 
 std::variant<Invocation, Answer> ParseCommand(const CommandRow& command, Words words) {
@@ -120,7 +135,7 @@ std::variant<Invocation, Answer> ParseCommand(const CommandRow& command, Words w
   if (program != command.parameters.end()) {
     const auto dashes = std::find(words.begin(), words.end(), "--");
     if (dashes != words.end()) {
-      if (dashes + 1 == words.end()) return Wrong("no program follows `--`", Usage(command));
+      if (dashes + 1 == words.end()) return Wrong("no program follows `--`", SeeHelp(command));
       storage[static_cast<size_t>(program - command.parameters.begin())].assign(dashes + 1,
                                                                                 words.end());
       words.erase(dashes, words.end());

@@ -82,7 +82,7 @@ constexpr CommandRow kCommands[] = {
      "Evaluates the compiled bundle itself: the filter, the Landlock rules, the view. Prints what "
      "each control says, the statement that decides and its line in the policy when BUNDLE.map is "
      "there.\n"
-     "Exit code 0: allowed. 1: denied.",
+     "Exit code 0: allowed. 1: denied, or undecided, with what it hangs on.",
      kWhyParameters,
      "bulkhead why enclave.bundle agent read /etc/shadow\n"
      "bulkhead why enclave.bundle tools connect vsock:3:9001\n"

@@ -34,7 +34,7 @@ std::string Wrapped(std::string_view text, size_t indent) {
 }
 
 std::string Term(const ParameterRow& row) {
-  if (row.option.empty()) return std::string(row.value);
+  if (row.option.empty()) return fmt::format("{}{}", row.value, row.repeated ? "..." : "");
   return fmt::format("{}{}{} {}", row.letter, row.letter.empty() ? "" : ", ", row.option,
                      row.value);
 }
@@ -112,10 +112,10 @@ std::string Usage(const CommandRow& command) {
 }
 
 std::string CommandHelp(const CommandRow& command) {
-  return fmt::format("usage: {}\n\n{}\n{}\noptions:\n{}{}\nexamples:\n{}", Usage(command),
-                     Paragraphs(command.details), Parameters(command, false),
-                     Parameters(command, true), Line("-h, --help", "this text"),
-                     Indented(command.example));
+  return fmt::format("usage: {}\n\n{}\n{}\noptions:\n{}{}\nexamples:\n{}",
+                     Wrapped(Usage(command), 7), Paragraphs(command.details),
+                     Parameters(command, false), Parameters(command, true),
+                     Line("-h, --help", "this text"), Indented(command.example));
 }
 
 std::string FamilyHelp(std::string_view word) {
@@ -128,8 +128,8 @@ std::string GeneralHelp() {
   for (const ExitRow& row : ExitCodes()) codes += Line(fmt::format("{}", row.code), row.meaning);
   return fmt::format(
       "usage: bulkhead COMMAND ...\n\n"
-      "Isolation inside a confidential enclave: one policy, compiled to one closed set of\n"
-      "kernel controls per component.\n\n"
+      "Isolation inside a confidential enclave: one policy, compiled to one closed set\n"
+      "of kernel controls per component.\n\n"
       "commands:\n{}\noptions:\n{}{}\nexit codes:\n{}\n"
       "`bulkhead COMMAND --help` tells more about one of them.\n",
       CommandList(""), Line("-h, --help", "this text"), Line("--version", "the version"), codes);

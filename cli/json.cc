@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/json.h"
+
+#include <fmt/format.h>
+
+#include "cli/names.h"
+#include "compiler/disassemble.h"
+#include "profiles/syscalls.h"
+
+namespace bulkhead {
+namespace {
+
+// One object an item, made by `make`.
+template <typename Items, typename Make>
+Json List(const Items& items, Make make) {
+  Json list = Json::array();
+  for (const auto& item : items) list.push_back(make(item));
+  return list;
+}
+
+Json ViewJson(const ViewEntry& entry) {
+  Json json{{"path", entry.path}, {"kind", NameOf(entry.kind)}};
+  if (entry.size != 0) json["size"] = entry.size;
+  if (entry.optional) json["optional"] = true;
+  if (entry.kind == ViewKind::kTripwire) json["directory"] = entry.directory;
+  json["rule"] = entry.rule;
+  return json;
+}
+
+Json LandlockJson(const LandlockPlan& plan) {
+  return {{"handled_files", FileRightNames(plan.handled_files)},
+          {"handled_net", PortRightNames(plan.handled_net)},
+          {"scoped", ScopeNames(plan.scoped)},
+          {"log", plan.log},
+          {"rules", List(plan.rules,
+                         [](const LandlockRule& rule) {
+                           return Json{{"path", rule.path},
+                                       {"optional", rule.optional},
+                                       {"rule", rule.rule},
+                                       {"access", FileRightNames(rule.access)}};
+                         })},
+          {"ports", List(plan.ports, [](const LandlockPort& port) {
+             return Json{
+                 {"port", port.port}, {"rule", port.rule}, {"access", PortRightNames(port.access)}};
+           })}};
+}
+
+Json ListenerJson(const Listener& listener) {
+  Json json{{"name", listener.name}, {"kind", NameOf(listener.kind)}};
+  if (listener.kind == ListenerKind::kUnixStream) {
+    json["path"] = listener.path;
+  } else {
+    json["address"] = listener.address;
+    json["port"] = listener.port;
+  }
+  json["rule"] = listener.rule;
+  return json;
+}
+
+Json EdgeJson(const EdgeDirectory& edge) {
+  return {{"path", edge.path}, {"group", edge.group}, {"server", edge.server}, {"rule", edge.rule}};
+}
+
+Json FilterJson(const ProfileData& profile) {
+  std::vector<std::string> lines;
+  const std::string text = Disassemble(profile.filter, profile.arch);
+  for (size_t from = 0; from < text.size();) {
+    const size_t end = std::min(text.find('\n', from), text.size());
+    lines.push_back(text.substr(from, end - from));
+    from = end + 1;
+  }
+  std::vector<std::string> absent;
+  for (const uint32_t number : profile.absent) {
+    const std::string_view name = SyscallName(profile.arch, number);
+    absent.push_back(name.empty() ? std::to_string(number) : std::string(name));
+  }
+  return {{"architecture", ArchName(profile.arch)},
+          {"notifies", profile.notifies},
+          {"on_violation", NameOf(profile.on_violation)},
+          {"absent", absent},
+          {"length", profile.filter.size()},
+          {"instructions", lines}};
+}
+
+Json LimitsJson(const Limits& limits) {
+  return {{"memory", limits.memory},
+          {"processes", limits.processes},
+          {"files", limits.files},
+          {"cpu_percent", limits.cpu_percent},
+          {"file_size", limits.file_size}};
+}
+
+Json LifecycleJson(const Lifecycle& life) {
+  Json ready{{"kind", NameOf(life.ready.kind)}, {"within_ms", life.ready.within_ms}};
+  if (!life.ready.path.empty()) ready["path"] = life.ready.path;
+  if (life.ready.kind == ReadyKind::kExit) ready["exit"] = life.ready.exit_code;
+  return {{"after", life.after},
+          {"ready", ready},
+          {"stop", {{"signal", SignalName(life.stop_signal)}, {"within_ms", life.stop_within_ms}}},
+          {"restart",
+           {{"when", NameOf(life.restart)},
+            {"at_most", life.restart_at_most},
+            {"within_ms", life.restart_within_ms}}},
+          {"critical", life.critical}};
+}
+
+Json RequirementJson(const Requirement& requirement) {
+  return {{"feature", Info(requirement.feature).key},
+          {"level", requirement.level},
+          {"component", requirement.component},
+          {"statement", requirement.statement}};
+}
+
+Json ChannelJson(const Channel& channel) {
+  return {{"name", channel.name},
+          {"from", channel.from},
+          {"to", channel.to},
+          {"kind", NameOf(channel.kind)},
+          {"rule", channel.rule}};
+}
+
+Json SinkJson(const Sink& sink) {
+  Json json{{"kind", NameOf(sink.kind)}};
+  if (sink.kind == SinkKind::kFile) json["path"] = sink.path;
+  return json;
+}
+
+Json LedgerRowJson(const LedgerRow& row) {
+  return {
+      {"component", row.component},
+      {"statement", row.statement},
+      {"controls", List(row.controls,
+                        [](const Control& control) {
+                          return Json{{"layer", LayerName(control.layer)}, {"text", control.text}};
+                        })},
+      {"status", StatusName(row.status)},
+      {"recorder", RecorderName(row.recorder)},
+      {"note", row.note}};
+}
+
+}  // namespace
+
+std::string JsonText(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Json TargetJson(const Target& target) {
+  Json features = Json::object();
+  for (const FeatureInfo& info : Features()) {
+    features[std::string(info.key)] = target.features.Level(info.feature);
+  }
+  return {{"name", target.name},
+          {"arch", ArchName(target.arch)},
+          {"kernel", fmt::format("{}.{}", target.kernel_major, target.kernel_minor)},
+          {"platform", target.platform},
+          {"features", features}};
+}
+
+Json LedgerJson(const std::vector<LedgerRow>& ledger) { return List(ledger, LedgerRowJson); }
+
+Json WaiversJson(const std::vector<Waiver>& waivers) {
+  return List(waivers, [](const Waiver& waiver) {
+    return Json{{"component", waiver.component},
+                {"statement", waiver.statement},
+                {"until", waiver.until},
+                {"reason", waiver.reason}};
+  });
+}
+
+Json ComponentJson(const ProfileData& profile) {
+  Json environment = Json::object();
+  for (const EnvVar& variable : profile.environment) environment[variable.name] = variable.value;
+  return {{"name", profile.name},
+          {"argv", profile.argv},
+          {"pin", profile.pin ? Json(DigestText(*profile.pin)) : Json()},
+          {"environment", environment},
+          {"directory", profile.directory},
+          {"umask", fmt::format("{:04o}", profile.umask)},
+          {"stdin", NameOf(profile.stdin_from)},
+          {"stdout", NameOf(profile.stdout_to)},
+          {"stderr", NameOf(profile.stderr_to)},
+          {"uid", profile.uid},
+          {"gid", profile.gid},
+          {"groups", profile.groups},
+          {"view", List(profile.view, ViewJson)},
+          {"landlock", LandlockJson(profile.landlock)},
+          {"network", NameOf(profile.network)},
+          {"listeners", List(profile.listeners, ListenerJson)},
+          {"edges", List(profile.edges, EdgeJson)},
+          {"limits", LimitsJson(profile.limits)},
+          {"lifecycle", LifecycleJson(profile.lifecycle)},
+          {"filter", FilterJson(profile)}};
+}
+
+Json EnclaveJson(const BundleData& bundle) {
+  Json vars = Json::object();
+  for (const EnvVar& variable : bundle.vars) vars[variable.name] = variable.value;
+  return {
+      {"enclave", bundle.enclave},
+      {"target", TargetJson(bundle.target)},
+      {"vars", vars},
+      {"sources", List(bundle.sources,
+                       [](const NamedDigest& source) {
+                         return Json{{"name", source.name}, {"digest", DigestText(source.digest)}};
+                       })},
+      {"requirements", List(bundle.requirements, RequirementJson)},
+      {"sinks", List(bundle.sinks, SinkJson)},
+      {"assets",
+       List(bundle.assets,
+            [](const Asset& asset) {
+              return Json{{"name", asset.name}, {"files", asset.files}, {"readers", asset.readers}};
+            })},
+      {"channels", List(bundle.channels, ChannelJson)},
+      {"waivers", WaiversJson(bundle.waivers)}};
+}
+
+}  // namespace bulkhead
