@@ -82,12 +82,15 @@ Json FilterJson(const ProfileData& profile) {
           {"instructions", lines}};
 }
 
+// Nothing where the policy sets no limit.
+Json LimitJson(uint64_t limit) { return limit == 0 ? Json() : Json(limit); }
+
 Json LimitsJson(const Limits& limits) {
-  return {{"memory", limits.memory},
-          {"processes", limits.processes},
-          {"files", limits.files},
-          {"cpu_percent", limits.cpu_percent},
-          {"file_size", limits.file_size}};
+  return {{"memory", LimitJson(limits.memory)},
+          {"processes", LimitJson(limits.processes)},
+          {"files", LimitJson(limits.files)},
+          {"cpu_percent", LimitJson(limits.cpu_percent)},
+          {"file_size", LimitJson(limits.file_size)}};
 }
 
 Json LifecycleJson(const Lifecycle& life) {

@@ -8,7 +8,7 @@
 namespace bulkhead {
 namespace {
 
-constexpr size_t kShortLine = 96;
+constexpr size_t kLineWidth = 100;
 
 bool IsEmpty(const Json& json) {
   return json.is_null() || (json.is_structured() && json.empty()) ||
@@ -25,15 +25,24 @@ bool IsPlainList(const Json& json) {
   return json.is_array() && std::all_of(json.begin(), json.end(), IsPlain);
 }
 
-// Words on one line; nothing when one of them has a space of its own or the line gets long.
-std::string OneLine(const Json& list) {
+bool HasSpaces(const Json& list) {
+  return std::any_of(list.begin(), list.end(),
+                     [](const Json& item) { return Scalar(item).find(' ') != std::string::npos; });
+}
+
+// Words in lines of at most kLineWidth characters, which begin with `pad`.
+std::string Words(const Json& list, const std::string& pad) {
+  std::string out;
   std::string line;
   for (const Json& item : list) {
-    const std::string text = Scalar(item);
-    if (text.find(' ') != std::string::npos) return {};
-    line += (line.empty() ? "" : " ") + text;
+    const std::string word = Scalar(item);
+    if (!line.empty() && pad.size() + line.size() + word.size() >= kLineWidth) {
+      out += pad + line + "\n";
+      line.clear();
+    }
+    line += (line.empty() ? "" : " ") + word;
   }
-  return line.size() > kShortLine ? std::string() : line;
+  return out + pad + line + "\n";
 }
 
 std::string Cell(const Json& json) {
@@ -88,8 +97,10 @@ std::string Member(const std::string& key, const Json& value, size_t indent) {
   if (std::all_of(value.begin(), value.end(), IsRecord)) {
     return head + "\n" + Records(value, pad + "  ");
   }
-  const std::string line = OneLine(value);
-  return line.empty() ? head + "\n" + Lines(value, pad + "  ") : head + " " + line + "\n";
+  if (HasSpaces(value)) return head + "\n" + Lines(value, pad + "  ");
+  const std::string words = Words(value, pad + "  ");
+  if (std::count(words.begin(), words.end(), '\n') > 1) return head + "\n" + words;
+  return head + " " + words.substr(pad.size() + 2);
 }
 
 }  // namespace

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+# Generated from cli/command_table.cc by BULKHEAD_REGENERATE=1 test-cli.
+_bulkhead() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words=''
+  local command=${COMP_WORDS[1]}
+  COMPREPLY=()
+  [[ $command == audit && $COMP_CWORD -gt 2 ]] && command="audit ${COMP_WORDS[2]}"
+  if [[ $previous == --format ]]; then
+    words='text json'
+    [[ $command == doctor ]] && words='yaml json'
+  elif [[ $COMP_CWORD -eq 1 ]]; then
+    words='check compile inspect why run exec doctor audit --help --version'
+  elif [[ $current == -* || $command == audit ]]; then
+    case $command in
+    'check') words='--help --target --set --date --format' ;;
+    'compile') words='--help --output --target --set --date --format' ;;
+    'inspect') words='--help --component --format' ;;
+    'why') words='--help --target --set --date --format' ;;
+    'run') words='--help --target --set --date --init --format' ;;
+    'exec') words='--help --init' ;;
+    'doctor') words='--help --format' ;;
+    'audit verify') words='--help --format' ;;
+    'audit summary') words='--help --format' ;;
+    'audit'*) words='verify summary' ;;
+    esac
+  fi
+  [[ -n $words ]] && mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+complete -o default -F _bulkhead bulkhead
