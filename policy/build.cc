@@ -70,6 +70,7 @@ std::vector<WaiverPolicy> BuildWaivers(const Section& root) {
     const Section fields(&item, "");
     WaiverPolicy waiver;
     waiver.component = fields.TextOf("component");
+    waiver.component_place = fields.At("component").place;
     waiver.statement = fields.TextOf("statement");
     waiver.reason = fields.TextOf("reason");
     waiver.until = fields.TextOf("until");

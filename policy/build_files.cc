@@ -65,6 +65,8 @@ void ReportTwoVerbs(const Found& first, const Found& second, Diagnostics& diagno
 
 // Keeps the stronger of two rules for one path, or reports them.
 void Resolve(Found& kept, Found next, Diagnostics& diagnostics) {
+  // Twice in one list by hand was reported when the list was checked.
+  if (kept.rule.verb == next.rule.verb) return;
   const bool by_hand = kept.layer == 0 && next.layer == 0;
   if (!by_hand && Includes(kept.rule.verb, next.rule.verb)) return;
   if (!by_hand && Includes(next.rule.verb, kept.rule.verb)) {

@@ -38,7 +38,7 @@ class Checker {
       }
     }
     for (const WaiverPolicy& waiver : policy_.waivers) {
-      if (!waiver.component.empty()) Require(waiver.component, waiver.at.place);
+      if (!waiver.component.empty()) Require(waiver.component, waiver.component_place);
     }
   }
 
@@ -128,7 +128,7 @@ class Checker {
       const auto meant = Nearest(name, groups);
       diagnostics_.Error(rule.at.place, "E0414", Quoted(rule.name) + " is not a group",
                          meant ? fmt::format("did you mean `@{}`?", *meant)
-                               : fmt::format("groups are: {}", fmt::join(groups, ", ")));
+                               : "groups are shipped, in files of `use`, or in `groups`");
     }
   }
 

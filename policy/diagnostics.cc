@@ -107,6 +107,11 @@ void Diagnostics::Note(Place place, std::string_view code, std::string message, 
       {Severity::kNote, place, std::string(code), std::move(message), std::move(help)});
 }
 
+void Diagnostics::Append(const Diagnostics& others) {
+  items_.insert(items_.end(), others.items_.begin(), others.items_.end());
+  errors_ += others.errors_;
+}
+
 std::vector<Diagnostic> Diagnostics::Sorted() const {
   std::vector<Diagnostic> sorted = items_;
   const auto key = [](const Diagnostic& d) {

@@ -43,6 +43,8 @@ class Diagnostics {
   void Warning(Place place, std::string_view code, std::string message, std::string help = {});
   void Note(Place place, std::string_view code, std::string message, std::string help = {});
 
+  void Append(const Diagnostics& others);
+
   bool HasErrors() const { return errors_ != 0; }
   size_t ErrorCount() const { return errors_; }
   // Sorted by place, duplicates removed, at most kMaxDiagnostics; the last says how many were cut.

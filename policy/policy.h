@@ -50,7 +50,7 @@ struct ArgTest {
 };
 
 struct SyscallRule {
-  std::string name;  // "ioctl", or "@io" for a group
+  std::string name;                                   // "ioctl", or "@io" for a group
   std::vector<std::pair<std::string, ArgTest>> args;  // all must hold
   std::optional<Arch> only_on;                        // from `on: {x86_64: [...]}`
   std::string why;                                    // in groups
@@ -70,7 +70,7 @@ enum class Verb : uint8_t { kExecute, kRead, kWrite, kCreate, kState, kRuntime, 
 
 struct FileRule {
   Verb verb = Verb::kRead;
-  std::string path;  // absolute, or "@libraries"
+  std::string path;   // absolute, or "@libraries"
   uint64_t size = 0;  // kPrivate and kRuntime, bytes; 0 where not stated
   bool optional = false;
   Statement at;
@@ -78,9 +78,9 @@ struct FileRule {
 
 struct UnixListen {
   std::string path;
-  std::string name;               // LISTEN_FDNAMES; empty when by_component
-  std::vector<Text> from;         // component names
-  bool by_component = false;      // `by: component`: the component makes the socket itself
+  std::string name;           // LISTEN_FDNAMES; empty when by_component
+  std::vector<Text> from;     // component names
+  bool by_component = false;  // `by: component`: the component makes the socket itself
   Statement at;
 };
 
@@ -124,7 +124,7 @@ struct ComponentPolicy {
   std::vector<SyscallRule> deny;
   Limits limits;
   std::map<std::string, Statement> limits_at;  // by key: memory, processes, files, cpu, file-size
-  Lifecycle lifecycle;  // `after` unsorted, as written
+  Lifecycle lifecycle;                         // `after` unsorted, as written
   std::vector<Text> after;
   Statement ready_at;
   OnViolation on_violation = OnViolation::kRefuse;
@@ -150,6 +150,7 @@ struct WaiverPolicy {
   std::string statement;  // relative to the component: "network.tcp", or "measure"
   std::string reason;
   std::string until;  // YYYY-MM-DD
+  Place component_place;
   Statement at;
 };
 

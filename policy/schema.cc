@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 namespace bulkhead {
 namespace {
@@ -151,6 +152,20 @@ std::vector<Choice> ChoicesOf(const Row& row) {
     choices.push_back({word, planned});
   }
   return choices;
+}
+
+std::string Spelled(uint64_t value, Type type) {
+  if (type == Type::kPercent) return std::to_string(value) + "%";
+  if (type == Type::kTime) {
+    return value % 3'600'000 == 0 ? std::to_string(value / 3'600'000) + "h"
+                                  : std::to_string(value / 1000) + "s";
+  }
+  if (type != Type::kSize) return std::to_string(value);
+  constexpr std::pair<uint32_t, char> kUnits[] = {{30, 'G'}, {20, 'M'}, {10, 'K'}};
+  for (const auto& [shift, letter] : kUnits) {
+    if (value != 0 && value % (1ULL << shift) == 0) return std::to_string(value >> shift) + letter;
+  }
+  return std::to_string(value);
 }
 
 }  // namespace bulkhead

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <utility>
@@ -26,6 +27,11 @@ class Checker {
       diagnostics_.Error(node.place, "E0213", "an empty map", "leave the key out");
       return;
     }
+    if (node.entries.size() > kMaxItems) {
+      diagnostics_.Error(node.entries[kMaxItems].key_place, "E0226",
+                         fmt::format("more than {} keys", kMaxItems));
+      node.entries.resize(kMaxItems);
+    }
     ReportMissing(node, shape);
     for (Entry& entry : node.entries) {
       if (!CheckEntry(entry, shape)) entry.value = Refused(entry.value);
@@ -33,6 +39,14 @@ class Checker {
   }
 
  private:
+  // Two items may only look alike because of what was taken out of them.
+  static bool HoldsRefused(const Node& node) {
+    return node.kind == NodeKind::kBad ||
+           std::any_of(node.items.begin(), node.items.end(), HoldsRefused) ||
+           std::any_of(node.entries.begin(), node.entries.end(),
+                       [](const Entry& entry) { return HoldsRefused(entry.value); });
+  }
+
   static Node Refused(const Node& node) {
     Node refused;
     refused.place = node.place;
@@ -116,8 +130,9 @@ class Checker {
   bool CheckList(Node& node, const Row& row, const std::string& key) {
     if (node.kind != NodeKind::kList) {
       diagnostics_.Error(node.place, "E0203", Quoted(key) + " is not a list",
-                         node.kind == NodeKind::kScalar
-                             ? "write `[" + Escaped(node.text.substr(0, 40)) + "]`"
+                         node.kind == NodeKind::kScalar && node.text.size() <= 40 &&
+                                 node.text.find(' ') == std::string::npos
+                             ? fmt::format("write `[{}]`", Escaped(node.text))
                              : "write its items with `- ` or in brackets");
       return false;
     }
@@ -150,7 +165,7 @@ class Checker {
     std::map<std::string, const Node*> seen;
     for (const Node& item : list.items) {
       std::string name = ItemName(item, row.map);
-      if (name.empty()) continue;
+      if (name.empty() || HoldsRefused(item)) continue;
       const auto [first, added] = seen.emplace(std::move(name), &item);
       if (added) continue;
       diagnostics_.Error(item.place, "E0225", Quoted(first->first) + " is in the list twice",

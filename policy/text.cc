@@ -100,6 +100,9 @@ std::optional<std::string_view> Nearest(std::string_view word,
   std::optional<std::string_view> best;
   size_t least = word.size() / 3 + 1;
   for (const std::string_view candidate : candidates) {
+    if (std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size()) > least) {
+      continue;  // more edits than that, without counting them
+    }
     const size_t distance = EditDistance(word, candidate);
     if (distance > least || distance >= candidate.size()) continue;
     if (best && distance == least) continue;

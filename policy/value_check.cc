@@ -28,11 +28,11 @@ Defect Not(std::string_view code, const Node& node, Type type) {
   return {code, fmt::format("{} is not {}", Quoted(node.text), Info(type).expected), ""};
 }
 
-Verdict CheckRange(uint64_t value, const Row& row, const Node& node, std::string_view unit) {
+Verdict CheckRange(uint64_t value, const Row& row, const Node& node) {
   if (value >= row.least && (row.most == 0 || value <= row.most)) return std::nullopt;
-  return Defect{"E0205", fmt::format("{} is out of range", Quoted(node.text)),
-                row.most == 0 ? fmt::format("at least {}{}", row.least, unit)
-                              : fmt::format("from {}{} to {}{}", row.least, unit, row.most, unit)};
+  return Defect{
+      "E0205", fmt::format("{} is out of range", Quoted(node.text)),
+      fmt::format("from {} to {}", Spelled(row.least, row.type), Spelled(row.most, row.type))};
 }
 
 Verdict CheckNumber(const Node& node, const Row& row) {
@@ -46,7 +46,14 @@ Verdict CheckNumber(const Node& node, const Row& row) {
     defect.help = "decimal digits only, no sign, no leading zero";
     return defect;
   }
-  return CheckRange(*value, row, node, "");
+  return CheckRange(*value, row, node);
+}
+
+Verdict CheckBoolean(const Node& node) {
+  if (node.text != "true" && node.text != "false") return Not("E0210", node, Type::kBoolean);
+  if (node.style != ScalarStyle::kQuoted) return std::nullopt;
+  return Defect{"E0210", fmt::format("{} is text, not a boolean", Quoted(node.text)),
+                "take the quotes away"};
 }
 
 Verdict CheckVersion(const Node& node) {
@@ -79,18 +86,9 @@ Verdict CheckUser(const Node& node) {
 }
 
 template <typename T>
-Verdict CheckUnit(std::string_view code, const Node& node, const Row& row, std::optional<T> value,
-                  std::string_view unit) {
+Verdict CheckUnit(std::string_view code, const Node& node, const Row& row, std::optional<T> value) {
   if (!value) return Not(code, node, row.type);
-  return CheckRange(*value, row, node, unit);
-}
-
-Verdict CheckTime(const Node& node, const Row& row) {
-  const auto value = ParseTime(node.text);
-  if (!value) return Not("E0207", node, row.type);
-  if (*value >= row.least && (row.most == 0 || *value <= row.most)) return std::nullopt;
-  return Defect{"E0205", fmt::format("{} is out of range", Quoted(node.text)),
-                fmt::format("from {}s to {}s", row.least / 1000, row.most / 1000)};
+  return CheckRange(*value, row, node);
 }
 
 Verdict CheckChoice(const Node& node, const Row& row) {
@@ -188,16 +186,15 @@ Verdict CheckType(const Node& node, const Row& row) {
     case Type::kVersion:
       return CheckVersion(node);
     case Type::kBoolean:
-      return Require((text == "true" || text == "false") && node.style != ScalarStyle::kQuoted,
-                     "E0210", node, row.type);
+      return CheckBoolean(node);
     case Type::kInteger:
       return CheckNumber(node, row);
     case Type::kSize:
-      return CheckUnit("E0206", node, row, ParseSize(text), " bytes");
+      return CheckUnit("E0206", node, row, ParseSize(text));
     case Type::kTime:
-      return CheckTime(node, row);
+      return CheckUnit("E0207", node, row, ParseTime(text));
     case Type::kPercent:
-      return CheckUnit("E0216", node, row, ParsePercent(text), "%");
+      return CheckUnit("E0216", node, row, ParsePercent(text));
     case Type::kText:
       return CheckText(node);
     case Type::kName:

@@ -40,7 +40,7 @@ class Substitution {
         rest.remove_prefix(3);
       } else if (rest.starts_with("${")) {
         const Node* value = Take(rest, node.place);
-        if (value == nullptr) {
+        if (value == nullptr || value->kind != NodeKind::kScalar) {
           node.kind = NodeKind::kBad;
           return;
         }
@@ -116,13 +116,12 @@ Variables ReadVariables(const Node& policy, const std::map<std::string, std::str
   Variables variables;
   if (const Entry* vars = policy.Find("vars")) {
     for (const Entry& entry : vars->value.entries) {
-      if (entry.value.kind != NodeKind::kScalar) continue;  // the schema reports it
       if (entry.value.text.find("${") != std::string::npos) {
         diagnostics.Error(entry.value.place, "E0310",
                           Quoted(entry.key) + " refers to another variable",
                           "values of variables are final");
       }
-      variables.emplace(entry.key, entry.value);
+      variables.emplace(entry.key, entry.value);  // also what the schema will refuse
     }
   }
   Override(variables, set, sources, diagnostics);

@@ -77,11 +77,11 @@ class TreeBuilder : public YAML::EventHandler {
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    RefuseProperties(mark, tag, anchor);
+    const bool tagged = RefuseProperties(mark, tag, anchor);
     Node node = Make(NodeKind::kScalar, ScalarPlace(mark, value, tag == "?"));
     node.style = tag == "?" ? ScalarStyle::kPlain : ScalarStyle::kQuoted;
     node.text = value;
-    if (RefuseCharacters(node)) node.kind = NodeKind::kBad;
+    if (tagged || RefuseCharacters(node)) node.kind = NodeKind::kBad;
     Attach(std::move(node));
   }
 
@@ -107,17 +107,29 @@ class TreeBuilder : public YAML::EventHandler {
     return {file_, static_cast<uint32_t>(mark.line) + 1, static_cast<uint32_t>(mark.column) + 1, 1};
   }
 
- private:
-  size_t Offset(const YAML::Mark& mark) const {
-    return mark.pos < 0 ? text_.size() : std::min(text_.size(), static_cast<size_t>(mark.pos));
-  }
-
+  // The place of the mark, to the end of the word there.
   Place TokenPlace(const YAML::Mark& mark) const {
     Place place = PlaceOf(mark);
     const std::string_view rest = text_.substr(Offset(mark));
     const size_t end = std::min(rest.find_first_of(" \n,]}"), rest.size());
     place.length = std::max<uint32_t>(static_cast<uint32_t>(end), 1);
     return place;
+  }
+
+  // The place of the mark; at the end of the text, the last character before it.
+  Place VisiblePlace(const YAML::Mark& mark) const {
+    if (Offset(mark) < text_.size()) return PlaceOf(mark);
+    const size_t last = text_.find_last_not_of(" \n");
+    if (last == std::string_view::npos) return {file_, 1, 1, 1};
+    const std::string_view before = text_.substr(0, last);
+    const size_t start = before.rfind('\n') + 1;  // npos + 1 is 0
+    const auto lines = std::count(before.begin(), before.end(), '\n');
+    return {file_, static_cast<uint32_t>(lines + 1), static_cast<uint32_t>(last - start + 1), 1};
+  }
+
+ private:
+  size_t Offset(const YAML::Mark& mark) const {
+    return mark.pos < 0 ? text_.size() : std::min(text_.size(), static_cast<size_t>(mark.pos));
   }
 
   Place ScalarPlace(const YAML::Mark& mark, std::string_view value, bool plain) const {
@@ -181,7 +193,8 @@ class TreeBuilder : public YAML::EventHandler {
     return place;
   }
 
-  void RefuseProperties(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+  // True when there is a tag.
+  bool RefuseProperties(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     if (anchor != 0) {
       diagnostics_.Error(TokenPlace(mark), "E0108", "an anchor",
                          "write the value out; share by `profiles`");
@@ -190,7 +203,9 @@ class TreeBuilder : public YAML::EventHandler {
     if ((tag != "?" && tag != "!" && !tag.empty()) || written) {
       diagnostics_.Error(TokenPlace(mark), "E0110", "a tag " + Quoted(tag),
                          "the key decides the type: remove the tag");
+      return true;
     }
+    return false;
   }
 
   bool RefuseCharacters(const Node& node) {
@@ -304,19 +319,24 @@ bool RefuseDirectives(std::string_view text, uint32_t file, Diagnostics& diagnos
   return found;
 }
 
-void ReportException(const YAML::Exception& exception, const TreeBuilder& builder,
-                     Diagnostics& diagnostics) {
-  const Place place = builder.PlaceOf(exception.mark);
+// What the events said before a syntax error is often its consequence: only the error is told.
+Diagnostics OfException(const YAML::Exception& exception, const TreeBuilder& builder,
+                        const Diagnostics& found) {
   if (exception.msg.starts_with(YAML::ErrorMsg::UNKNOWN_ANCHOR)) {
-    diagnostics.Error(place, "E0109", "an alias", "write the value out; share by `profiles`");
-    return;
+    Diagnostics diagnostics = found;
+    diagnostics.Error(builder.TokenPlace(exception.mark), "E0109", "an alias",
+                      "write the value out; share by `profiles`");
+    return diagnostics;
   }
-  diagnostics.Error(place, "E0106", "not YAML: " + Escaped(exception.msg),
+  Diagnostics diagnostics;
+  diagnostics.Error(builder.VisiblePlace(exception.mark), "E0106",
+                    "not YAML: " + Escaped(exception.msg),
                     "check brackets, quotes and indentation from here upwards");
+  return diagnostics;
 }
 
-// False when the tree is not worth looking at.
-bool Parse(std::string_view text, TreeBuilder& builder, uint32_t file, Diagnostics& diagnostics) {
+// False when the tree is not worth looking at. `found` is what `builder` reports to.
+bool Parse(std::string_view text, TreeBuilder& builder, uint32_t file, Diagnostics& found) {
   ViewBuffer buffer(text);
   std::istream stream(&buffer);
   try {
@@ -327,10 +347,10 @@ bool Parse(std::string_view text, TreeBuilder& builder, uint32_t file, Diagnosti
   } catch (const Abort&) {
     return false;
   } catch (const YAML::Exception& exception) {
-    ReportException(exception, builder, diagnostics);
+    found = OfException(exception, builder, found);
     return false;
   } catch (const std::exception& exception) {
-    diagnostics.Error({file, 1, 1, 1}, "E0106", "not YAML: " + Escaped(exception.what()));
+    found.Error({file, 1, 1, 1}, "E0106", "not YAML: " + Escaped(exception.what()));
     return false;
   }
 }
@@ -346,8 +366,11 @@ std::optional<Node> ReadYaml(std::string_view text, uint32_t file, Diagnostics& 
   }
   if (!ScanText(text, file, diagnostics)) return std::nullopt;
   if (RefuseDirectives(text, file, diagnostics)) return std::nullopt;
-  TreeBuilder builder(text, file, diagnostics);
-  if (!Parse(text, builder, file, diagnostics)) return std::nullopt;
+  Diagnostics found;
+  TreeBuilder builder(text, file, found);
+  const bool parsed = Parse(text, builder, file, found);
+  diagnostics.Append(found);
+  if (!parsed) return std::nullopt;
   if (builder.documents() == 0) {
     diagnostics.Error({file, 1, 1, 1}, "E0118", "the document is empty",
                       "start with `bulkhead: 1`");
