@@ -10,7 +10,7 @@
 namespace bulkhead {
 namespace {
 
-constexpr uint64_t kDefaultTmpfs = 16U << 20;  // bytes
+constexpr uint64_t kDefaultTmpfs = 64U << 20;  // bytes
 
 struct VerbInfo {
   Verb verb;
@@ -118,8 +118,6 @@ void Expand(ComponentPlan& plan) {
     }
   }
 }
-
-std::string ListId(const Statement& at) { return at.id.substr(0, at.id.find(':')); }
 
 void AddRule(ComponentPlan& plan, const std::string& path, uint64_t access, bool optional,
              const std::string& rule) {

@@ -61,9 +61,17 @@ void PlanLimits(ComponentPlan& plan) {
     CgroupRow(plan, "memory", Feature::kCgroupMemory, fmt::format("{} bytes", limits.memory),
               Recorder::kCounter, "the kernel's count of kills, read at each end of the component");
   }
-  CgroupRow(plan, "processes", Feature::kCgroupPids,
-            fmt::format("{} processes and threads; RLIMIT_NPROC the same", limits.processes),
-            Recorder::kCounter, "the kernel's count of refused forks");
+  if (plan.features.Has(Feature::kCgroupPids)) {
+    CgroupRow(plan, "processes", Feature::kCgroupPids,
+              fmt::format("{} processes and threads; RLIMIT_NPROC the same", limits.processes),
+              Recorder::kCounter, "the kernel's count of refused forks");
+  } else {
+    // The uid is the component's alone, so the limit of the uid is the component's.
+    plan.Row("limits.processes",
+             {{Layer::kRlimit, fmt::format("{} processes and threads of its uid", limits.processes)}},
+             Status::kSubstituted, Recorder::kNone,
+             "no pids controller in this kernel; the kernel answers EAGAIN by itself");
+  }
   if (limits.cpu_percent != 0) {
     CgroupRow(plan, "cpu", Feature::kCgroupCpu, fmt::format("{} % of one CPU", limits.cpu_percent),
               Recorder::kNone, "more is delayed, not refused");
