@@ -20,6 +20,7 @@ import subprocess
 import sys
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
+COUNTS = re.compile(r"^\d+ warnings?.* generated\.\n", re.MULTILINE)  # of system headers
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 
@@ -87,7 +88,7 @@ def main():
                 (stamps / keys[name]).touch()
             else:
                 failed += 1
-                print(result.stdout + result.stderr, end="")
+                print(result.stdout + COUNTS.sub("", result.stderr), end="")
             print(f"[{done}/{len(todo)}] {name}{'' if result.returncode == 0 else ' FAILED'}",
                   flush=True)
     # Stamps of text that is gone would only pile up.
