@@ -104,9 +104,9 @@ std::string Usage(const CommandRow& command) {
                        : row.letter.empty() ? fmt::format("{} {}", row.option, row.value)
                                             : fmt::format("{} {}", row.letter, row.value);
     if (row.repeated) text += "...";
-    if (!row.required) text = "[" + text + "]";
+    if (!row.required) text = fmt::format("[{}]", text);
     // Whatever follows -- is last.
-    (parameter == Parameter::kProgram ? tail : out) += " " + text;
+    (parameter == Parameter::kProgram ? tail : out) += fmt::format(" {}", text);
   }
   return out + tail;
 }

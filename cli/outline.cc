@@ -68,6 +68,7 @@ std::string Records(const Json& list, const std::string& pad) {
   std::vector<std::vector<std::string>> rows{keys};
   for (const Json& item : list) {
     std::vector<std::string> row;
+    row.reserve(keys.size());
     for (const std::string& key : keys) {
       row.push_back(item.contains(key) ? Cell(item[key]) : std::string());
     }

@@ -72,6 +72,7 @@ int BecomeInit(const std::string& given, const std::vector<std::string>& argumen
   std::vector<std::string> words{std::string(kInitName)};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   execv(init->c_str(), argv.data());
