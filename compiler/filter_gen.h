@@ -13,7 +13,8 @@
 namespace bulkhead {
 
 // A program without FilterDefect that answers as ReferenceAction does. Errors: the plan is not one
-// (rules unsorted, a condition on bits that its argument lacks), or it needs over 4096 instructions.
+// (rules unsorted, a condition on bits that its argument lacks), or it needs over 4096
+// instructions.
 tl::expected<Filter, std::string> GenerateFilter(const CallPlan& plan);
 
 }  // namespace bulkhead
