@@ -18,13 +18,16 @@ Json List(const Items& items, Make make) {
   return list;
 }
 
+// Nothing where there is no limit.
+Json LimitJson(uint64_t limit) { return limit == 0 ? Json() : Json(limit); }
+
 Json ViewJson(const ViewEntry& entry) {
-  Json json{{"path", entry.path}, {"kind", NameOf(entry.kind)}};
-  if (entry.size != 0) json["size"] = entry.size;
-  if (entry.optional) json["optional"] = true;
-  if (entry.kind == ViewKind::kTripwire) json["directory"] = entry.directory;
-  json["rule"] = entry.rule;
-  return json;
+  return {{"path", entry.path},
+          {"kind", NameOf(entry.kind)},
+          {"size", LimitJson(entry.size)},
+          {"optional", entry.optional},
+          {"directory", entry.kind == ViewKind::kTripwire ? Json(entry.directory) : Json()},
+          {"rule", entry.rule}};
 }
 
 Json LandlockJson(const LandlockPlan& plan) {
@@ -81,9 +84,6 @@ Json FilterJson(const ProfileData& profile) {
           {"length", profile.filter.size()},
           {"instructions", lines}};
 }
-
-// Nothing where the policy sets no limit.
-Json LimitJson(uint64_t limit) { return limit == 0 ? Json() : Json(limit); }
 
 Json LimitsJson(const Limits& limits) {
   return {{"memory", LimitJson(limits.memory)},

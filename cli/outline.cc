@@ -46,6 +46,8 @@ std::string Words(const Json& list, const std::string& pad) {
 }
 
 std::string Cell(const Json& json) {
+  if (json.is_null()) return {};
+  if (json.is_boolean()) return json.get<bool>() ? "yes" : "";
   if (!json.is_array()) return Scalar(json);
   std::string text;
   for (const Json& item : json) text += (text.empty() ? "" : " ") + Scalar(item);
@@ -59,9 +61,10 @@ bool IsRecord(const Json& json) {
 }
 
 std::string Records(const Json& list, const std::string& pad) {
-  std::vector<std::string> keys;
+  std::vector<std::string> keys;  // of the columns in which something stands
   for (const Json& item : list) {
     for (const auto& [key, value] : item.items()) {
+      if (Cell(value).empty()) continue;
       if (std::find(keys.begin(), keys.end(), key) == keys.end()) keys.push_back(key);
     }
   }

@@ -46,7 +46,8 @@ BOOST_AUTO_TEST_CASE(OutlineOfEveryShape) {
                   {"list", {"a", "b"}},
                   {"spaced", {"a b", "c"}},
                   {"inner", {{"n", 1}}},
-                  {"rows", Json::array({{{"a", 1}, {"b", "x"}}, {{"a", 22}, {"c", {"y", "z"}}}})}};
+                  {"rows", Json::array({{{"a", 1}, {"b", "x"}, {"no", false}, {"nil", nullptr}},
+                                        {{"a", 22}, {"c", {"y", "z"}}, {"d", true}}})}};
   BOOST_TEST(Outline(json) ==
              "word: x\n"
              "list: a b\n"
@@ -56,9 +57,9 @@ BOOST_AUTO_TEST_CASE(OutlineOfEveryShape) {
              "inner:\n"
              "  n: 1\n"
              "rows:\n"
-             "  a   b  c\n"
+             "  a   b  c    d\n"
              "  1   x\n"
-             "  22     y z\n");
+             "  22     y z  yes\n");
 }
 
 BOOST_AUTO_TEST_CASE(OutlineBreaksLongListsOfWords) {
