@@ -62,10 +62,11 @@ class Planner {
   void EmitMounts() {
     std::vector<std::string> trees;
     for (auto& [path, op] : mounts_) {
-      op.may_exist = std::any_of(trees.begin(), trees.end(), [&](const std::string& tree) {
+      const bool covered = std::any_of(trees.begin(), trees.end(), [&](const std::string& tree) {
         return path.starts_with(tree + "/");
       });
-      if (!op.may_exist) ParentDirectories(path);
+      if (!covered) ParentDirectories(path);
+      op.may_exist = covered || made_.contains(path);
       if (op.kind != ViewOpKind::kBindFile) trees.push_back(path);
       Push(std::move(op));
     }
