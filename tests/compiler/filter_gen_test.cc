@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// The generated program against the slow reference, and what must hold of any plan.
+#include "compiler/filter_gen.h"
+
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <string>
+
+#include "profiles/syscalls.h"
+#include "tests/compiler/calls_support.h"
+
+namespace bulkhead {
+namespace {
+
+using testing::MustGenerate;
+using testing::PlanMaker;
+
+constexpr int kPlans = 400;
+
+// BULKHEAD_TEST_SEED repeats a run.
+uint32_t Seed() {
+  const char* given = std::getenv("BULKHEAD_TEST_SEED");
+  const uint32_t seed = given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10))
+                                         : std::random_device()();
+  BOOST_TEST_MESSAGE("BULKHEAD_TEST_SEED=" << seed);
+  return seed;
+}
+
+std::string Describe(const SeccompData& data) {
+  std::string text = "nr " + std::to_string(data.nr) + " arch " + std::to_string(data.arch);
+  for (const uint64_t arg : data.args) text += " " + std::to_string(arg);
+  return text;
+}
+
+void RequireSame(const CallPlan& plan, const Filter& filter, const SeccompData& data,
+                 uint32_t seed) {
+  const uint32_t expected = ReferenceAction(plan, data);
+  const uint32_t returned = Evaluate(filter, data).action;
+  BOOST_REQUIRE_MESSAGE(expected == returned, Describe(data) << ": " << returned << " is not "
+                                                             << expected << ", seed " << seed);
+}
+
+CallPlan PlanOf(std::vector<CallRule> rules) {
+  CallPlan plan;
+  plan.rules = MergeRules(std::move(rules));
+  return plan;
+}
+
+SeccompData Call(std::string_view name, std::array<uint64_t, 6> args = {}) {
+  SeccompData data;
+  data.nr = SyscallNumber(Arch::kX86_64, name).value();
+  data.arch = AuditArch(Arch::kX86_64);
+  data.args = args;
+  return data;
+}
+
+uint32_t Answer(const CallPlan& plan, const SeccompData& data) {
+  return Evaluate(MustGenerate(plan), data).action;
+}
+
+BOOST_AUTO_TEST_SUITE(FilterGeneration)
+
+BOOST_AUTO_TEST_CASE(SameAsReferenceOnRandomPlans) {
+  const uint32_t seed = Seed();
+  PlanMaker maker(seed);
+  size_t allowed = 0;
+  size_t refused = 0;
+  for (int i = 0; i < kPlans; ++i) {
+    const CallPlan plan = maker.Plan();
+    const Filter filter = MustGenerate(plan);
+    for (uint32_t nr = 0; nr <= 500; ++nr) {
+      SeccompData data{nr, AuditArch(plan.arch), 0, {}};
+      RequireSame(plan, filter, data, seed);
+      for (uint64_t& arg : data.args) arg = maker.Value(64);
+      RequireSame(plan, filter, data, seed);
+    }
+    for (const CallRule& rule : plan.rules) {
+      for (const SeccompData& data : maker.Near(plan, rule)) {
+        RequireSame(plan, filter, data, seed);
+        ++(ReferenceAction(plan, data) == kRetAllow ? allowed : refused);
+      }
+    }
+  }
+  BOOST_TEST(allowed > 10000U);
+  BOOST_TEST(refused > 10000U);
+}
+
+BOOST_AUTO_TEST_CASE(ForeignArchitecturesAndX32AreKilled) {
+  const uint32_t seed = Seed();
+  PlanMaker maker(seed);
+  for (int i = 0; i < 50; ++i) {
+    const CallPlan plan = maker.Plan();
+    const Filter filter = MustGenerate(plan);
+    for (const uint32_t arch : {0U, 0x40000003U, 0xc000003eU, 0xc00000b7U, 0x40000028U}) {
+      for (const uint32_t nr : {0U, 1U, 0x3fffffffU, 0x40000000U, 0x40000001U, 0xffffffffU}) {
+        RequireSame(plan, filter, {nr, arch, 0, {}}, seed);
+      }
+    }
+  }
+  const CallPlan plan = PlanOf({MakeRule(Arch::kX86_64, "read", {{}})});
+  SeccompData data = Call("read");
+  BOOST_TEST(Answer(plan, data) == kRetAllow);
+  data.nr |= 0x40000000U;
+  BOOST_TEST(Answer(plan, data) == kRetKillProcess);
+  data = Call("read");
+  data.arch = 0x40000003U;  // AUDIT_ARCH_I386
+  BOOST_TEST(Answer(plan, data) == kRetKillProcess);
+}
+
+BOOST_AUTO_TEST_CASE(TheSamePlanGivesTheSameProgram) {
+  const uint32_t seed = Seed();
+  PlanMaker maker(seed);
+  for (int i = 0; i < 20; ++i) {
+    const CallPlan plan = maker.Plan();
+    const CallPlan copy = plan;
+    BOOST_TEST((MustGenerate(plan) == MustGenerate(copy)));
+  }
+}
+
+// The kernel reads 32 bits of ioctl's request: what the other half holds must not matter.
+BOOST_AUTO_TEST_CASE(HighHalfOfA32BitArgumentDoesNotMatter) {
+  constexpr uint64_t kTiocsti = 0x5412;
+  constexpr uint64_t kTcgets = 0x5401;
+  CallPlan plan = PlanOf({MakeRule(Arch::kX86_64, "ioctl", {{}})});
+  plan.rules[0].deny = {{Equal(1, 32, kTiocsti)}};
+  BOOST_TEST(Answer(plan, Call("ioctl", {0, kTcgets})) == kRetAllow);
+  BOOST_TEST(Answer(plan, Call("ioctl", {0, kTiocsti})) == kRetUserNotif);
+  BOOST_TEST(Answer(plan, Call("ioctl", {0, kTiocsti + (uint64_t{1} << 32)})) == kRetUserNotif);
+  BOOST_TEST(Answer(plan, Call("ioctl", {0, kTiocsti | 0xffffffff00000000U})) == kRetUserNotif);
+
+  plan = PlanOf({MakeRule(Arch::kX86_64, "ioctl", {{Equal(1, 32, kTcgets)}})});
+  BOOST_TEST(Answer(plan, Call("ioctl", {0, kTcgets + (uint64_t{1} << 32)})) == kRetAllow);
+}
+
+BOOST_AUTO_TEST_CASE(HighHalfOfA16BitArgumentDoesNotMatter) {
+  const CallPlan plan = PlanOf({MakeRule(Arch::kX86_64, "chmod", {{Equal(1, 16, 0600)}})});
+  BOOST_TEST(Answer(plan, Call("chmod", {0, 0600})) == kRetAllow);
+  BOOST_TEST(Answer(plan, Call("chmod", {0, 0x10000 | 0600})) == kRetAllow);
+  BOOST_TEST(Answer(plan, Call("chmod", {0, 04600})) == kRetUserNotif);
+}
+
+BOOST_AUTO_TEST_CASE(HighHalfOfA64BitArgumentMatters) {
+  Condition at_most;
+  at_most.arg = 1;
+  at_most.bits = 64;
+  at_most.op = Condition::Op::kRange;
+  at_most.to = 0x100000;
+  CallPlan plan = PlanOf({MakeRule(Arch::kX86_64, "mmap", {{at_most}})});
+  BOOST_TEST(Answer(plan, Call("mmap", {0, 0x1000})) == kRetAllow);
+  BOOST_TEST(Answer(plan, Call("mmap", {0, 0x100001})) == kRetUserNotif);
+  BOOST_TEST(Answer(plan, Call("mmap", {0, 0x100001000})) == kRetUserNotif);
+
+  plan = PlanOf({MakeRule(Arch::kX86_64, "mmap", {{Equal(1, 64, 0x1000)}})});
+  BOOST_TEST(Answer(plan, Call("mmap", {0, 0x1000})) == kRetAllow);
+  BOOST_TEST(Answer(plan, Call("mmap", {0, 0x100001000})) == kRetUserNotif);
+}
+
+BOOST_AUTO_TEST_CASE(DenyBeatsAllow) {
+  CallPlan plan = PlanOf({MakeRule(Arch::kX86_64, "fcntl", {{Equal(1, 32, 1)}, {}})});
+  BOOST_TEST(Answer(plan, Call("fcntl", {0, 1})) == kRetAllow);
+  plan.rules[0].deny = {{Equal(1, 32, 1)}};
+  BOOST_TEST(Answer(plan, Call("fcntl", {0, 1})) == kRetUserNotif);
+  BOOST_TEST(Answer(plan, Call("fcntl", {0, 2})) == kRetAllow);
+}
+
+BOOST_AUTO_TEST_CASE(AbsentCallsHaveTheirOwnAnswer) {
+  CallPlan plan = PlanOf({MakeRule(Arch::kX86_64, "read", {{}})});
+  plan.absent = {SyscallNumber(Arch::kX86_64, "clone3").value()};
+  plan.absent_action = kRetErrno | 38;
+  BOOST_TEST(Answer(plan, Call("clone3")) == (kRetErrno | 38));
+  BOOST_TEST(Answer(plan, Call("openat2")) == kRetUserNotif);
+  BOOST_TEST(Answer(plan, Call("read")) == kRetAllow);
+}
+
+// What is allowed by `less` is allowed by `more`.
+void RequireWithin(const CallPlan& less, const CallPlan& more, PlanMaker& maker, uint32_t seed) {
+  const Filter small = MustGenerate(less);
+  const Filter large = MustGenerate(more);
+  for (const CallRule& rule : more.rules) {
+    for (const SeccompData& data : maker.Near(more, rule)) {
+      if (Evaluate(small, data).action != kRetAllow) continue;
+      BOOST_REQUIRE_MESSAGE(Evaluate(large, data).action == kRetAllow, Describe(data)
+                                                                           << ", seed " << seed);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(RemovingAnAllowNeverAllowsMore) {
+  const uint32_t seed = Seed();
+  PlanMaker maker(seed);
+  for (int i = 0; i < 100; ++i) {
+    const CallPlan more = maker.Plan();
+    if (more.rules.empty()) continue;
+    CallPlan less = more;
+    CallRule& rule = less.rules[maker.Below(static_cast<uint32_t>(less.rules.size()))];
+    if (!rule.allow.empty()) {
+      rule.allow.erase(rule.allow.begin() + maker.Below(static_cast<uint32_t>(rule.allow.size())));
+    }
+    RequireWithin(less, more, maker, seed);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(AddingADenyNeverAllowsMore) {
+  const uint32_t seed = Seed();
+  PlanMaker maker(seed);
+  for (int i = 0; i < 100; ++i) {
+    const CallPlan more = maker.Plan();
+    if (more.rules.empty()) continue;
+    CallPlan less = more;
+    CallRule& rule = less.rules[maker.Below(static_cast<uint32_t>(less.rules.size()))];
+    rule.deny.push_back({maker.AnyCondition()});
+    RequireWithin(less, more, maker, seed);
+  }
+}
+
+// One rule with so many alternatives that returns and the tree are out of a branch's reach.
+BOOST_AUTO_TEST_CASE(FarTargetsAreReached) {
+  const uint32_t seed = Seed();
+  PlanMaker maker(seed);
+  CallPlan plan;
+  for (uint32_t nr = 0; nr < 12; nr += 2) {
+    CallRule rule;
+    rule.nr = nr;
+    for (uint32_t i = 0; i < 90; ++i) {
+      rule.allow.push_back({Equal(0, 64, i * 0x100000001U + nr), Equal(1, 32, i)});
+    }
+    plan.rules.push_back(rule);
+  }
+  const Filter filter = MustGenerate(plan);
+  BOOST_TEST(filter.size() > 1500U);
+  for (const CallRule& rule : plan.rules) {
+    for (const SeccompData& data : maker.Near(plan, rule)) RequireSame(plan, filter, data, seed);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(TooLongIsAnError) {
+  CallPlan plan;
+  for (uint32_t nr = 0; nr < 40; ++nr) {
+    CallRule rule;
+    rule.nr = nr;
+    for (uint32_t i = 0; i < 120; ++i) rule.allow.push_back({Equal(0, 32, i * 1000 + nr)});
+    plan.rules.push_back(rule);
+  }
+  const auto filter = GenerateFilter(plan);
+  BOOST_REQUIRE(!filter.has_value());
+  BOOST_TEST(filter.error().ends_with("instructions are needed, the kernel takes 4096"));
+  plan.rules.resize(20);
+  BOOST_TEST(GenerateFilter(plan).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(WhatIsNoPlanIsAnError) {
+  CallPlan plan;
+  plan.rules = {{2, {{}}, {}}, {1, {{}}, {}}};
+  BOOST_TEST(GenerateFilter(plan).error() == "the rules are not sorted by number, one a call");
+  plan.rules = {{1, {{}}, {}}, {1, {{}}, {}}};
+  BOOST_TEST(GenerateFilter(plan).error() == "the rules are not sorted by number, one a call");
+  plan.rules.clear();
+  plan.absent = {3, 3};
+  BOOST_TEST(GenerateFilter(plan).error() == "the absent calls are not sorted, each once");
+  plan.absent.clear();
+  plan.rules = {{7, {{MaskedEqual(0, 32, uint64_t{1} << 32, 0)}}, {}}};
+  BOOST_TEST(GenerateFilter(plan).error() == "a condition of call 7 is wider than its argument");
+  plan.rules = {{7, {}, {{Equal(6, 32, 0)}}}};
+  BOOST_TEST(GenerateFilter(plan).error() == "a condition of call 7 is wider than its argument");
+}
+
+// Alternatives on one word load it once.
+BOOST_AUTO_TEST_CASE(AWordIsLoadedOnce) {
+  std::vector<Conjunction> allow;
+  for (const uint64_t request : {0x5401, 0x5413, 0x541b, 0x5421}) {
+    allow.push_back({Equal(1, 32, request)});
+  }
+  const Filter filter = MustGenerate(PlanOf({MakeRule(Arch::kX86_64, "ioctl", allow)}));
+  const auto loads = std::ranges::count(filter, kLoad, &Instruction::code);
+  BOOST_TEST(loads == 3);  // architecture, number, request
+  BOOST_TEST(filter.size() == 13U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace bulkhead
