@@ -79,6 +79,7 @@ policy_rc_d=/usr/sbin/policy-rc.d
 # Debian starts a daemon when its package is installed. The demo starts its own, so nginx and redis
 # are held back during the installation; other packages are answered as before.
 hold_daemons() {
+  release_daemons # what an installation that was killed left behind
   if [[ -e $policy_rc_d ]]; then
     "${as_root[@]}" mv "$policy_rc_d" "$policy_rc_d.bulkhead"
   fi
@@ -105,25 +106,27 @@ apt() {
     -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" </dev/null
 }
 
+# In a subshell of its own, so that the trap is not the caller's and daemons are released on any end.
+install_held() (
+  log=$(mktemp)
+  trap 'release_daemons; rm -f "$log"' EXIT
+  hold_daemons || die 3 "can't write $policy_rc_d"
+  if ! { apt update && apt --no-install-recommends install "$@"; } >"$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    die 3 "apt-get failed"
+  fi
+)
+
 # install_packages SECTION...: installs what is missing of the named sections, and nothing else.
 install_packages() {
-  local packages package log
-  mapfile -t packages < <(missing_packages "$@")
-  [[ ${#packages[@]} -gt 0 ]] || return 0
+  local missing packages package
+  missing=$(missing_packages "$@") || exit
+  [[ -n $missing ]] || return 0
+  mapfile -t packages <<<"$missing"
   command -v apt-get >/dev/null || die 3 "not a Debian system; install by hand: ${packages[*]}"
   need_root_or_sudo "to install ${packages[*]}"
   step "installing ${#packages[@]} packages: ${packages[*]}"
-  log=$(mktemp)
-  trap release_daemons EXIT
-  hold_daemons
-  if ! { apt update && apt --no-install-recommends install "${packages[@]}"; } >"$log" 2>&1; then
-    tail -n 20 "$log" >&2
-    rm -f "$log"
-    die 3 "apt-get failed"
-  fi
-  rm -f "$log"
-  release_daemons
-  trap - EXIT
+  install_held "${packages[@]}" || exit
   # Held back now is not enough where systemd would start them at the next boot.
   if [[ -d /run/systemd/system ]]; then
     for package in "${packages[@]}"; do
