@@ -121,7 +121,7 @@ BOOST_AUTO_TEST_CASE(ProgramsAreFoundInAbsolutePartsOnly) {
 BOOST_AUTO_TEST_CASE(DoctorPrintsATargetThatCompilesToTheSameBytes) {
   const auto yaml = Bulkhead({"doctor"});
   const bool can = yaml.exit == 0;
-  BOOST_TEST((can ? yaml.err == "" : yaml.exit == 3 && !yaml.err.empty()));
+  BOOST_TEST((can ? yaml.err.empty() : yaml.exit == 3 && !yaml.err.empty()));
   test::WriteText(directory / "here.yaml", yaml.out);
   for (const std::string& target : {std::string("running"), directory / "here.yaml"}) {
     const auto run =
