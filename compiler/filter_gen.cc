@@ -177,14 +177,13 @@ class Generator {
   explicit Generator(const CallPlan& plan) : plan_(plan), ranges_(RangesOf(plan)) {}
 
   Filter Generate() {
-    Label start = Tree(0, ranges_.size());
     const Label kill = writer_.Return(kRetKillProcess);
+    Label start = Tree(0, ranges_.size());
     if (plan_.arch == Arch::kX86_64) {
       start = writer_.Branch(kJumpGreaterEqual, kX32Bit, kill, start);
     }
     start = writer_.Load({kOffsetNr, UINT32_MAX}, start).cold;
-    start =
-        writer_.Branch(kJumpEqual, AuditArch(plan_.arch), start, writer_.Return(kRetKillProcess));
+    start = writer_.Branch(kJumpEqual, AuditArch(plan_.arch), start, kill);
     writer_.Load({kOffsetArch, UINT32_MAX}, start);
     return writer_.Finish();
   }

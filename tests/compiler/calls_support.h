@@ -5,7 +5,9 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
+#include <cstdlib>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "compiler/calls.h"
@@ -13,6 +15,21 @@
 #include "compiler/resolve_calls.h"
 
 namespace bulkhead::testing {
+
+// BULKHEAD_TEST_SEED repeats a run.
+inline uint32_t Seed() {
+  const char* given = std::getenv("BULKHEAD_TEST_SEED");
+  const uint32_t seed = given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10))
+                                         : std::random_device()();
+  BOOST_TEST_MESSAGE("BULKHEAD_TEST_SEED=" << seed);
+  return seed;
+}
+
+inline std::string Describe(const SeccompData& data) {
+  std::string text = "nr " + std::to_string(data.nr) + " arch " + std::to_string(data.arch);
+  for (const uint64_t arg : data.args) text += " " + std::to_string(arg);
+  return text;
+}
 
 class PlanMaker {
  public:

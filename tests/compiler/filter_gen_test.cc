@@ -3,7 +3,6 @@
 #include "compiler/filter_gen.h"
 
 #include <boost/test/unit_test.hpp>
-#include <cstdlib>
 #include <string>
 
 #include "profiles/syscalls.h"
@@ -12,25 +11,12 @@
 namespace bulkhead {
 namespace {
 
+using testing::Describe;
 using testing::MustGenerate;
 using testing::PlanMaker;
+using testing::Seed;
 
 constexpr int kPlans = 400;
-
-// BULKHEAD_TEST_SEED repeats a run.
-uint32_t Seed() {
-  const char* given = std::getenv("BULKHEAD_TEST_SEED");
-  const uint32_t seed = given != nullptr ? static_cast<uint32_t>(std::strtoul(given, nullptr, 10))
-                                         : std::random_device()();
-  BOOST_TEST_MESSAGE("BULKHEAD_TEST_SEED=" << seed);
-  return seed;
-}
-
-std::string Describe(const SeccompData& data) {
-  std::string text = "nr " + std::to_string(data.nr) + " arch " + std::to_string(data.arch);
-  for (const uint64_t arg : data.args) text += " " + std::to_string(arg);
-  return text;
-}
 
 void RequireSame(const CallPlan& plan, const Filter& filter, const SeccompData& data,
                  uint32_t seed) {
