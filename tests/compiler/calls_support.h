@@ -86,10 +86,11 @@ class PlanMaker {
     return result;
   }
 
-  CallPlan Plan() {
+  // Of the numbers, one in `densest` has a rule, or fewer.
+  CallPlan Plan(uint32_t densest = 3) {
     CallPlan plan;
     plan.arch = OneIn(3) ? Arch::kAarch64 : Arch::kX86_64;
-    const uint32_t density = 3 + Below(38);
+    const uint32_t density = densest + Below(38);
     for (uint32_t nr = 0; nr <= 480; ++nr) {
       if (OneIn(density)) plan.rules.push_back(Rule(nr));
       if (OneIn(20)) plan.absent.push_back(nr);
