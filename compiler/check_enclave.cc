@@ -14,8 +14,6 @@ bool IsWritable(Verb verb) {
   return verb == Verb::kWrite || verb == Verb::kCreate || verb == Verb::kState;
 }
 
-bool IsPersistent(Verb verb) { return verb != Verb::kRuntime && verb != Verb::kPrivate; }
-
 void CheckSharing(EnclavePlan& enclave, const ComponentPlan& writer, const ComponentPlan& other) {
   for (const auto& [path, rule] : writer.files) {
     if (!IsWritable(rule.verb)) continue;
@@ -48,27 +46,30 @@ void CheckIdentities(EnclavePlan& enclave, const std::vector<ComponentPlan>& com
     for (const EdgeDirectory& edge : component.profile.edges) {
       const auto [known, first] = by_group.try_emplace(edge.group, edge.path);
       if (first || known->second == edge.path) continue;
-      enclave.diagnostics.Error(
-          component.policy.at.place, "E0554",
-          fmt::format("the edges `{}` and `{}` would have the same group", edge.path,
-                      known->second),
-          "rename one of the directories");
+      enclave.diagnostics.Error(component.policy.at.place, "E0554",
+                                fmt::format("the edges `{}` and `{}` would have the same group",
+                                            edge.path, known->second),
+                                "rename one of the directories");
     }
   }
 }
 
 void CheckMeasure(EnclavePlan& enclave) {
   if (enclave.target.platform == "none") {
-    enclave.ledger.push_back({"", "measure", {{Layer::kSupervisor, "no TEE: nothing to measure "
-                                                                   "into"}},
-                              Status::kEnforced, Recorder::kLifecycle,
+    enclave.ledger.push_back({"",
+                              "measure",
+                              {{Layer::kSupervisor,
+                                "no TEE: nothing to measure "
+                                "into"}},
+                              Status::kEnforced,
+                              Recorder::kLifecycle,
                               "the digest is printed and opens the audit log"});
     return;
   }
   const WaiverPolicy* waiver = enclave.waivers.Use("", "measure");
   if (waiver == nullptr) {
-    const Place place = enclave.policy.measure ? enclave.policy.measure->at.place
-                                               : enclave.policy.target.at.place;
+    const Place place =
+        enclave.policy.measure ? enclave.policy.measure->at.place : enclave.policy.target.at.place;
     enclave.diagnostics.Error(
         place, "E0555",
         fmt::format("the policy is not measured, and `{}` is a TEE target", enclave.target.name),
@@ -83,6 +84,7 @@ void CheckMeasure(EnclavePlan& enclave) {
 
 void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& components) {
   CheckIdentities(enclave, components);
+  CheckEdges(enclave, components);
   for (const ComponentPlan& writer : components) {
     for (const ComponentPlan& other : components) {
       if (&writer != &other) CheckSharing(enclave, writer, other);
@@ -90,9 +92,12 @@ void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& compon
   }
   CheckMeasure(enclave);
   for (const ChannelPolicy& channel : enclave.policy.channels) {
-    enclave.ledger.push_back(
-        {"", channel.at.id, {{Layer::kDescriptor, "made by the supervisor, one end each"}},
-         Status::kEnforced, Recorder::kNone, "a descriptor can't be refused once it is handed over"});
+    enclave.ledger.push_back({"",
+                              channel.at.id,
+                              {{Layer::kDescriptor, "made by the supervisor, one end each"}},
+                              Status::kEnforced,
+                              Recorder::kNone,
+                              "a descriptor can't be refused once it is handed over"});
   }
   enclave.waivers.Finish(enclave.diagnostics);
 }

@@ -12,8 +12,7 @@ namespace {
 
 template <typename T, typename Key>
 void SortBy(std::vector<T>& items, Key key) {
-  std::sort(items.begin(), items.end(),
-            [&](const T& a, const T& b) { return key(a) < key(b); });
+  std::sort(items.begin(), items.end(), [&](const T& a, const T& b) { return key(a) < key(b); });
 }
 
 // Two statements about one path in the view, each for itself well-formed.
@@ -22,18 +21,22 @@ void CheckView(const ComponentPlan& plan) {
   for (size_t i = 1; i < view.size(); ++i) {
     if (view[i].path != view[i - 1].path) continue;
     plan.Error(plan.policy.at.place, "E0556",
-               fmt::format("`{}` is claimed by both `{}` and `{}`", view[i].path,
-                           view[i - 1].rule, view[i].rule),
+               fmt::format("`{}` is claimed by both `{}` and `{}`", view[i].path, view[i - 1].rule,
+                           view[i].rule),
                "a path of the view has one meaning");
   }
 }
 
 void Order(ComponentPlan& plan) {
   ProfileData& profile = plan.profile;
-  SortBy(profile.view, [](const ViewEntry& e) -> const auto& { return e.path; });
-  SortBy(profile.edges, [](const EdgeDirectory& e) -> const auto& { return e.path; });
-  SortBy(profile.listeners, [](const Listener& l) -> const auto& { return l.name; });
-  SortBy(profile.landlock.rules, [](const LandlockRule& r) -> const auto& { return r.path; });
+  SortBy(
+      profile.view, [](const ViewEntry& e) -> const auto& { return e.path; });
+  SortBy(
+      profile.edges, [](const EdgeDirectory& e) -> const auto& { return e.path; });
+  SortBy(
+      profile.listeners, [](const Listener& l) -> const auto& { return l.name; });
+  SortBy(
+      profile.landlock.rules, [](const LandlockRule& r) -> const auto& { return r.path; });
   CheckView(plan);
 }
 
@@ -42,6 +45,7 @@ ComponentPlan PlanComponent(EnclavePlan& enclave, const ComponentPolicy& compone
   PlanIdentity(plan);
   PlanExecution(plan);
   PlanFiles(plan);
+  PlanDevices(plan);
   PlanNetwork(plan);
   PlanAssets(plan);
   PlanLimits(plan);
@@ -55,12 +59,12 @@ std::vector<std::string> Readers(const AssetPolicy& asset,
                                  const std::vector<ComponentPlan>& components) {
   std::vector<std::string> readers;
   for (const ComponentPlan& component : components) {
-    const bool reaches = std::any_of(
-        asset.files.begin(), asset.files.end(), [&](const Text& file) {
-          return std::any_of(component.files.begin(), component.files.end(), [&](const auto& item) {
-            return Covers(item.first, file.value) || Covers(file.value, item.first);
-          });
-        });
+    const bool reaches = std::any_of(asset.files.begin(), asset.files.end(), [&](const Text& file) {
+      return std::any_of(component.files.begin(), component.files.end(), [&](const auto& item) {
+        return IsPersistent(item.second.verb) &&
+               (Covers(item.first, file.value) || Covers(file.value, item.first));
+      });
+    });
     if (reaches) readers.push_back(component.policy.name);
   }
   return readers;
@@ -83,8 +87,8 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
     data.assets.push_back(std::move(entry));
   }
   for (const ChannelPolicy& channel : policy.channels) {
-    data.channels.push_back({channel.name, channel.from.value, channel.to.value, channel.kind,
-                             channel.at.id});
+    data.channels.push_back(
+        {channel.name, channel.from.value, channel.to.value, channel.kind, channel.at.id});
   }
   for (const WaiverPolicy& waiver : policy.waivers) {
     data.waivers.push_back({waiver.component, waiver.statement, waiver.reason, waiver.until});
@@ -98,7 +102,8 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
   SortBy(data.channels, by_name);
   SortBy(data.components, by_name);
   SortBy(data.sinks, [](const Sink& s) { return std::pair(s.kind, s.path); });
-  SortBy(data.waivers, [](const Waiver& w) { return std::pair(w.component, w.statement); });
+  SortBy(data.waivers,
+         [](const Waiver& w) { return std::tuple(w.component, w.statement, w.until, w.reason); });
   SortBy(data.ledger, [](const LedgerRow& r) { return std::pair(r.component, r.statement); });
   SortBy(data.requirements, [](const Requirement& r) {
     return std::tuple(r.component, r.statement, r.feature, r.level);
@@ -160,8 +165,8 @@ std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOpti
   if (diagnostics.HasErrors()) return std::nullopt;
   auto bundle = Bundle::Make(Assemble(enclave, components));
   if (!bundle) {
-    diagnostics.Error({}, "E0599", fmt::format("the plan does not hold together: {}",
-                                               bundle.error()),
+    diagnostics.Error({}, "E0599",
+                      fmt::format("the plan does not hold together: {}", bundle.error()),
                       "this is a bug in bulkhead; please report it with the policy");
     return std::nullopt;
   }

@@ -18,19 +18,37 @@ constexpr uint32_t kEperm = 1;
 
 // The launch itself makes these after the filter is in place; none of them reaches anything that
 // the component does not hold already.
-constexpr std::string_view kAlways[] = {"close", "exit", "exit_group", "restart_syscall",
-                                        "rt_sigreturn", "write"};
+constexpr std::string_view kAlways[] = {"close",           "exit",         "exit_group",
+                                        "restart_syscall", "rt_sigreturn", "write"};
 
 // Honest programs and libraries probe for these and go on without them: refused with ENOSYS,
 // counted apart, never a violation. Only where the profile does not allow them.
-constexpr std::string_view kAbsent[] = {
-    "cachestat",      "clone3",          "close_range",        "epoll_pwait2",
-    "faccessat2",     "fchmodat2",       "futex_requeue",      "futex_wait",
-    "futex_waitv",    "futex_wake",      "io_uring_enter",     "io_uring_register",
-    "io_uring_setup", "landlock_add_rule", "landlock_create_ruleset",
-    "landlock_restrict_self", "listmount", "map_shadow_stack", "mseal",
-    "openat2",        "pidfd_open",      "pidfd_send_signal",  "process_mrelease",
-    "rseq",           "statmount",       "statx"};
+constexpr std::string_view kAbsent[] = {"cachestat",
+                                        "clone3",
+                                        "close_range",
+                                        "epoll_pwait2",
+                                        "faccessat2",
+                                        "fchmodat2",
+                                        "futex_requeue",
+                                        "futex_wait",
+                                        "futex_waitv",
+                                        "futex_wake",
+                                        "io_uring_enter",
+                                        "io_uring_register",
+                                        "io_uring_setup",
+                                        "landlock_add_rule",
+                                        "landlock_create_ruleset",
+                                        "landlock_restrict_self",
+                                        "listmount",
+                                        "map_shadow_stack",
+                                        "mseal",
+                                        "openat2",
+                                        "pidfd_open",
+                                        "pidfd_send_signal",
+                                        "process_mrelease",
+                                        "rseq",
+                                        "statmount",
+                                        "statx"};
 
 // Masks and values that no statement may open, whatever the policy allows.
 struct Closed {
@@ -81,6 +99,26 @@ void RefuseForbidden(ComponentPlan& plan, std::vector<CallRule>& rules) {
   }
 }
 
+// A program in anonymous memory is on no mount and under no Landlock rule: where execve is allowed
+// it would run, so the two are never allowed together.
+void RefuseMemoryPrograms(const ComponentPlan& plan, const std::vector<CallRule>& rules) {
+  const Arch arch = plan.enclave.target.arch;
+  const auto allowed = [&](std::string_view name) {
+    const auto nr = SyscallNumber(arch, name);
+    return std::any_of(rules.begin(), rules.end(),
+                       [&](const CallRule& rule) { return nr && rule.nr == *nr; });
+  };
+  if (!allowed("execve") || !allowed("memfd_create")) return;
+  Place place = plan.policy.at.place;
+  for (const SyscallRule& rule : plan.policy.allow) {
+    if (rule.name == "memfd_create") place = rule.at.place;
+  }
+  plan.Error(place, "E0543",
+             "`memfd_create` can't be allowed to a component that executes other programs",
+             "a program in such memory would run whatever `files.execute` says: use a file under "
+             "`private`, or leave the other programs out of `files.execute`");
+}
+
 // Programs beyond its own may be executed only where the policy lists them.
 bool ExecutesOthers(const ComponentPlan& plan) {
   const auto& sets = plan.enclave.loaded.target.path_sets;
@@ -88,9 +126,9 @@ bool ExecutesOthers(const ComponentPlan& plan) {
   return std::any_of(plan.files.begin(), plan.files.end(), [&](const auto& item) {
     if (item.second.verb != Verb::kExecute || item.first == plan.profile.argv[0]) return false;
     const std::string& path = item.first;
-    const bool is_loader = loader != sets.end() &&
-                           std::find(loader->second.begin(), loader->second.end(), path) !=
-                               loader->second.end();
+    const bool is_loader =
+        loader != sets.end() &&
+        std::find(loader->second.begin(), loader->second.end(), path) != loader->second.end();
     // A shared object is mapped, not executed.
     const bool is_library = path.ends_with(".so") || path.find(".so.") != std::string::npos;
     return !is_loader && !is_library;
@@ -114,6 +152,7 @@ void PlanCalls(ComponentPlan& plan) {
   if (ExecutesOthers(plan)) rules.push_back(MakeRule(arch, "execve", {{}}));
   rules = MergeRules(std::move(rules));
   RefuseForbidden(plan, rules);
+  RefuseMemoryPrograms(plan, rules);
   CloseAlways(arch, rules);
   if (diagnostics.ErrorCount() != errors) return;
 
@@ -140,10 +179,10 @@ void PlanCalls(ComponentPlan& plan) {
   }
   auto filter = GenerateFilter(calls);
   if (!filter) {
-    plan.Error(plan.policy.at.place, "E0542",
-               fmt::format("the filter of `{}` can't be made: {}", plan.policy.name,
-                           filter.error()),
-               "allow fewer calls, or with fewer different arguments");
+    plan.Error(
+        plan.policy.at.place, "E0542",
+        fmt::format("the filter of `{}` can't be made: {}", plan.policy.name, filter.error()),
+        "allow fewer calls, or with fewer different arguments");
     return;
   }
   plan.profile.filter = std::move(*filter);
@@ -158,7 +197,7 @@ void PlanCalls(ComponentPlan& plan) {
            Status::kEnforced, Recorder::kNotification,
            "always allowed: close, exit, exit_group, restart_syscall, rt_sigreturn, write; calls "
            "that honest code probes for are answered ENOSYS and counted apart; a killed process "
-           "is recorded by its exit");
+           "is recorded by the kernel's audit where it is read, else by its exit");
 }
 
 }  // namespace bulkhead

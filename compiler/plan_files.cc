@@ -50,26 +50,26 @@ constexpr VerbInfo kVerbs[] = {
 const VerbInfo& InfoOf(Verb verb) { return kVerbs[static_cast<size_t>(verb)]; }
 
 void CheckReserved(const ComponentPlan& plan, const FileRule& rule) {
-  for (const std::string_view closed : {"/proc", "/sys", "/dev"}) {
+  for (const std::string_view closed : {"/proc", "/sys", "/dev", "/etc/passwd", "/etc/group"}) {
     if (!Covers(closed, rule.path) && rule.path != "/") continue;
     plan.Error(rule.at.place, "E0523", fmt::format("`{}` can't be named here", rule.path),
-               "/proc and /dev are made by the runtime, /sys is in no view; device nodes are named "
-               "under `devices`");
+               "/proc, /dev, /etc/passwd and /etc/group are made by the runtime, /sys is in no "
+               "view; device nodes are named under `devices`");
     return;
   }
-  for (const std::string_view own : {"/run/bulkhead", "/run/notify", "/var/log/bulkhead"}) {
-    if (!Covers(rule.path, own) && !Covers(own, rule.path)) continue;
-    plan.Error(rule.at.place, "E0524",
-               fmt::format("`{}` reaches the supervisor's `{}`", rule.path, own),
-               "name the paths that the component needs, one by one");
-    return;
-  }
-  for (const Sink& sink : plan.enclave.policy.sinks) {
-    if (sink.kind != SinkKind::kFile || !Covers(rule.path, sink.path)) continue;
-    plan.Error(rule.at.place, "E0524",
-               fmt::format("`{}` reaches the audit file `{}`", rule.path, sink.path),
-               "no component may see the audit log: move the sink or name a narrower path");
-  }
+  const std::string_view own = ReservedPath(plan.enclave.policy, rule.path);
+  if (own.empty()) return;
+  plan.Error(rule.at.place, "E0524",
+             fmt::format("`{}` reaches the supervisor's `{}`", rule.path, own),
+             "name the paths that the component needs, one by one; no component may see the audit "
+             "log or the supervisor's directories");
+}
+
+// Two statements that say the same of one path: the same one stays whatever their order.
+void Join(FileRule& kept, const FileRule& rule) {
+  kept.optional = kept.optional && rule.optional;
+  if (kept.size == 0 || (rule.size != 0 && rule.size < kept.size)) kept.size = rule.size;
+  if (rule.at.id < kept.at.id) kept.at = rule.at;
 }
 
 void Keep(ComponentPlan& plan, FileRule rule) {
@@ -79,7 +79,7 @@ void Keep(ComponentPlan& plan, FileRule rule) {
   const int have = InfoOf(it->second.verb).strength;
   const int want = InfoOf(rule.verb).strength;
   if (have == 0 || want == 0) {
-    if (it->second.verb == rule.verb) return;
+    if (it->second.verb == rule.verb) return Join(it->second, rule);
     plan.Error(rule.at.place, "E0525",
                fmt::format("`{}` is named under both `{}` and `{}`", rule.path,
                            InfoOf(it->second.verb).key, InfoOf(rule.verb).key),
@@ -93,7 +93,10 @@ void Keep(ComponentPlan& plan, FileRule rule) {
                "nothing writable is executable: split the path");
     return;
   }
-  if (want > have) it->second = std::move(rule);
+  if (want == have) return Join(it->second, rule);
+  if (want < have) return;
+  rule.optional = rule.optional && it->second.optional;
+  it->second = std::move(rule);
 }
 
 void Expand(ComponentPlan& plan) {
@@ -105,10 +108,10 @@ void Expand(ComponentPlan& plan) {
     }
     const auto set = sets.find(rule.path.substr(1));
     if (set == sets.end()) {
-      plan.Error(rule.at.place, "E0527",
-                 fmt::format("the target `{}` has no path set `{}`", plan.enclave.target.name,
-                             rule.path),
-                 "path sets are the `paths` of the target's file");
+      plan.Error(
+          rule.at.place, "E0527",
+          fmt::format("the target `{}` has no path set `{}`", plan.enclave.target.name, rule.path),
+          "path sets are the `paths` of the target's file");
       continue;
     }
     for (const std::string& path : set->second) {
@@ -117,12 +120,6 @@ void Expand(ComponentPlan& plan) {
       Keep(plan, std::move(one));
     }
   }
-}
-
-void AddRule(ComponentPlan& plan, const std::string& path, uint64_t access, bool optional,
-             const std::string& rule) {
-  const uint64_t fitting = access & plan.profile.landlock.handled_files;
-  if (fitting != 0) plan.profile.landlock.rules.push_back({path, fitting, optional, rule});
 }
 
 void AddRules(ComponentPlan& plan) {
@@ -137,35 +134,46 @@ void AddRules(ComponentPlan& plan) {
       entry.size = rule.size == 0 ? kDefaultTmpfs : rule.size;
     }
     plan.profile.view.push_back(entry);
-    AddRule(plan, path, info.access, rule.optional, rule.at.id);
-  }
-  for (const Text& device : plan.policy.devices) {
-    plan.profile.view.push_back(
-        {.path = device.value, .kind = ViewKind::kDevice, .rule = device.at.id});
-    AddRule(plan, device.value,
-            landlock::kReadFile | landlock::kWriteFile | landlock::kIoctlDev, false, device.at.id);
+    AddLandlockRule(plan, path, info.access, rule.optional, rule.at.id);
   }
 }
 
 // What the runtime itself puts into every view.
 void AddRuntimeRules(ComponentPlan& plan) {
   const std::string own = plan.Id("files");
-  for (const char* device : {"/dev/full", "/dev/null", "/dev/random", "/dev/urandom",
-                             "/dev/zero"}) {
-    AddRule(plan, device, landlock::kReadFile | landlock::kWriteFile, false, own);
+  for (const char* device :
+       {"/dev/full", "/dev/null", "/dev/random", "/dev/urandom", "/dev/zero"}) {
+    AddLandlockRule(plan, device, landlock::kReadFile | landlock::kWriteFile, false, own);
   }
-  AddRule(plan, "/dev/shm", kCreate, false, own);
-  AddRule(plan, "/etc/group", landlock::kReadFile, false, own);
-  AddRule(plan, "/etc/passwd", landlock::kReadFile, false, own);
-  AddRule(plan, "/proc", kRead, false, own);
+  AddLandlockRule(plan, "/dev/shm", kCreate, false, own);
+  AddLandlockRule(plan, "/etc/group", landlock::kReadFile, false, own);
+  AddLandlockRule(plan, "/etc/passwd", landlock::kReadFile, false, own);
+  AddLandlockRule(plan, "/proc", kRead, false, own);
+}
+
+// Without Landlock a writable mount gives what `create` gives, and `write` says less.
+bool MayOnlyWrite(ComponentPlan& plan) {
+  if (plan.LandlockAbi() > 0) return true;
+  const auto found = std::find_if(plan.files.begin(), plan.files.end(), [](const auto& item) {
+    return item.second.verb == Verb::kWrite;
+  });
+  if (found == plan.files.end()) return true;
+  if (plan.enclave.waivers.Use(plan.policy.name, "files.write") != nullptr) return false;
+  plan.Error(found->second.at.place, "E0536",
+             fmt::format("`{}` can't tell `write` from `create`: it has no Landlock",
+                         plan.enclave.target.name),
+             "say `create`, choose a target with Landlock, or waive `files.write`");
+  return true;
 }
 
 void WriteRows(ComponentPlan& plan) {
   const bool landlocked = plan.LandlockAbi() > 0;
+  const bool only_write = MayOnlyWrite(plan);
   const bool whole = plan.LandlockAbi() >= 3;
   const Recorder recorder = plan.HasRecords() ? Recorder::kLandlockRecord : Recorder::kNone;
   const std::string silent =
-      plan.HasRecords() ? "" : "this kernel has no Landlock records, so a refusal is not recorded; ";
+      plan.HasRecords() ? ""
+                        : "this kernel has no Landlock records, so a refusal is not recorded; ";
   for (const VerbInfo& info : kVerbs) {
     const bool used = std::any_of(plan.files.begin(), plan.files.end(),
                                   [&](const auto& item) { return item.second.verb == info.verb; });
@@ -180,16 +188,24 @@ void WriteRows(ComponentPlan& plan) {
     if (!landlocked) note += "no Landlock in this kernel: the view alone decides; ";
     if (landlocked && !whole) note += "truncation is decided by the mount; ";
     if (needs_landlock) {
-      note += "with the loader granted, every readable file on an executable mount counts as "
-              "executable; ";
+      note +=
+          "with the loader granted, every readable file on an executable mount counts as "
+          "executable; ";
     }
     note += "metadata calls are decided by the view and ownership";
-    plan.Row(statement, std::move(controls), whole ? Status::kEnforced : Status::kSubstituted,
+    const bool waived = info.verb == Verb::kWrite && !only_write;
+    if (waived) note += "; by waiver also files and directories can be made and removed";
+    plan.Row(statement, std::move(controls),
+             waived  ? Status::kWaived
+             : whole ? Status::kEnforced
+                     : Status::kSubstituted,
              recorder, note);
     if (landlocked) plan.Need(Feature::kLandlock, plan.LandlockAbi(), statement);
   }
-  plan.Row("files", {{Layer::kView, "the root is an empty read-only tmpfs: what is not named is "
-                                    "not there"}},
+  plan.Row("files",
+           {{Layer::kView,
+             "the root is an empty read-only tmpfs: what is not named is "
+             "not there"}},
            Status::kEnforced, Recorder::kNone,
            "a path that is not in the view answers ENOENT and is not recorded; assets hold "
            "tripwires");
@@ -198,6 +214,24 @@ void WriteRows(ComponentPlan& plan) {
 }
 
 }  // namespace
+
+bool IsPersistent(Verb verb) { return verb != Verb::kRuntime && verb != Verb::kPrivate; }
+
+void AddLandlockRule(ComponentPlan& plan, const std::string& path, uint64_t access, bool optional,
+                     const std::string& rule) {
+  const uint64_t fitting = access & plan.profile.landlock.handled_files;
+  if (fitting != 0) plan.profile.landlock.rules.push_back({path, fitting, optional, rule});
+}
+
+std::string_view ReservedPath(const Policy& policy, std::string_view path) {
+  for (const std::string_view own : {"/run/bulkhead", "/run/notify", "/var/log/bulkhead"}) {
+    if (Covers(path, own) || Covers(own, path)) return own;
+  }
+  for (const Sink& sink : policy.sinks) {
+    if (sink.kind == SinkKind::kFile && Covers(path, sink.path)) return sink.path;
+  }
+  return {};
+}
 
 void PlanFiles(ComponentPlan& plan) {
   LandlockPlan& landlock = plan.profile.landlock;
@@ -223,54 +257,6 @@ void PlanFiles(ComponentPlan& plan) {
     plan.Error(plan.policy.exec.front().at.place, "E0528",
                fmt::format("`{}` is not under `files.execute`", program),
                fmt::format("add it: `files: {{execute: [{}, \"@loader\"]}}`", program));
-  }
-}
-
-void PlanAssets(ComponentPlan& plan) {
-  for (const AssetPolicy& asset : plan.enclave.policy.assets) {
-    bool reaches = false;
-    std::vector<Control> controls;
-    for (const Text& file : asset.files) {
-      const bool granted = std::any_of(plan.files.begin(), plan.files.end(), [&](const auto& item) {
-        return Covers(item.first, file.value);
-      });
-      if (granted) {
-        reaches = true;
-        continue;
-      }
-      // A path with another listed path beneath it is a directory, and so is what a component keeps
-      // as state; anything else is a file.
-      const auto is_parent = [&](const std::string& other) {
-        return other != file.value && Covers(file.value, other);
-      };
-      bool directory = std::any_of(asset.files.begin(), asset.files.end(),
-                                   [&](const Text& other) { return is_parent(other.value); });
-      for (const ComponentPolicy& other : plan.enclave.policy.components) {
-        directory |= std::any_of(other.files.begin(), other.files.end(), [&](const FileRule& rule) {
-          return (rule.verb == Verb::kState && rule.path == file.value) || is_parent(rule.path);
-        });
-      }
-      plan.profile.view.push_back({.path = file.value,
-                                   .kind = ViewKind::kTripwire,
-                                   .directory = directory,
-                                   .rule = "assets." + asset.name});
-      controls.push_back({Layer::kView, fmt::format("an empty {} stands at {}",
-                                                    directory ? "directory" : "file", file.value)});
-    }
-    if (reaches || controls.empty()) continue;
-    if (!plan.HasRecords()) {
-      plan.Error(asset.at.place, "E0529",
-                 fmt::format("attempts of `{}` on the asset `{}` can't be recorded on `{}`",
-                             plan.policy.name, asset.name, plan.enclave.target.name),
-                 "refusals of files are recorded by Landlock's audit records (Linux 6.15, the "
-                 "initial PID and network namespaces); choose such a target or take the asset out");
-      continue;
-    }
-    controls.push_back({Layer::kLandlock, "no right on what stands there"});
-    plan.enclave.ledger.push_back(
-        {plan.policy.name, "assets." + asset.name, std::move(controls), Status::kEnforced,
-         Recorder::kLandlockRecord,
-         "opening and listing are recorded; names that the asset does not list answer ENOENT"});
   }
 }
 

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "compiler/identity.h"
 #include "compiler/planner.h"
 #include "compiler/resolve_calls.h"
 #include "profiles/landlock.h"
+#include "profiles/syscalls.h"
 
 namespace bulkhead {
 namespace {
@@ -28,34 +30,53 @@ Conjunction Socket(uint64_t domain, uint64_t type, uint64_t protocol) {
   return {Equal(0, 32, domain), MaskedEqual(1, 32, kTypeMask, type), Equal(2, 32, protocol)};
 }
 
+bool Owns(const ComponentPlan& plan, std::string_view name) {
+  const auto nr = SyscallNumber(plan.enclave.target.arch, name);
+  return std::any_of(plan.owned_calls.begin(), plan.owned_calls.end(),
+                     [&](const CallRule& rule) { return nr && rule.nr == *nr; });
+}
+
 void Own(ComponentPlan& plan, std::string_view name, std::vector<Conjunction> allow = {{}}) {
   plan.owned_calls.push_back(MakeRule(plan.enclave.target.arch, name, std::move(allow)));
 }
 
-void AddEdge(ComponentPlan& plan, const std::string& socket, bool server, const Statement& at) {
-  const std::string directory = DirectoryOf(socket);
-  const uint32_t group = EdgeId(plan.enclave.policy.enclave, directory);
-  ProfileData& profile = plan.profile;
-  const auto known = std::find_if(profile.edges.begin(), profile.edges.end(),
-                                  [&](const EdgeDirectory& edge) { return edge.path == directory; });
-  if (known != profile.edges.end()) {
-    known->server |= server;
-    return;
+struct Edge {
+  bool server = false;
+  std::string rule;  // the first by name of those about sockets in the directory
+};
+
+using Edges = std::map<std::string, Edge>;  // by directory
+
+void AddSocket(Edges& edges, const std::string& socket, bool server, const Statement& at) {
+  Edge& edge = edges[DirectoryOf(socket)];
+  edge.server |= server;
+  if (edge.rule.empty() || at.id < edge.rule) edge.rule = at.id;
+}
+
+void PlanEdges(ComponentPlan& plan) {
+  Edges edges;
+  for (const UnixListen& listen : plan.policy.network.unix_listen) {
+    AddSocket(edges, listen.path, listen.by_component, listen.at);
   }
-  profile.edges.push_back({directory, group, server, at.id});
-  profile.groups.push_back(group);
-  profile.view.push_back({.path = directory, .kind = ViewKind::kEdge, .rule = at.id});
-  if (server && profile.landlock.handled_files != 0) {
-    const uint64_t access = landlock::kMakeSock | landlock::kRemoveFile | landlock::kReadDir;
-    profile.landlock.rules.push_back(
-        {directory, access & profile.landlock.handled_files, false, at.id});
+  for (const Text& connect : plan.policy.network.unix_connect) {
+    AddSocket(edges, connect.value, false, connect.at);
+  }
+  for (const auto& [directory, edge] : edges) {
+    const uint32_t group = EdgeId(plan.enclave.policy.enclave, directory);
+    plan.profile.edges.push_back({directory, group, edge.server, edge.rule});
+    plan.profile.groups.push_back(group);
+    plan.profile.view.push_back({.path = directory, .kind = ViewKind::kEdge, .rule = edge.rule});
+    if (!edge.server) continue;
+    AddLandlockRule(plan, directory,
+                    landlock::kMakeSock | landlock::kRemoveFile | landlock::kReadDir, false,
+                    edge.rule);
   }
 }
 
 void PlanUnix(ComponentPlan& plan) {
   const NetworkPolicy& network = plan.policy.network;
+  PlanEdges(plan);
   for (const UnixListen& listen : network.unix_listen) {
-    AddEdge(plan, listen.path, listen.by_component, listen.at);
     if (listen.by_component) continue;
     plan.profile.listeners.push_back({.name = listen.name,
                                       .kind = ListenerKind::kUnixStream,
@@ -63,9 +84,6 @@ void PlanUnix(ComponentPlan& plan) {
                                       .address = {},
                                       .port = 0,
                                       .rule = listen.at.id});
-  }
-  for (const Text& connect : network.unix_connect) {
-    AddEdge(plan, connect.value, false, connect.at);
   }
   const bool listens = !network.unix_listen.empty();
   const bool makes = std::any_of(network.unix_listen.begin(), network.unix_listen.end(),
@@ -96,9 +114,9 @@ void PlanUnix(ComponentPlan& plan) {
   const std::vector<Control> controls{
       {Layer::kOwnership, "the edge's own group on directory and socket"},
       {Layer::kView, "the edge's directory alone is in the view"},
-      {Layer::kSeccomp, "no socket but unix stream"}};
-  const std::string note =
-      "a socket outside the edges is not in the view (ENOENT, not recorded)";
+      {Layer::kSeccomp, notifies ? "no socket but unix stream, and unix datagram for sd_notify"
+                                 : "no socket but unix stream"}};
+  const std::string note = "a socket outside the edges is not in the view (ENOENT, not recorded)";
   if (listens) plan.Row("network.unix.listen", controls, Status::kEnforced, Recorder::kNone, note);
   if (!network.unix_connect.empty()) {
     plan.Row("network.unix.connect", controls, Status::kEnforced, Recorder::kNone, note);
@@ -178,16 +196,19 @@ void PlanTcpPorts(ComponentPlan& plan) {
   if (!network.tcp_bind.empty()) {
     for (const char* call : {"bind", "listen", "accept", "accept4"}) Own(plan, call);
   }
-  const std::vector<Control> controls{
-      {Layer::kLandlock, "these ports only"},
+  std::vector<Control> controls{
       {Layer::kSeccomp, "internet sockets are TCP streams only; no TCP fast open by flags"}};
-  const std::string note = "a port is any address: an address can't be told apart here";
+  if (!waived) controls.insert(controls.begin(), {Layer::kLandlock, "these ports only"});
+  std::string note = "a port is any address: an address can't be told apart here";
+  if (Owns(plan, "listen")) {
+    note += "; listen on a socket without a port takes one that nobody named";
+  }
   for (const auto& [key, list] : {std::pair("network.tcp.bind", &network.tcp_bind),
                                   std::pair("network.tcp.connect", &network.tcp_connect)}) {
     if (list->empty()) continue;
     plan.Row(key, controls, waived ? Status::kWaived : Status::kEnforced,
-             plan.HasRecords() ? Recorder::kLandlockRecord : Recorder::kNone,
-             waived ? "any port, by waiver" : note);
+             !waived && plan.HasRecords() ? Recorder::kLandlockRecord : Recorder::kNone,
+             waived ? "any port, by waiver; " + note : note);
   }
 }
 
@@ -206,12 +227,19 @@ void PlanNetwork(ComponentPlan& plan) {
     plan.Row("network",
              {{Layer::kNamespace, "an empty network namespace"},
               {Layer::kSeccomp, "no socket but what the statements below need"}},
-             Status::kEnforced, recorder, silent);
+             Status::kEnforced, recorder,
+             silent + (silent.empty() ? "" : "; ") +
+                 "what a permitted socket finds in the empty namespace (ECONNREFUSED, ENETUNREACH) "
+                 "is not recorded");
   } else {
-    plan.Row("network",
-             {{Layer::kSeccomp, "no socket but what the statements below need"},
-              {Layer::kLandlock, "abstract unix sockets of others are out of scope"}},
-             Status::kEnforced, recorder, silent);
+    std::vector<Control> controls{
+        {Layer::kSeccomp, "no socket but what the statements below need"}};
+    const bool scoped = plan.profile.landlock.scoped != 0;
+    if (scoped) {
+      controls.push_back({Layer::kLandlock, "abstract unix sockets of others are out of scope"});
+    }
+    plan.Row("network", std::move(controls), scoped ? Status::kEnforced : Status::kWaived, recorder,
+             scoped ? silent : "abstract unix sockets in the enclave's network, by waiver");
   }
 }
 

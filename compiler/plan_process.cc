@@ -27,6 +27,22 @@ void CgroupRow(ComponentPlan& plan, std::string_view key, Feature feature, std::
            std::move(note));
 }
 
+// The working directory is entered inside the view.
+void CheckDirectory(const ComponentPlan& plan) {
+  const std::string& directory = plan.policy.directory.value;
+  for (const std::string_view own : {"/dev", "/etc", "/proc"}) {
+    if (directory == own) return;
+  }
+  const auto& view = plan.profile.view;
+  const bool there = std::any_of(view.begin(), view.end(), [&](const ViewEntry& entry) {
+    return Covers(entry.path, directory) || Covers(directory, entry.path);
+  });
+  if (there) return;
+  plan.Error(plan.policy.directory.at.place, "E0557",
+             fmt::format("the working directory `{}` is not in the view", directory),
+             "name it under `files`, or leave `directory` out: it is `/`");
+}
+
 }  // namespace
 
 void PlanExecution(ComponentPlan& plan) {
@@ -43,8 +59,10 @@ void PlanExecution(ComponentPlan& plan) {
   profile.stdout_to = plan.policy.stdout_to;
   profile.stderr_to = plan.policy.stderr_to;
   if (profile.pin) {
-    plan.Row("exec", {{Layer::kSupervisor, "SHA-384 of the program, through the descriptor that is "
-                                           "executed"}},
+    plan.Row("exec",
+             {{Layer::kSupervisor,
+               "SHA-384 of the program, through the descriptor that is "
+               "executed"}},
              Status::kEnforced, Recorder::kLifecycle);
   } else {
     plan.Row("exec", {{Layer::kView, "the program is on a read-only mount"}}, Status::kEnforced,
@@ -67,10 +85,11 @@ void PlanLimits(ComponentPlan& plan) {
               Recorder::kCounter, "the kernel's count of refused forks");
   } else {
     // The uid is the component's alone, so the limit of the uid is the component's.
-    plan.Row("limits.processes",
-             {{Layer::kRlimit, fmt::format("{} processes and threads of its uid", limits.processes)}},
-             Status::kSubstituted, Recorder::kNone,
-             "no pids controller in this kernel; the kernel answers EAGAIN by itself");
+    plan.Row(
+        "limits.processes",
+        {{Layer::kRlimit, fmt::format("{} processes and threads of its uid", limits.processes)}},
+        Status::kSubstituted, Recorder::kNone,
+        "no pids controller in this kernel; the kernel answers EAGAIN by itself");
   }
   if (limits.cpu_percent != 0) {
     CgroupRow(plan, "cpu", Feature::kCgroupCpu, fmt::format("{} % of one CPU", limits.cpu_percent),
@@ -93,18 +112,28 @@ void PlanLifecycle(ComponentPlan& plan) {
                         lifecycle.after.end());
   if (lifecycle.ready.kind == ReadyKind::kListening) {
     const auto& listens = plan.policy.network.unix_listen;
-    const auto own = std::find_if(listens.begin(), listens.end(),
-                                  [](const UnixListen& listen) { return listen.by_component; });
-    if (own == listens.end()) {
+    // With several, the first by name.
+    for (const UnixListen& listen : listens) {
+      std::string& path = lifecycle.ready.path;
+      if (listen.by_component && (path.empty() || listen.path < path)) path = listen.path;
+    }
+    if (lifecycle.ready.path.empty()) {
       plan.Error(plan.policy.ready_at.place, "E0551",
-                 "`listening` needs a socket that the component makes itself",
-                 "a listener that the supervisor opens listens at once: use `started` or `notify`");
-    } else {
-      lifecycle.ready.path = own->path;
+                 "`listening` needs a unix socket that the component makes itself",
+                 "a listener that the supervisor opens listens at once, and a TCP port of the "
+                 "component's own can't be watched: use `started` or `notify`");
     }
   }
   plan.profile.lifecycle = lifecycle;
+  CheckDirectory(plan);
   plan.profile.on_violation = plan.policy.on_violation;
+  if (plan.policy.on_violation == OnViolation::kKill) {
+    plan.Row("on-violation",
+             {{Layer::kSupervisor,
+               "the component is killed, then `restart` "
+               "decides"}},
+             Status::kEnforced, Recorder::kLifecycle, "for Landlock after the record");
+  }
   plan.Row("restart", {{Layer::kSupervisor, "start order, readiness, restarts, stop"}},
            Status::kEnforced, Recorder::kLifecycle,
            lifecycle.critical ? "critical: the enclave ends if it can't be kept up" : "");

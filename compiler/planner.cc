@@ -40,6 +40,12 @@ void ComponentPlan::Row(std::string_view statement, std::vector<Control> control
 }
 
 void ComponentPlan::Need(Feature feature, uint32_t level, std::string_view statement) {
+  if (features.Level(feature) < level) {
+    Error(policy.at.place, "E0535",
+          fmt::format("`{}` has no {}, which `{}` needs", enclave.target.name, Info(feature).what,
+                      Id(statement)),
+          fmt::format("it is in Linux since {}: choose a target that has it", Info(feature).since));
+  }
   enclave.requirements.push_back({feature, level, policy.name, Id(statement)});
 }
 
@@ -59,11 +65,10 @@ void PlanIdentity(ComponentPlan& plan) {
     plan.Error(plan.policy.user_at.place, "E0522", "uid 0 needs a waiver",
                "use `user: auto`, or add a waiver of `user` with a reason and a date");
   }
-  const std::pair<Feature, const char*> kNamespaces[] = {
-      {Feature::kMountNamespace, "files"},
-      {Feature::kPidNamespace, "user"},
-      {Feature::kIpcNamespace, "user"},
-      {Feature::kUtsNamespace, "user"}};
+  const std::pair<Feature, const char*> kNamespaces[] = {{Feature::kMountNamespace, "files"},
+                                                         {Feature::kPidNamespace, "user"},
+                                                         {Feature::kIpcNamespace, "user"},
+                                                         {Feature::kUtsNamespace, "user"}};
   for (const auto& [feature, statement] : kNamespaces) plan.Need(feature, 1, statement);
   std::vector<Control> controls{
       {Layer::kOwnership, "a uid and gid of its own"},
@@ -73,7 +78,9 @@ void PlanIdentity(ComponentPlan& plan) {
   if (scoped) controls.push_back({Layer::kLandlock, "signals stay inside its domain"});
   const bool waived = profile.uid == 0;
   plan.Row("user", std::move(controls),
-           waived ? Status::kWaived : scoped ? Status::kEnforced : Status::kSubstituted,
+           waived   ? Status::kWaived
+           : scoped ? Status::kEnforced
+                    : Status::kSubstituted,
            Recorder::kNone,
            std::string(waived ? "uid 0 by waiver, without capabilities; " : "") +
                (scoped ? "" : "no signal scope in this kernel: the PID namespace and the uid; ") +

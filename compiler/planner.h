@@ -33,8 +33,11 @@ class WaiverBook {
 
 struct EnclavePlan {
   EnclavePlan(const LoadedPolicy& input, std::string date, Diagnostics& out)
-      : loaded(input), policy(input.policy), target(input.target.target),
-        waivers(input.policy, std::move(date)), diagnostics(out) {}
+      : loaded(input),
+        policy(input.policy),
+        target(input.target.target),
+        waivers(input.policy, std::move(date)),
+        diagnostics(out) {}
 
   const LoadedPolicy& loaded;
   const Policy& policy;
@@ -53,7 +56,7 @@ struct ComponentPlan {
   const ComponentPolicy& policy;
   const FeatureSet& features;
   ProfileData profile;
-  std::vector<CallRule> owned_calls;  // those that network, files and identity decide
+  std::vector<CallRule> owned_calls;      // those that network, files and identity decide
   std::map<std::string, FileRule> files;  // by path, sets expanded, strongest verb
 
   std::string Id(std::string_view statement) const {
@@ -64,6 +67,7 @@ struct ComponentPlan {
 
   void Row(std::string_view statement, std::vector<Control> controls, Status status,
            Recorder recorder, std::string note = {});
+  // An error when the target has less.
   void Need(Feature feature, uint32_t level, std::string_view statement);
   void Error(Place place, std::string_view code, std::string message, std::string help = {}) const {
     enclave.diagnostics.Error(place, code, std::move(message), std::move(help));
@@ -73,6 +77,7 @@ struct ComponentPlan {
 void PlanIdentity(ComponentPlan& plan);
 void PlanExecution(ComponentPlan& plan);
 void PlanFiles(ComponentPlan& plan);
+void PlanDevices(ComponentPlan& plan);
 void PlanNetwork(ComponentPlan& plan);
 void PlanAssets(ComponentPlan& plan);
 void PlanLimits(ComponentPlan& plan);
@@ -81,6 +86,17 @@ void PlanCalls(ComponentPlan& plan);  // last: after all owned calls are known
 
 // What must hold between components and for the enclave as a whole.
 void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& components);
+void CheckEdges(EnclavePlan& enclave, const std::vector<ComponentPlan>& components);
+
+// What the runtime or the supervisor keeps for itself and `path` would reach; empty: nothing.
+std::string_view ReservedPath(const Policy& policy, std::string_view path);
+
+// Whether files of this verb are the enclave's, and not a tmpfs of the component's own.
+bool IsPersistent(Verb verb);
+
+// Adds the access to the Landlock rules, as far as the target handles it.
+void AddLandlockRule(ComponentPlan& plan, const std::string& path, uint64_t access, bool optional,
+                     const std::string& rule);
 
 // Whether `path` is `ancestor` or lies beneath it.
 bool Covers(std::string_view ancestor, std::string_view path);

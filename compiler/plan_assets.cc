@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// Assets: in the view of every component that may not reach one, something empty stands in its
+// place, so that an attempt is refused by a layer that records it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/planner.h"
+
+namespace bulkhead {
+namespace {
+
+// The rule by which the component has this path, on the enclave or in a tmpfs of its own.
+const FileRule* RuleOver(const ComponentPlan& plan, const std::string& path) {
+  const FileRule* nearest = nullptr;
+  for (const auto& [root, rule] : plan.files) {
+    if (!Covers(root, path)) continue;
+    if (nearest == nullptr || root.size() > nearest->path.size()) nearest = &rule;
+  }
+  return nearest;
+}
+
+// Something is named beneath it, or a component keeps its state there; anything else is a file.
+bool IsDirectory(const Policy& policy, const AssetPolicy& asset, const std::string& path) {
+  const auto beneath = [&](const std::string& other) {
+    return other != path && Covers(path, other);
+  };
+  const auto listed = [&](const Text& other) { return beneath(other.value); };
+  if (std::any_of(asset.files.begin(), asset.files.end(), listed)) return true;
+  return std::any_of(policy.components.begin(), policy.components.end(), [&](const auto& other) {
+    return std::any_of(other.files.begin(), other.files.end(), [&](const FileRule& rule) {
+      return beneath(rule.path) || (rule.verb == Verb::kState && rule.path == path);
+    });
+  });
+}
+
+void CheckPath(const ComponentPlan& plan, const AssetPolicy& asset, const Text& file) {
+  std::string_view closed = ReservedPath(plan.enclave.policy, file.value);
+  for (const std::string_view own : {"/proc", "/sys", "/dev", "/etc/passwd", "/etc/group"}) {
+    if (Covers(own, file.value) || file.value == "/") closed = own;
+  }
+  if (closed.empty()) return;
+  plan.Error(file.at.place, "E0534",
+             fmt::format("`{}` of the asset `{}` is the runtime's", file.value, asset.name),
+             fmt::format("`{}` is in no component's reach by itself: take it out", closed));
+}
+
+void RefuseHidden(const ComponentPlan& plan, const Text& file, const FileRule& own) {
+  plan.Error(
+      own.at.place, "E0533",
+      fmt::format("`{}` of `{}` hides the asset `{}`", own.path, plan.policy.name, file.value),
+      "attempts on the asset would reach the component's own tmpfs there and leave no "
+      "record: give it another directory");
+}
+
+void PlanAsset(ComponentPlan& plan, const AssetPolicy& asset) {
+  std::vector<std::string> wired;
+  bool reaches = false;
+  for (const Text& file : asset.files) {
+    CheckPath(plan, asset, file);
+    const FileRule* rule = RuleOver(plan, file.value);
+    if (rule != nullptr && IsPersistent(rule->verb)) {
+      reaches = true;
+      continue;
+    }
+    if (rule != nullptr) RefuseHidden(plan, file, *rule);
+    const bool directory = IsDirectory(plan.enclave.policy, asset, file.value);
+    plan.profile.view.push_back({.path = file.value,
+                                 .kind = ViewKind::kTripwire,
+                                 .directory = directory,
+                                 .rule = "assets." + asset.name});
+    wired.push_back(
+        fmt::format("an empty {} stands at {}", directory ? "directory" : "file", file.value));
+  }
+  if (wired.empty()) return;
+  if (!plan.HasRecords()) {
+    plan.Error(asset.at.place, "E0529",
+               fmt::format("attempts of `{}` on the asset `{}` can't be recorded on `{}`",
+                           plan.policy.name, asset.name, plan.enclave.target.name),
+               "refusals of files are recorded by Landlock's audit records (Linux 6.15, the "
+               "initial PID and network namespaces); choose such a target or take the asset out");
+    return;
+  }
+  std::sort(wired.begin(), wired.end());
+  std::vector<Control> controls;
+  for (std::string& text : wired) controls.push_back({Layer::kView, std::move(text)});
+  controls.push_back({Layer::kLandlock, "no right on what stands there"});
+  plan.enclave.ledger.push_back(
+      {plan.policy.name, "assets." + asset.name, std::move(controls), Status::kEnforced,
+       Recorder::kLandlockRecord,
+       std::string(reaches ? "the rest of the asset is in its reach by the policy; " : "") +
+           "opening and listing are recorded; names that the asset does not list answer ENOENT"});
+}
+
+}  // namespace
+
+void PlanAssets(ComponentPlan& plan) {
+  for (const AssetPolicy& asset : plan.enclave.policy.assets) PlanAsset(plan, asset);
+}
+
+}  // namespace bulkhead
