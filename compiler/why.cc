@@ -70,7 +70,9 @@ ControlVerdict ViewVerdict(const ProfileData& profile, std::string_view path,
   }
   answer.rule = entry->rule;
   if (entry->kind == ViewKind::kTripwire) {
-    return {Layer::kView, true, "an empty tripwire stands there"};
+    const bool there = entry->path == path;
+    return {Layer::kView, there,
+            there ? "an empty tripwire stands there" : "not in the empty tripwire there: ENOENT"};
   }
   if (action.writes && !IsWritable(entry->kind)) {
     return {Layer::kView, false, "on a read-only mount"};
@@ -81,8 +83,7 @@ ControlVerdict ViewVerdict(const ProfileData& profile, std::string_view path,
   return {Layer::kView, true, "in the view by " + entry->path};
 }
 
-ControlVerdict LandlockVerdict(const ProfileData& profile, std::string_view path,
-                               uint64_t access) {
+ControlVerdict LandlockVerdict(const ProfileData& profile, std::string_view path, uint64_t access) {
   uint64_t granted = 0;
   std::string by;
   for (const LandlockRule& rule : profile.landlock.rules) {
@@ -157,47 +158,83 @@ std::optional<uint64_t> ParseValue(Arch arch, const std::string& text) {
   return value;
 }
 
-// Whether the answer hangs on arguments that were not given: tries the filter's own constants, one
-// argument at a time and the first three together.
-bool DependsOnArguments(const ProfileData& profile, uint32_t nr, SeccompData data,
-                        const std::set<size_t>& given) {
-  const uint32_t base = Evaluate(profile.filter, data).action;
-  std::set<uint64_t> values{0, ~uint64_t{0}};
-  for (const Instruction& ins : profile.filter) {
-    if (ins.code != kLoad && ins.code != kReturn && ins.k != nr && values.size() < 48) {
-      values.insert(ins.k);
+// Walks every way that a program can take for a call of which some arguments are known. Two tests
+// of one unknown word are taken as independent, so it can see ways that no call takes, and misses
+// none.
+class PossibleActions {
+ public:
+  PossibleActions(const Filter& filter, const SeccompData& data, const std::set<size_t>& given)
+      : filter_(filter), data_(data), given_(given) {}
+
+  std::set<uint32_t> Find() {
+    ways_.insert({0, std::nullopt});
+    // Jumps go forward only, so the set's order is an order of execution.
+    while (!ways_.empty()) Step(ways_.extract(ways_.begin()).value());
+    return std::move(actions_);
+  }
+
+ private:
+  using Word = std::optional<uint32_t>;  // nullopt: anything
+  using Way = std::pair<size_t, Word>;   // the next instruction, the accumulator
+
+  Word Load(uint32_t offset) const {
+    if (offset == kOffsetNr) return data_.nr;
+    if (offset == kOffsetArch) return data_.arch;
+    if (offset < OffsetArgLow(0)) return std::nullopt;
+    const uint32_t arg = (offset - OffsetArgLow(0)) / 8;
+    if (!given_.contains(arg)) return std::nullopt;
+    return static_cast<uint32_t>(data_.args[arg] >> (offset % 8 * 8));
+  }
+
+  static bool Holds(uint16_t code, uint32_t word, uint32_t k) {
+    switch (code) {
+      case kJumpEqual:
+        return word == k;
+      case kJumpGreater:
+        return word > k;
+      case kJumpGreaterEqual:
+        return word >= k;
+      default:
+        return (word & k) != 0;
     }
   }
-  const auto differs = [&] { return Evaluate(profile.filter, data).action != base; };
-  for (size_t arg = 0; arg < 6; ++arg) {
-    if (given.contains(arg)) continue;
-    const uint64_t kept = data.args[arg];
-    for (const uint64_t value : values) {
-      data.args[arg] = value;
-      if (differs()) return true;
+
+  void Step(const Way& way) {
+    const auto& [pc, word] = way;
+    const Instruction& ins = filter_[pc];
+    switch (ins.code) {
+      case kReturn:
+        actions_.insert(ins.k);
+        return;
+      case kLoad:
+        ways_.insert({pc + 1, Load(ins.k)});
+        return;
+      case kAndConst:
+        ways_.insert({pc + 1, word ? Word(*word & ins.k) : std::nullopt});
+        return;
+      case kJumpAlways:
+        ways_.insert({pc + 1 + ins.k, word});
+        return;
+      default:
+        if (!word || Holds(ins.code, *word, ins.k)) ways_.insert({pc + 1 + ins.jt, word});
+        if (!word || !Holds(ins.code, *word, ins.k)) ways_.insert({pc + 1 + ins.jf, word});
     }
-    data.args[arg] = kept;
   }
-  for (const uint64_t a : given.contains(0) ? std::set{data.args[0]} : values) {
-    for (const uint64_t b : given.contains(1) ? std::set{data.args[1]} : values) {
-      for (const uint64_t c : given.contains(2) ? std::set{data.args[2]} : values) {
-        data.args[0] = a;
-        data.args[1] = b;
-        data.args[2] = c;
-        if (differs()) return true;
-      }
-    }
-  }
-  return false;
-}
+
+  const Filter& filter_;
+  const SeccompData& data_;
+  const std::set<size_t>& given_;
+  std::set<Way> ways_;
+  std::set<uint32_t> actions_;
+};
 
 Answer WhySyscall(const ProfileData& profile, const std::vector<std::string>& object) {
   if (object.empty()) return tl::make_unexpected("`syscall` takes a name and arguments");
   const std::string& name = object[0];
   const auto nr = SyscallNumber(profile.arch, name);
   if (!nr) {
-    return tl::make_unexpected(fmt::format("`{}` is no system call of {}", name,
-                                           ArchName(profile.arch)));
+    return tl::make_unexpected(
+        fmt::format("`{}` is no system call of {}", name, ArchName(profile.arch)));
   }
   SeccompData data{*nr, AuditArch(profile.arch), 0, {}};
   std::set<size_t> given;
@@ -218,18 +255,18 @@ Answer WhySyscall(const ProfileData& profile, const std::vector<std::string>& ob
   }
   WhyAnswer answer;
   const uint32_t action = Evaluate(profile.filter, data).action;
-  const bool absent =
-      std::binary_search(profile.absent.begin(), profile.absent.end(), *nr);
+  const bool absent = std::binary_search(profile.absent.begin(), profile.absent.end(), *nr);
   answer.controls.push_back({Layer::kSeccomp, action == kRetAllow,
-                             action == kRetAllow           ? "allowed by the filter"
-                             : action == kRetKillProcess   ? "kills the process"
-                             : absent                      ? "refused: ENOSYS, counted apart"
-                                                           : "refused: EPERM"});
+                             action == kRetAllow         ? "allowed by the filter"
+                             : action == kRetKillProcess ? "kills the process"
+                             : absent                    ? "refused: ENOSYS, counted apart"
+                                                         : "refused: EPERM"});
   answer.rule = "components." + profile.name + ".syscalls";
-  if (DependsOnArguments(profile, *nr, data, given)) {
+  if (PossibleActions(profile.filter, data, given).Find().size() > 1) {
     answer.decidable = false;
-    answer.note = "the answer hangs on arguments: give them as NAME=VALUE; those not given were "
-                  "taken as 0";
+    answer.note =
+        "the answer hangs on arguments: give them as NAME=VALUE; those not given were "
+        "taken as 0";
   }
   Conclude(profile, answer);
   return answer;
@@ -248,6 +285,11 @@ ControlVerdict SocketVerdict(const ProfileData& profile, uint64_t domain, uint64
           fmt::format("{} sockets are {}", family, ok ? "allowed" : "refused: EPERM")};
 }
 
+ControlVerdict CallVerdict(const ProfileData& profile, std::string_view call) {
+  const bool ok = ActionOf(profile, call) == kRetAllow;
+  return {Layer::kSeccomp, ok, fmt::format("{} is {}", call, ok ? "allowed" : "refused: EPERM")};
+}
+
 std::optional<uint16_t> ParsePort(std::string_view text) {
   uint16_t port = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), port);
@@ -260,11 +302,12 @@ void TcpVerdicts(const ProfileData& profile, bool listen, uint16_t port, WhyAnsw
   for (const Listener& listener : profile.listeners) {
     if (!listen || listener.kind != ListenerKind::kTcp || listener.port != port) continue;
     answer.rule = listener.rule;
-    answer.controls.push_back({Layer::kDescriptor, true, "opened by the supervisor as `" +
-                                                             listener.name + "`"});
+    answer.controls.push_back(
+        {Layer::kDescriptor, true, "opened by the supervisor as `" + listener.name + "`"});
     return;
   }
   answer.controls.push_back(SocketVerdict(profile, 2, 1, "TCP"));
+  answer.controls.push_back(CallVerdict(profile, listen ? "bind" : "connect"));
   answer.controls.push_back({Layer::kNamespace, profile.network == Network::kShared,
                              profile.network == Network::kShared ? "in the enclave's network"
                                                                  : "an empty network namespace"});
@@ -275,7 +318,8 @@ void TcpVerdicts(const ProfileData& profile, bool listen, uint16_t port, WhyAnsw
   const bool ok = rule != profile.landlock.ports.end();
   if (ok) answer.rule = rule->rule;
   answer.controls.push_back(
-      {Layer::kLandlock, ok, ok ? "the port is granted, for any address" : "no rule for this port"});
+      {Layer::kLandlock, ok,
+       ok ? "the port is granted, for any address" : "no rule for this port"});
 }
 
 void UnixVerdicts(const ProfileData& profile, bool listen, const std::string& path,
@@ -283,8 +327,8 @@ void UnixVerdicts(const ProfileData& profile, bool listen, const std::string& pa
   for (const Listener& listener : profile.listeners) {
     if (!listen || listener.path != path) continue;
     answer.rule = listener.rule;
-    answer.controls.push_back({Layer::kDescriptor, true, "opened by the supervisor as `" +
-                                                             listener.name + "`"});
+    answer.controls.push_back(
+        {Layer::kDescriptor, true, "opened by the supervisor as `" + listener.name + "`"});
     return;
   }
   const std::string directory = path.substr(0, path.rfind('/'));
@@ -295,10 +339,7 @@ void UnixVerdicts(const ProfileData& profile, bool listen, const std::string& pa
   answer.controls.push_back(
       {Layer::kView, known, known ? "the edge's directory is in the view" : "no edge there"});
   answer.controls.push_back(SocketVerdict(profile, 1, 1, "unix stream"));
-  const char* call = listen ? "bind" : "connect";
-  const bool ok = ActionOf(profile, call) == kRetAllow;
-  answer.controls.push_back(
-      {Layer::kSeccomp, ok, fmt::format("{} is {}", call, ok ? "allowed" : "refused: EPERM")});
+  answer.controls.push_back(CallVerdict(profile, listen ? "bind" : "connect"));
 }
 
 Answer WhyNetwork(const ProfileData& profile, bool listen, const std::vector<std::string>& object) {
