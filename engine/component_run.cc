@@ -15,10 +15,10 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
-#include <fstream>
 
 #include "engine/supervisor.h"
 #include "profiles/syscalls.h"
+#include "sandbox/cgroup_mounts.h"
 
 namespace bulkhead {
 namespace {
@@ -56,6 +56,20 @@ std::string ExitText(int status) {
   return "exit status " + std::to_string(WEXITSTATUS(status));
 }
 
+// Whether /proc/net/unix, as text, has a listening socket of this path. A line is: Num RefCount
+// Protocol Flags Type St Inode Path; flag 0x10000 is __SO_ACCEPTCON.
+bool ListensOn(std::string_view table, const std::string& path) {
+  while (!table.empty()) {
+    const size_t end = std::min(table.find('\n'), table.size());
+    const std::string_view line = table.substr(0, end);
+    table.remove_prefix(std::min(end + 1, table.size()));
+    if (line.ends_with(" " + path) && line.find(" 00010000 ") != std::string_view::npos) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // A pipe whose write end the component may open again by /dev/stdout.
 bool OutputPipe(const ProfileData& profile, Stream to, Fd& read_end, Fd& write_end) {
   if (to == Stream::kNull) return true;
@@ -77,7 +91,8 @@ void Supervisor::Act(Component& component, UnitAction action) {
     case UnitAction::kSignal: {
       const ReaperCommand command{static_cast<int32_t>(component.profile->lifecycle.stop_signal)};
       Lifecycle(component, "stop", "done");
-      if (send(component.control.get(), &command, sizeof command, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
+      if (send(component.control.get(), &command, sizeof command, MSG_NOSIGNAL | MSG_DONTWAIT) <
+          0) {
         KillAll(component);
       }
       return;
@@ -104,8 +119,8 @@ void Supervisor::StartOne(Component& component) {
   component.plan = std::make_unique<LaunchPlan>(component.profile);
   LaunchPlan& plan = *component.plan;
   plan.staging = options_.run_directory + "/view";
-  auto view = PlanView(component.profile, {plan.staging, component.handover.notify_directory},
-                       kernel_);
+  auto view = PlanView(component.profile,
+                       {component.handover.notify_directory, !profile.landlock.log}, kernel_);
   if (!view) {
     return FailLaunch(component, "view: `" + view.error().path + "`: " +
                                      (view.error().error != 0 ? std::strerror(view.error().error)
@@ -123,6 +138,7 @@ void Supervisor::StartOne(Component& component) {
     plan.passed.push_back(named.fd.get());
     plan.passed_names.push_back(named.name);
   }
+  if (tripwires_) plan.tripwire_fd = tripwires_->fd();
   plan.wait_killable = kernel_features_.Has(Feature::kSeccompWaitKillable);
   plan.Prepare();
   auto cgroup = cgroups_.Create(bundle_->enclave, profile.name, profile.limits);
@@ -198,7 +214,8 @@ void Supervisor::OnHandshake(Component& component) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  const ssize_t size = recvmsg(component.handshake.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  const ssize_t size =
+      recvmsg(component.handshake.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size == sizeof(Failure)) {
     Failure failure;
@@ -238,6 +255,10 @@ void Supervisor::OnHandshake(Component& component) {
 // The handshake was closed by the exec: with the filter in place and the launch's call passed.
 void Supervisor::Executed(Component& component) {
   if (component.handshake || component.installed || component.launch_pending) return;
+  struct stat info {};
+  // The root of its view tells its tripwires from those of others.
+  const std::string view_root = "/proc/" + std::to_string(component.pid) + "/root";
+  if (tripwires_ && stat(view_root.c_str(), &info) == 0) component.root_device = info.st_dev;
   Lifecycle(component, "start", "done");
   Act(component, component.unit.OnExecuted(NowMs()));
 }
@@ -324,8 +345,8 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   event.object = DescribeObject(denial.access);
   event.verdict = "refused";
   event.error = event.action.starts_with("scope.") || event.action == "ptrace" ? "EPERM" : "EACCES";
-  event.rule = "components." + event.component +
-               (event.action.starts_with("net.") ? ".network" : ".files");
+  event.rule =
+      "components." + event.component + (event.action.starts_with("net.") ? ".network" : ".files");
   log_.Append(std::move(event));
   Violated(*component);
 }
@@ -344,13 +365,54 @@ void Supervisor::OnLandlockEnd(const LandlockDomainEnd& end) {
   log_.Append(std::move(event));
 }
 
+// A foreign architecture's call: the filter kills, and no notification tells of it.
+void Supervisor::OnSeccompKill(const SeccompKill& kill) {
+  if (kill.signal == 0) return;
+  for (auto& component : components_) {
+    if (component->profile->uid != kill.uid) continue;
+    Event event;
+    event.component = component->profile->name;
+    event.pid = kill.pid;
+    event.kind = EventKind::kViolation;
+    event.control = "seccomp";
+    event.action = "syscall " + std::to_string(kill.nr);
+    event.object = "arch " + Hex(kill.arch);
+    event.verdict = "killed";
+    event.rule = "components." + event.component + ".syscalls";
+    log_.Append(std::move(event));
+    return Violated(*component);
+  }
+}
+
 LandlockHandler Supervisor::AuditHandler() {
   return {[this](const LandlockDenial& denial) { OnLandlockDenial(denial); },
-          [this](const LandlockDomainEnd& end) { OnLandlockEnd(end); }};
+          [this](const LandlockDomainEnd& end) { OnLandlockEnd(end); },
+          [this](const SeccompKill& kill) { OnSeccompKill(kill); }};
 }
 
 void Supervisor::OnAuditRecords() {
   if (kernel_audit_) kernel_audit_->Drain(AuditHandler());
+}
+
+void Supervisor::OnTripwires() {
+  while (const auto access = tripwires_->Next()) {
+    for (auto& component : components_) {
+      if (component->root_device != access->device) continue;
+      Event event;
+      event.component = component->profile->name;
+      event.pid = access->pid;
+      event.exe = ReadLink("/proc/" + std::to_string(access->pid) + "/exe");
+      event.kind = EventKind::kViolation;
+      event.control = "tripwire";
+      event.action = "open";
+      event.object = access->path;
+      event.verdict = "refused";
+      event.error = "EPERM";
+      event.rule = "components." + event.component + ".files";
+      log_.Append(std::move(event));
+      Violated(*component);
+    }
+  }
 }
 
 void Supervisor::OnControl(Component& component) {
@@ -393,8 +455,8 @@ void Supervisor::OnNotify(Component& component) {
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  const ssize_t size = recvmsg(component.handover.notify.get(), &message,
-                               MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  const ssize_t size =
+      recvmsg(component.handover.notify.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (size < 0) return;
   uint32_t uid = UINT32_MAX;
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
@@ -440,14 +502,9 @@ void Supervisor::CheckListening(Component& component) {
     return;
   }
   if (ready.kind != ReadyKind::kListening) return;
-  std::ifstream sockets("/proc/" + std::to_string(component.pid) + "/net/unix");
-  std::string line;
-  while (std::getline(sockets, line)) {
-    // Num RefCount Protocol Flags Type St Inode Path; flag 0x10000 is __SO_ACCEPTCON.
-    if (!line.ends_with(" " + ready.path)) continue;
-    if (line.find(" 00010000 ") == std::string::npos) continue;
+  const std::string table = "/proc/" + std::to_string(component.pid) + "/net/unix";
+  if (ListensOn(ReadSmallFile(table), ready.path)) {
     Act(component, component.unit.OnReady(NowMs()));
-    return;
   }
 }
 
@@ -509,6 +566,7 @@ void Supervisor::CloseRun(Component& component) {
   WriteWithoutWaiting(STDOUT_FILENO, component.out_lines.Finish(label));
   WriteWithoutWaiting(STDERR_FILENO, component.err_lines.Finish(label));
   component.pid = -1;
+  component.root_device = 0;
   component.muted = false;
   component.plan.reset();
   component.cgroup.reset();

@@ -30,7 +30,7 @@ struct NamedFd {
 // by name. Listeners are bound, not listening: the component's own process calls listen(2).
 struct Handover {
   std::vector<NamedFd> fds;
-  Fd notify;                // the supervisor's end of the readiness socket
+  Fd notify;                     // the supervisor's end of the readiness socket
   std::string notify_directory;  // bound into the view
 };
 

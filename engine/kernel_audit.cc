@@ -179,12 +179,20 @@ bool KernelAudit::ReadOne(const LandlockHandler& handler) {
   if (from.nl_pid != 0 || got < static_cast<ssize_t>(sizeof(nlmsghdr))) return true;
   nlmsghdr header;
   memcpy(&header, buffer, sizeof header);
-  if (header.nlmsg_type != kLandlockAccessRecord && header.nlmsg_type != kLandlockDomainRecord) {
+  const bool seccomp = header.nlmsg_type == kSeccompRecord;
+  if (!seccomp && header.nlmsg_type != kLandlockAccessRecord &&
+      header.nlmsg_type != kLandlockDomainRecord) {
     return true;
   }
   ++counters_.records;
   // The length in the header is not to be relied on here: some releases leave out the header.
   std::string_view text(buffer + NLMSG_HDRLEN, static_cast<size_t>(got) - NLMSG_HDRLEN);
+  if (seccomp) {
+    const auto kill = ParseSeccompRecord(text.substr(0, text.find('\0')));
+    if (!kill) ++counters_.malformed;
+    if (kill && handler.killed) handler.killed(*kill);
+    return true;
+  }
   auto record = ParseLandlockRecord(header.nlmsg_type, text.substr(0, text.find('\0')));
   if (record) {
     domains_.Take(std::move(*record), Now(), handler);

@@ -13,6 +13,7 @@
 #include <string>
 
 #include "engine/landlock_record.h"
+#include "engine/seccomp_record.h"
 
 namespace bulkhead {
 
@@ -32,6 +33,7 @@ struct LandlockDomainEnd {
 struct LandlockHandler {
   std::function<void(const LandlockDenial&)> denial;
   std::function<void(const LandlockDomainEnd&)> end;
+  std::function<void(const SeccompKill&)> killed;  // from the same stream of records; may be empty
 };
 
 struct LandlockCounters {

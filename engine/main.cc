@@ -37,7 +37,10 @@ tl::expected<std::vector<uint8_t>, std::string> ReadBundle(const std::string& pa
     return tl::make_unexpected("cannot open bundle `" + path + "`: " + std::strerror(errno));
   }
   if (!S_ISREG(info.st_mode)) return tl::make_unexpected("`" + path + "` is not a file");
-  std::vector<uint8_t> bytes(kMaxBundleSize + 1);
+  if (info.st_size > static_cast<off_t>(kMaxBundleSize)) {
+    return tl::make_unexpected("`" + path + "` is larger than 16 MiB");
+  }
+  std::vector<uint8_t> bytes(static_cast<size_t>(info.st_size) + 1);
   size_t size = 0;
   while (size < bytes.size()) {
     const ssize_t got = read(fd.get(), bytes.data() + size, bytes.size() - size);
@@ -124,8 +127,8 @@ int Boot(const InitOptions& options) {
   RaiseDescriptorLimit();
   std::fprintf(stderr, "bulkhead-init: enclave `%s`, bundle sha384:%s\n",
                (*bundle)->enclave.c_str(), Hex(digest).c_str());
-  auto supervisor = Supervisor::Create(std::move(*bundle), digest, kernel,
-                                       {run, !options.only.empty()});
+  auto supervisor =
+      Supervisor::Create(std::move(*bundle), digest, kernel, {run, !options.only.empty()});
   if (!supervisor) return Refuse(supervisor.error().what);
   return (*supervisor)->Run();
 }

@@ -18,8 +18,8 @@ namespace bulkhead {
 
 namespace {
 
-constexpr uint64_t kTickInterval = 1000;      // ms: folded audit counts, budgets
-constexpr uint64_t kListeningInterval = 20;   // ms: looking for a component's own socket
+constexpr uint64_t kTickInterval = 1000;     // ms: folded audit counts, budgets
+constexpr uint64_t kListeningInterval = 20;  // ms: looking for a component's own socket
 
 uint64_t NowMs() {
   timespec now{};
@@ -79,15 +79,26 @@ tl::expected<void, StartError> Supervisor::Prepare() {
     return Error(handovers.error().step, handovers.error().object, handovers.error().error);
   }
   bool wants_landlock_records = false;
+  bool wants_tripwires = false;
   for (const Profile& profile : bundle_.components()) {
     auto component = std::make_unique<Component>(profile);
     component->handover = std::move((*handovers)[profile->name]);
     wants_landlock_records |= profile->landlock.log;
+    // Where Landlock leaves no records, opening a tripwire asks us.
+    wants_tripwires |=
+        !profile->landlock.log &&
+        std::any_of(profile->view.begin(), profile->view.end(),
+                    [](const ViewEntry& entry) { return entry.kind == ViewKind::kTripwire; });
     components_.push_back(std::move(component));
   }
   for (size_t i = 0; i < components_.size(); ++i) {
     const Handover& handover = components_[i]->handover;
     if (handover.notify) Watch(Role::kNotify, i, handover.notify.get());
+  }
+  if (wants_tripwires) {
+    tripwires_ = Tripwires::Open();
+    if (!tripwires_) return Error("watch", "tripwires", errno);
+    Watch(Role::kTripwires, 0, tripwires_->fd());
   }
   if (wants_landlock_records) {
     auto audit = KernelAudit::Open();
@@ -123,6 +134,8 @@ void Supervisor::Dispatch(const Source& source) {
       return OnSignals();
     case Role::kAudit:
       return OnAuditRecords();
+    case Role::kTripwires:
+      return OnTripwires();
     case Role::kHandshake:
       return OnHandshake(component);
     case Role::kInstalled:
@@ -257,8 +270,8 @@ void Supervisor::StopInOrder() {
       const auto& after = other->profile->lifecycle.after;
       const bool depends = std::find(after.begin(), after.end(), name) != after.end();
       const UnitState state = other->unit.state();
-      return depends && (other->reaper >= 0 ||
-                         (state != UnitState::kDone && state != UnitState::kFailed));
+      return depends &&
+             (other->reaper >= 0 || (state != UnitState::kDone && state != UnitState::kFailed));
     });
     if (!needed) Act(*component, component->unit.Stop(NowMs()));
   }

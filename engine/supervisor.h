@@ -22,6 +22,7 @@
 #include "engine/kernel_audit.h"
 #include "engine/line_log.h"
 #include "engine/listener.h"
+#include "engine/tripwire.h"
 #include "engine/unit.h"
 #include "profiles/bundle.h"
 #include "profiles/features.h"
@@ -57,8 +58,18 @@ class Supervisor {
   int Run();
 
  private:
-  enum class Role : uint8_t { kControl, kHandshake, kInstalled, kListener, kStdout, kStderr,
-                              kNotify, kSignals, kAudit };
+  enum class Role : uint8_t {
+    kControl,
+    kHandshake,
+    kInstalled,
+    kListener,
+    kStdout,
+    kStderr,
+    kNotify,
+    kSignals,
+    kAudit,
+    kTripwires
+  };
   struct Source {
     Role role;
     size_t component;
@@ -78,6 +89,7 @@ class Supervisor {
     LineLog out_lines, err_lines;
     bool launch_pending = false;  // the launch's own call has not passed the listener yet
     int exit_status = -1;
+    uint64_t root_device = 0;  // of its view's root tmpfs, 0 while not known
     uint64_t since = 0;        // ms, of the state
     uint32_t spent = 0;        // of the notification budget
     uint64_t spent_since = 0;  // ms
@@ -96,6 +108,7 @@ class Supervisor {
   void OnTimers(uint64_t now);
   void OnSignals();
   void OnAuditRecords();
+  void OnTripwires();
   bool Finished() const;
 
   // Components.
@@ -120,6 +133,7 @@ class Supervisor {
   LandlockHandler AuditHandler();
   void OnLandlockDenial(const LandlockDenial& denial);
   void OnLandlockEnd(const LandlockDomainEnd& end);
+  void OnSeccompKill(const SeccompKill& kill);
 
   // Record.
   void Lifecycle(const Component& component, std::string action, std::string verdict,
@@ -136,6 +150,7 @@ class Supervisor {
   AuditLog log_;
   RealKernel kernel_;
   std::unique_ptr<KernelAudit> kernel_audit_;
+  std::unique_ptr<Tripwires> tripwires_;
   Cgroups cgroups_ = Cgroups::Open();  // outlives the components' groups
   std::vector<std::unique_ptr<Component>> components_;
   std::map<uint64_t, Source> sources_;  // by an id that is never used again

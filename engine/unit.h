@@ -5,7 +5,8 @@
 //
 //   Waiting    its `after` components are not all ready. When they are: launch.
 //   Launching  the process confines itself. Executed: Starting (or Up when ready: started).
-//              A step that failed ends the boot if this is the first start, else counts as a failure.
+//              A step that failed ends the boot if this is the first start, else counts as a
+//              failure.
 //   Starting   executed, not ready. Ready: Up. At `ready.within`: killed, counts as a failure.
 //   Up         ready. An exit is a failure unless status 0.
 //   Stopping   the stop signal was delivered; at `stop within` everything of it is killed.
@@ -29,17 +30,24 @@
 namespace bulkhead {
 
 enum class UnitState : uint8_t {
-  kWaiting, kLaunching, kStarting, kUp, kStopping, kBackoff, kDone, kFailed
+  kWaiting,
+  kLaunching,
+  kStarting,
+  kUp,
+  kStopping,
+  kBackoff,
+  kDone,
+  kFailed
 };
 std::string_view UnitStateName(UnitState state);
 
 enum class UnitAction : uint8_t {
   kNone,
-  kLaunch,      // start it now
-  kSignal,      // deliver the stop signal
-  kKill,        // kill all of it
+  kLaunch,       // start it now
+  kSignal,       // deliver the stop signal
+  kKill,         // kill all of it
   kBecameReady,  // tell the dependents
-  kGaveUp,      // Failed: on record
+  kGaveUp,       // Failed: on record
 };
 
 class Unit {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // ApplyView: runs in the reaper between clone and exec, so nothing here allocates.
 #include <fcntl.h>
+#include <sys/fanotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -44,7 +45,9 @@ long Bind(Kernel& kernel, const ViewOp& op) {
   // A directory that only a read-only bind could carry is there already or can't be made.
   if (result == -EROFS && op.may_exist) result = 0;
   if (result < 0) return result;
-  result = kernel(SYS_mount, op.source.c_str(), Inside(op.path), nullptr, MS_BIND, nullptr);
+  // Without a source it is the path itself, made earlier, that gets a mount of its own.
+  const char* source = op.source.empty() ? Inside(op.path) : op.source.c_str();
+  result = kernel(SYS_mount, source, Inside(op.path), nullptr, MS_BIND, nullptr);
   if (result < 0) return result;
   return kernel(SYS_mount, nullptr, Inside(op.path), nullptr, MS_BIND | MS_REMOUNT | op.flags,
                 nullptr);
@@ -57,7 +60,7 @@ long Tmpfs(Kernel& kernel, const ViewOp& op) {
   return kernel(SYS_mount, "tmpfs", Inside(op.path), "tmpfs", op.flags, op.options.c_str());
 }
 
-long Apply(Kernel& kernel, const ViewOp& op) {
+long Apply(Kernel& kernel, const ViewOp& op, int tripwires) {
   switch (op.kind) {
     case ViewOpKind::kDirectory:
       return MakeDirectory(kernel, op);
@@ -72,6 +75,9 @@ long Apply(Kernel& kernel, const ViewOp& op) {
       return Tmpfs(kernel, op);
     case ViewOpKind::kProc:
       return kernel(SYS_mount, "proc", Inside(op.path), "proc", op.flags, op.options.c_str());
+    case ViewOpKind::kWatch:
+      return kernel(SYS_fanotify_mark, tripwires, FAN_MARK_ADD,
+                    FAN_OPEN_PERM | FAN_ONDIR | FAN_EVENT_ON_CHILD, AT_FDCWD, Inside(op.path));
   }
   return -EINVAL;
 }
@@ -85,7 +91,7 @@ bool Check(long result, Step step, uint32_t index, Failure& failure) {
 }  // namespace
 
 bool ApplyView(Kernel& kernel, const std::string& staging, const std::vector<ViewOp>& ops,
-               Failure& failure) {
+               int tripwires, Failure& failure) {
   constexpr unsigned long kRootFlags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
   // Modes of what is made here are stated, whatever umask was inherited.
   kernel(SYS_umask, 0);
@@ -98,7 +104,8 @@ bool ApplyView(Kernel& kernel, const std::string& staging, const std::vector<Vie
     return false;
   }
   for (size_t i = 0; i < ops.size(); ++i) {
-    if (!Check(Apply(kernel, ops[i]), Step::kViewEntry, static_cast<uint32_t>(i), failure)) {
+    if (!Check(Apply(kernel, ops[i], tripwires), Step::kViewEntry, static_cast<uint32_t>(i),
+               failure)) {
       return false;
     }
   }

@@ -49,8 +49,8 @@ class Steps {
       : kernel_(kernel), plan_(plan), profile_(*plan.profile), fds_(fds), failure_(failure) {}
 
   bool All() {
-    return Greet() && Session() && Program() && Descriptors() && ResourceLimits() && Surroundings() &&
-           Identity() && Listen() && Close();
+    return Greet() && Session() && Program() && Descriptors() && ResourceLimits() &&
+           Surroundings() && Identity() && Listen() && Close();
   }
 
  private:
@@ -62,8 +62,8 @@ class Steps {
 
   bool Greet() {
     const Hello hello;
-    const long sent = kernel_(SYS_sendto, fds_.handshake, &hello, sizeof hello, MSG_NOSIGNAL,
-                              nullptr, 0);
+    const long sent =
+        kernel_(SYS_sendto, fds_.handshake, &hello, sizeof hello, MSG_NOSIGNAL, nullptr, 0);
     if (!Check(sent, Step::kHello)) return false;
     char go = 0;
     const long got = kernel_(SYS_recvfrom, fds_.handshake, &go, 1, 0, nullptr, nullptr);
@@ -122,8 +122,8 @@ class Steps {
   bool Descriptors() {
     long null = kernel_(SYS_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
     if (!Check(null, Step::kDescriptors)) return false;
-    int streams[3] = {static_cast<int>(null), plan_.stdout_fd < 0 ? static_cast<int>(null)
-                                                                  : plan_.stdout_fd,
+    int streams[3] = {static_cast<int>(null),
+                      plan_.stdout_fd < 0 ? static_cast<int>(null) : plan_.stdout_fd,
                       plan_.stderr_fd < 0 ? static_cast<int>(null) : plan_.stderr_fd};
     for (int& stream : streams) {
       if (!Park(stream, 0)) return false;
@@ -197,10 +197,10 @@ class Steps {
     if (!Check(kernel_(SYS_setgroups, groups.size(), groups.data()), Step::kGroups)) return false;
     const uint32_t gid = profile_.gid;
     if (!Check(kernel_(SYS_setresgid, gid, gid, gid), Step::kGid)) return false;
-    constexpr unsigned long kLocked =
-        SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP |
-        SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
-        SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
+    constexpr unsigned long kLocked = SECBIT_NOROOT | SECBIT_NOROOT_LOCKED |
+                                      SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED |
+                                      SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_CAP_AMBIENT_RAISE |
+                                      SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
     if (!Check(kernel_(SYS_prctl, PR_SET_SECUREBITS, kLocked, 0, 0, 0), Step::kSecureBits)) {
       return false;
     }
@@ -238,9 +238,9 @@ class Steps {
         return false;
       }
     }
-    sock_fprog program{static_cast<unsigned short>(profile_.filter.size()),
-                       reinterpret_cast<sock_filter*>(
-                           const_cast<Instruction*>(profile_.filter.data()))};
+    sock_fprog program{
+        static_cast<unsigned short>(profile_.filter.size()),
+        reinterpret_cast<sock_filter*>(const_cast<Instruction*>(profile_.filter.data()))};
     unsigned long flags = 0;
     if (profile_.notifies) flags |= SECCOMP_FILTER_FLAG_NEW_LISTENER;
     if (profile_.notifies && plan_.wait_killable) flags |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;

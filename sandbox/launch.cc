@@ -76,9 +76,8 @@ LaunchResult Launch(Kernel& kernel, const LaunchPlan& plan, int& error) {
   Sockets sockets;
   LaunchResult result;
   const int enable = 1;
-  if (!sockets.Open(kernel) ||
-      kernel(SYS_setsockopt, sockets.handshake[0], SOL_SOCKET, SO_PASSCRED, &enable,
-             sizeof enable) < 0) {
+  if (!sockets.Open(kernel) || kernel(SYS_setsockopt, sockets.handshake[0], SOL_SOCKET, SO_PASSCRED,
+                                      &enable, sizeof enable) < 0) {
     error = EMFILE;
     sockets.CloseAll();
     return result;

@@ -8,8 +8,9 @@
 // Between fork and exec nothing allocates, locks or logs.
 //
 // Handshake on LaunchResult::handshake (SOCK_SEQPACKET, close-on-exec in the child):
-//   child -> supervisor  Hello       credentials carry the child's pid in the supervisor's namespace
-//   supervisor -> child  one byte    after the child is in its cgroups and the supervisor holds what
+//   child -> supervisor  Hello       credentials carry the child's pid in the supervisor's
+//   namespace supervisor -> child  one byte    after the child is in its cgroups and the supervisor
+//   holds what
 //                                    it needs to take the listener
 //   child -> supervisor  Failure     and the child exits; or end of file: executed (or died)
 // LaunchResult::installed reaches end of file when the seccomp filter is in place; the listener is
@@ -45,8 +46,8 @@ struct Hello {
 struct ReaperMessage {
   enum class Kind : uint32_t { kFailure = 1, kExit = 2 };
   Kind kind = Kind::kFailure;
-  Failure failure;      // kFailure
-  int32_t status = 0;   // kExit: wait status of the component's process
+  Failure failure;       // kFailure
+  int32_t status = 0;    // kExit: wait status of the component's process
   uint32_t orphans = 0;  // kExit: other processes reaped
 };
 
@@ -67,10 +68,10 @@ struct LaunchPlan {
   std::vector<ViewOp> view;
   int stdout_fd = -1;  // -1: /dev/null
   int stderr_fd = -1;
-  std::vector<int> passed;               // descriptors 3, 4, …: listeners, then channel ends
+  std::vector<int> passed;                // descriptors 3, 4, …: listeners, then channel ends
   std::vector<std::string> passed_names;  // LISTEN_FDNAMES, one each
-  bool wait_killable = false;            // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19)
-  int tripwire_fd = -1;                  // fanotify group for tripwires, -1: Landlock records them
+  bool wait_killable = false;             // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19)
+  int tripwire_fd = -1;                   // fanotify group for tripwires, -1: Landlock records them
   // Made by Prepare().
   std::vector<std::string> environment;
   std::vector<char*> argv;

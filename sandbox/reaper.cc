@@ -59,9 +59,8 @@ void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control) {
   Require(kernel, control, kernel(SYS_capset, &header, &data), Step::kReaperCapabilities, 100);
   Require(kernel, control, kernel(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), Step::kReaperFilter);
   const Filter& filter = ReaperFilter();
-  const sock_fprog program{
-      static_cast<unsigned short>(filter.size()),
-      reinterpret_cast<sock_filter*>(const_cast<Instruction*>(filter.data()))};
+  const sock_fprog program{static_cast<unsigned short>(filter.size()),
+                           reinterpret_cast<sock_filter*>(const_cast<Instruction*>(filter.data()))};
   Require(kernel, control, kernel(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program),
           Step::kReaperFilter, 1);
 }
@@ -128,7 +127,9 @@ void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
   Require(kernel, control, kernel(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
           Step::kParentDeath);
   Failure failure;
-  if (!ApplyView(kernel, plan.staging, plan.view, failure)) Fail(kernel, control, failure);
+  if (!ApplyView(kernel, plan.staging, plan.view, plan.tripwire_fd, failure)) {
+    Fail(kernel, control, failure);
+  }
   const std::string& name = plan.profile->name;
   Require(kernel, control, kernel(SYS_sethostname, name.data(), name.size()), Step::kHostName);
   const int ruleset = BuildRuleset(kernel, plan.profile->landlock, failure);

@@ -61,7 +61,8 @@ class Planner {
   // beneath another mount must be there already; the others are made in the root tmpfs.
   void EmitMounts() {
     std::vector<std::string> trees;
-    for (auto& [path, op] : mounts_) {
+    for (auto& [where, op] : mounts_) {
+      const std::string& path = where;
       const bool covered = std::any_of(trees.begin(), trees.end(), [&](const std::string& tree) {
         return path.starts_with(tree + "/");
       });
@@ -131,8 +132,7 @@ class Planner {
         }
         if (++links > kMaxLinks) return Fail(path, ELOOP);
         std::array<char, 4096> text{};
-        const long size =
-            kernel_(SYS_readlinkat, AT_FDCWD, next.c_str(), text.data(), text.size());
+        const long size = kernel_(SYS_readlinkat, AT_FDCWD, next.c_str(), text.data(), text.size());
         if (size <= 0 || size >= static_cast<long>(text.size())) return Fail(path, EIO);
         const std::string target(text.data(), static_cast<size_t>(size));
         Link(next, target);
@@ -161,8 +161,8 @@ class Planner {
     } else if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
       return Fail(entry.path, 0, "is neither a file nor a directory");
     }
-    if (entry.kind == ViewKind::kState && (!S_ISDIR(info.st_mode) || info.st_uid != profile_->uid ||
-                                           (info.st_mode & 022) != 0)) {
+    if (entry.kind == ViewKind::kState &&
+        (!S_ISDIR(info.st_mode) || info.st_uid != profile_->uid || (info.st_mode & 022) != 0)) {
       return Fail(entry.path, 0,
                   "must be a directory owned by uid " + std::to_string(profile_->uid) +
                       " and not writable by others");
@@ -187,23 +187,33 @@ class Planner {
     ViewOp op;
     op.kind = ViewOpKind::kTmpfs;
     op.path = op.origin = entry.path;
-    op.options = "size=" + std::to_string(entry.size) + ",mode=" +
-                 (shared_mode ? "1777" : "0700") + ",uid=" + std::to_string(profile_->uid) +
-                 ",gid=" + std::to_string(profile_->gid);
+    op.options = "size=" + std::to_string(entry.size) + ",mode=" + (shared_mode ? "1777" : "0700") +
+                 ",uid=" + std::to_string(profile_->uid) + ",gid=" + std::to_string(profile_->gid);
     op.flags = kOwnTmpfs;
     op.mode = 0755;
     mounts_.emplace(entry.path, std::move(op));
     return true;
   }
 
+  // Made in the root tmpfs, where a mount of the component's own would hide it: what covers it is
+  // the component's by the policy.
   bool Tripwire(const ViewEntry& entry) {
-    // Made in the root tmpfs, where a mount of the component's own would hide it: what covers it is
-    // the component's by the policy.
     ParentDirectories(entry.path);
     if (entry.directory) {
-      Directory(entry.path);
+      // Where no Landlock keeps it empty, ownership does.
+      Directory(entry.path, context_.watch_tripwires ? 0555 : 0777);
     } else if (made_.insert(entry.path).second) {
-      Push({.kind = ViewOpKind::kFile, .path = entry.path, .mode = 0444, .origin = entry.path});
+      Push({.kind = ViewOpKind::kFile, .path = entry.path, .mode = 0666, .origin = entry.path});
+    }
+    // Modes and a mount of its own that refuse nothing: ownership and a read-only mount would
+    // answer before Landlock, and nobody would know.
+    ViewOp op;
+    op.kind = entry.directory ? ViewOpKind::kBindDirectory : ViewOpKind::kBindFile;
+    op.path = op.origin = entry.path;
+    op.flags = kOwnTmpfs;
+    mounts_.emplace(entry.path, std::move(op));
+    if (context_.watch_tripwires) {
+      Push({.kind = ViewOpKind::kWatch, .path = entry.path, .origin = entry.path});
     }
     return true;
   }
@@ -229,8 +239,8 @@ class Planner {
 
   void Devices() {
     Directory("/dev");
-    for (const char* name : {"/dev/null", "/dev/zero", "/dev/full", "/dev/random",
-                             "/dev/urandom"}) {
+    for (const char* name :
+         {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}) {
       made_.insert(name);
       Push({.kind = ViewOpKind::kBindFile,
             .path = name,

@@ -20,23 +20,32 @@
 
 namespace bulkhead {
 
-enum class ViewOpKind : uint8_t { kDirectory, kSymlink, kFile, kBindDirectory, kBindFile, kTmpfs,
-                                  kProc };
+enum class ViewOpKind : uint8_t {
+  kDirectory,
+  kSymlink,
+  kFile,
+  kBindDirectory,
+  kBindFile,
+  kTmpfs,
+  kProc,
+  kWatch
+};
 
 struct ViewOp {
   ViewOpKind kind = ViewOpKind::kDirectory;
-  std::string path;       // where, beneath the view's root: absolute
-  std::string source;     // bind: absolute path on the enclave; symlink: its text; file: content
-  std::string options;    // tmpfs and proc mount data
+  std::string path;     // where, beneath the view's root: absolute
+  std::string source;   // bind: absolute path on the enclave, empty for `path` itself; symlink: its
+                        // text; file: content
+  std::string options;  // tmpfs and proc mount data
   unsigned long flags = 0;  // MS_*
-  uint32_t mode = 0;      // files and directories made
-  bool may_exist = false;  // a directory or mount point that an earlier bind may already carry
-  std::string origin;     // the policy's path, for messages
+  uint32_t mode = 0;        // files and directories made
+  bool may_exist = false;   // a directory or mount point that an earlier bind may already carry
+  std::string origin;       // the policy's path, for messages
 };
 
 struct ViewContext {
-  std::string staging;       // empty directory on the enclave where the view is put together
-  std::string notify_source;  // directory of the component's readiness socket; empty: none
+  std::string notify_source;     // directory of the component's readiness socket; empty: none
+  bool watch_tripwires = false;  // mark them in the fanotify group given to ApplyView
 };
 
 // Where a component finds its readiness socket.
@@ -45,7 +54,7 @@ inline constexpr const char* kNotifySocket = "/run/notify/socket";
 
 struct ViewError {
   std::string path;
-  int error = 0;     // errno, or 0 where `reason` says it all
+  int error = 0;  // errno, or 0 where `reason` says it all
   std::string reason;
 };
 
@@ -54,7 +63,8 @@ tl::expected<std::vector<ViewOp>, ViewError> PlanView(const Profile& profile,
 
 // Makes the view's root at `staging`, applies every operation, seals it and pivots into it. In the
 // reaper: a new mount namespace, capabilities still held. On failure `failure` says which step.
+// `tripwires` is the fanotify group for kWatch operations, -1 where there are none.
 [[nodiscard]] bool ApplyView(Kernel& kernel, const std::string& staging,
-                             const std::vector<ViewOp>& ops, Failure& failure);
+                             const std::vector<ViewOp>& ops, int tripwires, Failure& failure);
 
 }  // namespace bulkhead

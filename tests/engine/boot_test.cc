@@ -19,9 +19,7 @@ using test::Init;
 using test::TempDirectory;
 
 struct KernelFixture {
-  KernelFixture() {
-    BOOST_REQUIRE_MESSAGE(test::CanConfine(), "needs root");
-  }
+  KernelFixture() { BOOST_REQUIRE_MESSAGE(test::CanConfine(), "needs root"); }
   TempDirectory directory;
 };
 
@@ -61,7 +59,8 @@ BOOST_AUTO_TEST_CASE(RunsAComponentConfined) {
 
 BOOST_AUTO_TEST_CASE(RefusedCallIsRecordedAndAllowedOneIsNot) {
   // mkdir(2) is not in the sample filter, unlink(2) is.
-  Init init(directory, Shell("echo x > /tmp/a; rm /tmp/a && echo removed; mkdir /tmp/d || echo no"));
+  Init init(directory,
+            Shell("echo x > /tmp/a; rm /tmp/a && echo removed; mkdir /tmp/d || echo no"));
   init.Wait();
   BOOST_TEST(Contains(init.Output(), "removed"), init.Output());
   BOOST_TEST(Contains(init.Output(), "| no"), init.Output());
@@ -76,11 +75,9 @@ BOOST_AUTO_TEST_CASE(LandlockRefusalIsRecordedWithItsPath) {
                   .kind = ViewKind::kTripwire,
                   .directory = false,
                   .rule = "assets.key"});
-  std::sort(view.begin(), view.end(),
-            [](const auto& a, const auto& b) { return a.path < b.path; });
-  data.components[0].landlock.rules.insert(
-      data.components[0].landlock.rules.begin() + 2,
-      {.path = "/etc/passwd", .access = landlock::kReadFile});
+  std::sort(view.begin(), view.end(), [](const auto& a, const auto& b) { return a.path < b.path; });
+  data.components[0].landlock.rules.insert(data.components[0].landlock.rules.begin() + 2,
+                                           {.path = "/etc/passwd", .access = landlock::kReadFile});
   Init init(directory, data);
   init.Wait();
   BOOST_TEST(Contains(init.Output(), "| control"), init.Output());
@@ -110,7 +107,8 @@ BOOST_AUTO_TEST_CASE(StopsBySignalInOrderAndLeavesNothing) {
   data.enclave = "boot-test";
   data.requirements.clear();
   for (ProfileData& component : data.components) {
-    component.argv = {"/bin/sh", "-c", "trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"};
+    component.argv = {"/bin/sh", "-c",
+                      "trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"};
   }
   Init init(directory, data);
   BOOST_TEST(init.WaitForOutput("`two` ready"), init.Output());
@@ -151,11 +149,10 @@ BOOST_AUTO_TEST_CASE(KilledComponentIsRestartedAndTheOtherUnaffected) {
   BOOST_TEST(init.WaitForOutput("`one` exit: killed by SIGKILL"), init.Output());
   for (int i = 0; i < 400 && Init::ProcessesOf(0x10000001).empty(); ++i) usleep(5000);
   BOOST_TEST(!Init::ProcessesOf(0x10000001).empty());
-  BOOST_TEST(*std::min_element(before.begin(), before.end()) ==
-             [] {
-               const auto now = Init::ProcessesOf(0x10000002);
-               return now.empty() ? 0 : *std::min_element(now.begin(), now.end());
-             }());
+  BOOST_TEST(*std::min_element(before.begin(), before.end()) == [] {
+    const auto now = Init::ProcessesOf(0x10000002);
+    return now.empty() ? 0 : *std::min_element(now.begin(), now.end());
+  }());
 }
 
 BOOST_AUTO_TEST_CASE(AMissingPathStopsTheBootAndIsNamed) {
@@ -169,13 +166,16 @@ BOOST_AUTO_TEST_CASE(AMissingPathStopsTheBootAndIsNamed) {
 
 BOOST_AUTO_TEST_CASE(ADamagedBundleIsRefused) {
   BundleData data = Shell("echo never");
-  { Init init(directory, data); init.Wait(); }
+  {
+    Init init(directory, data);
+    init.Wait();
+  }
   std::string bytes = test::ReadWholeFile(directory.File("a.bundle"));
   bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
   const std::string damaged = directory.File("b.bundle");
   test::WriteFile(damaged, bytes);
-  const std::string command = std::string(BULKHEAD_INIT_PATH) + " " + damaged + " 2>" +
-                              directory.File("said");
+  const std::string command =
+      std::string(BULKHEAD_INIT_PATH) + " " + damaged + " 2>" + directory.File("said");
   const int status = std::system(command.c_str());
   BOOST_TEST(WEXITSTATUS(status) == 3);
   BOOST_TEST(Contains(test::ReadWholeFile(directory.File("said")), "digest"));
