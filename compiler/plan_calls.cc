@@ -7,6 +7,7 @@
 
 #include "compiler/filter_gen.h"
 #include "compiler/planner.h"
+#include "compiler/prove.h"
 #include "compiler/resolve_calls.h"
 #include "profiles/syscalls.h"
 
@@ -135,6 +136,21 @@ bool ExecutesOthers(const ComponentPlan& plan) {
   });
 }
 
+void ReportDisproof(const ComponentPlan& plan, const Disproof& disproof) {
+  std::string help = "this is a bug in bulkhead: please report it with the policy";
+  if (disproof.expected != disproof.returned) {
+    const SeccompData& data = disproof.data;
+    help =
+        fmt::format("call {} ({}) of architecture {:#x} with ({:#x}): {:#x} instead of {:#x}; {}",
+                    data.nr, SyscallName(plan.enclave.target.arch, data.nr), data.arch,
+                    fmt::join(data.args, ", "), disproof.returned, disproof.expected, help);
+  }
+  plan.Error(plan.policy.at.place, "E0544",
+             fmt::format("the filter of `{}` is not proved to be its plan: {}", plan.policy.name,
+                         disproof.reason),
+             std::move(help));
+}
+
 }  // namespace
 
 void PlanCalls(ComponentPlan& plan) {
@@ -183,6 +199,10 @@ void PlanCalls(ComponentPlan& plan) {
         plan.policy.at.place, "E0542",
         fmt::format("the filter of `{}` can't be made: {}", plan.policy.name, filter.error()),
         "allow fewer calls, or with fewer different arguments");
+    return;
+  }
+  if (const auto disproof = Prove(calls, *filter)) {
+    ReportDisproof(plan, *disproof);
     return;
   }
   plan.profile.filter = std::move(*filter);

@@ -107,7 +107,8 @@ void Conclude(const ProfileData& profile, WhyAnswer& answer) {
                                [](const ControlVerdict& verdict) { return verdict.allows; });
   if (answer.allowed) return;
   // The layers answer in the kernel's order: seccomp at the call, then the mounts, then Landlock.
-  for (const Layer layer : {Layer::kSeccomp, Layer::kView, Layer::kNamespace, Layer::kLandlock}) {
+  for (const Layer layer :
+       {Layer::kSeccomp, Layer::kView, Layer::kNamespace, Layer::kLandlock, Layer::kSupervisor}) {
     const bool refused =
         std::any_of(answer.controls.begin(), answer.controls.end(),
                     [&](const ControlVerdict& v) { return v.layer == layer && !v.allows; });
@@ -116,6 +117,7 @@ void Conclude(const ProfileData& profile, WhyAnswer& answer) {
     if (layer == Layer::kLandlock && profile.landlock.log) {
       answer.recorder = Recorder::kLandlockRecord;
     }
+    if (layer == Layer::kSupervisor) answer.recorder = Recorder::kTripwire;
     return;
   }
 }
@@ -130,6 +132,10 @@ Answer WhyFile(const ProfileData& profile, const FileAction& action,
   answer.controls.push_back(ViewVerdict(profile, path, action, answer));
   if (profile.landlock.handled_files != 0) {
     answer.controls.push_back(LandlockVerdict(profile, path, action.access));
+  }
+  const ViewEntry* entry = EntryFor(profile, path);
+  if (entry != nullptr && entry->kind == ViewKind::kTripwire && !profile.landlock.log) {
+    answer.controls.push_back({Layer::kSupervisor, false, "every opening is refused and recorded"});
   }
   answer.note =
       "existence, ownership and modes on the disk are not decided here, and links are not followed";
