@@ -137,8 +137,10 @@ std::vector<MapRow> MapOf(const Policy& policy) {
     for (const SyscallRule& rule : component.deny) add(rule.at);
     for (const auto& [key, at] : component.limits_at) add(at);
     for (const Text& arg : component.exec) add(arg.at);
-    add(component.ready_at);
-    add(component.user_at);
+    for (const Statement* at : {&component.ready_at, &component.user_at}) {
+      // One that is not written has no place but its component's.
+      add(at->place == Place{} ? Statement{at->id, component.at.place} : *at);
+    }
   }
   for (const AssetPolicy& asset : policy.assets) add(asset.at);
   for (const ChannelPolicy& channel : policy.channels) add(channel.at);
