@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "compiler/planner.h"
+#include "profiles/landlock.h"
 
 namespace bulkhead {
 namespace {
@@ -53,6 +54,19 @@ void RefuseHidden(const ComponentPlan& plan, const Text& file, const FileRule& o
       "record: give it another directory");
 }
 
+// Where Landlock leaves no records it lets the opening of a tripwire through, so that it comes to the
+// supervisor, which refuses and records it.
+void LetThrough(ComponentPlan& plan, const AssetPolicy& asset) {
+  for (const ViewEntry& entry : plan.profile.view) {
+    if (entry.kind != ViewKind::kTripwire || entry.rule != "assets." + asset.name) continue;
+    AddLandlockRule(plan, entry.path,
+                    landlock::kReadFile | landlock::kReadDir | landlock::kWriteFile, false,
+                    entry.rule);
+  }
+  plan.enclave.requirements.push_back(
+      {Feature::kFanotifyPerm, 1, plan.policy.name, "assets." + asset.name});
+}
+
 void PlanAsset(ComponentPlan& plan, const AssetPolicy& asset) {
   std::vector<std::string> wired;
   bool reaches = false;
@@ -73,21 +87,29 @@ void PlanAsset(ComponentPlan& plan, const AssetPolicy& asset) {
         fmt::format("an empty {} stands at {}", directory ? "directory" : "file", file.value));
   }
   if (wired.empty()) return;
-  if (!plan.HasRecords()) {
+  const bool watched = !plan.HasRecords() && plan.features.Has(Feature::kFanotifyPerm);
+  if (!plan.HasRecords() && !watched) {
     plan.Error(asset.at.place, "E0529",
                fmt::format("attempts of `{}` on the asset `{}` can't be recorded on `{}`",
                            plan.policy.name, asset.name, plan.enclave.target.name),
-               "refusals of files are recorded by Landlock's audit records (Linux 6.15, the "
-               "initial PID and network namespaces); choose such a target or take the asset out");
+               "they are recorded by Landlock's audit records (Linux 6.15, the initial PID and "
+               "network namespaces) or by fanotify permission events; choose a target with "
+               "either, or take the asset out");
     return;
   }
   std::sort(wired.begin(), wired.end());
   std::vector<Control> controls;
   for (std::string& text : wired) controls.push_back({Layer::kView, std::move(text)});
-  controls.push_back({Layer::kLandlock, "no right on what stands there"});
+  if (watched) {
+    controls.push_back({Layer::kSupervisor, "refuses every opening of what stands there"});
+    LetThrough(plan, asset);
+  } else {
+    controls.push_back({Layer::kLandlock, "no right on what stands there"});
+  }
   plan.enclave.ledger.push_back(
-      {plan.policy.name, "assets." + asset.name, std::move(controls), Status::kEnforced,
-       Recorder::kLandlockRecord,
+      {plan.policy.name, "assets." + asset.name, std::move(controls),
+       watched ? Status::kSubstituted : Status::kEnforced,
+       watched ? Recorder::kTripwire : Recorder::kLandlockRecord,
        std::string(reaches ? "the rest of the asset is in its reach by the policy; " : "") +
            "opening and listing are recorded; names that the asset does not list answer ENOENT"});
 }

@@ -45,6 +45,9 @@ class Planner {
       if (!Entry(entry)) return tl::make_unexpected(error_);
     }
     if (!context_.notify_source.empty()) Notify();
+    // After everything in the root tmpfs is made (a mark would hold the making, too), before a mount
+    // of the component's own could be marked instead.
+    for (ViewOp& watch : watches_) Push(std::move(watch));
     EmitMounts();
     Push({.kind = ViewOpKind::kProc,
           .path = "/proc",
@@ -213,7 +216,7 @@ class Planner {
     op.flags = kOwnTmpfs;
     mounts_.emplace(entry.path, std::move(op));
     if (context_.watch_tripwires) {
-      Push({.kind = ViewOpKind::kWatch, .path = entry.path, .origin = entry.path});
+      watches_.push_back({.kind = ViewOpKind::kWatch, .path = entry.path, .origin = entry.path});
     }
     return true;
   }
@@ -296,6 +299,7 @@ class Planner {
   std::vector<ViewOp> ops_;
   std::set<std::string> made_;
   std::set<std::string> links_;
+  std::vector<ViewOp> watches_;
   std::map<std::string, ViewOp> mounts_;  // by real path
   ViewError error_;
 };
