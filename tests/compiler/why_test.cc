@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers about a compiled bundle: allowed and refused side by side, by which control, recorded by
+// what, and where the answer is honest about what it can't decide.
+#include "compiler/why.h"
+
+#include <boost/test/unit_test.hpp>
+#include <string>
+#include <vector>
+
+#include "tests/compiler/compile_support.h"
+
+namespace bulkhead {
+namespace {
+
+using testing::Compiled;
+using testing::Granted;
+using testing::MustCompile;
+using testing::WithLevel;
+
+const std::string kPolicy = R"(bulkhead: 1
+enclave: test
+target: linux-6.18
+assets:
+  key: {files: [/var/lib/two, /var/lib/two/key]}
+components:
+  one:
+    exec: [/usr/bin/one]
+    files:
+      execute: [/usr/bin/one, "@loader"]
+      read: ["@libraries", /srv/read]
+      write: [/srv/write]
+      create: [/srv/create]
+      private: [{path: /tmp, size: 1M}]
+    network:
+      unix: {connect: [/run/edges/two/s.sock]}
+      tcp: {listen: [{port: 8443, name: web}]}
+    syscalls:
+      allow: [read, {ioctl: {request: [TCGETS, FIONREAD]}}, {lseek: {offset: {from: 0, to: 9}}}]
+  two:
+    exec: [/usr/bin/two]
+    files:
+      execute: [/usr/bin/two, /usr/bin/helper]
+      state: [/var/lib/two]
+    network:
+      tcp: {connect: [443]}
+      unix: {listen: [{path: /run/edges/two/s.sock, name: s, from: [one]}]}
+)";
+
+using Object = std::vector<std::string>;
+
+WhyAnswer Ask(const Compiled& compiled, std::string_view component, std::string_view action,
+              const Object& object) {
+  const auto answer = Why(compiled.compilation->bundle, component, action, object);
+  BOOST_REQUIRE_MESSAGE(answer.has_value(), (answer ? "" : answer.error()));
+  return *answer;
+}
+
+struct Question {
+  const char* component;
+  const char* action;
+  Object object;
+  bool allowed;
+  const char* rule;  // of the component, without its prefix; a whole id when it has no dot first
+  Recorder recorder = Recorder::kNone;
+};
+
+void Check(const Compiled& compiled, const std::vector<Question>& questions) {
+  for (const Question& question : questions) {
+    const WhyAnswer answer = Ask(compiled, question.component, question.action, question.object);
+    std::string asked = std::string(question.component) + " " + question.action;
+    for (const std::string& word : question.object) asked += " " + word;
+    std::string rule = question.rule;
+    if (rule.starts_with(".")) rule = std::string("components.") + question.component + rule;
+    BOOST_TEST(answer.allowed == question.allowed, asked);
+    BOOST_TEST(answer.decidable, asked);
+    BOOST_TEST(answer.rule == rule, asked << ": " << answer.rule);
+    BOOST_TEST((answer.recorder == question.recorder),
+               asked << ": " << RecorderName(answer.recorder));
+    BOOST_TEST(!answer.controls.empty(), asked);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE(WhyAnswers)
+
+BOOST_AUTO_TEST_CASE(Files) {
+  const auto record = Recorder::kLandlockRecord;
+  Check(MustCompile(kPolicy),
+        {{"one", "read", {"/srv/read/a"}, true, ".files.read:/srv/read"},
+         {"one", "write", {"/srv/read/a"}, false, ".files.read:/srv/read"},
+         {"one", "write", {"/srv/write"}, true, ".files.write:/srv/write"},
+         {"one", "create", {"/srv/write/a"}, false, ".files.write:/srv/write", record},
+         {"one", "create", {"/srv/create/a"}, true, ".files.create:/srv/create"},
+         {"one", "create", {"/tmp/a"}, true, ".files.private:/tmp"},
+         {"one", "read", {"/srv/reader"}, false, ".files"},
+         {"one", "read", {"/etc/shadow"}, false, ".files"},
+         {"one", "read", {"/etc/passwd"}, true, ".files"},
+         {"one", "write", {"/etc/passwd"}, false, ".files"},
+         {"one", "write", {"/dev/null"}, true, ".files"},
+         {"one", "execute", {"/usr/bin/one"}, true, ".files.execute:/usr/bin/one"},
+         {"one", "execute", {"/tmp/a"}, false, ".files.private:/tmp", Recorder::kNotification},
+         {"two", "execute", {"/usr/bin/helper"}, true, ".files.execute:/usr/bin/helper"},
+         {"two", "execute", {"/var/lib/two/a"}, false, ".files.state:/var/lib/two"}});
+}
+
+BOOST_AUTO_TEST_CASE(Assets) {
+  const Compiled recorded = MustCompile(kPolicy);
+  const auto record = Recorder::kLandlockRecord;
+  Check(recorded, {{"one", "read", {"/var/lib/two"}, false, "assets.key", record},
+                   {"one", "read", {"/var/lib/two/key"}, false, "assets.key", record},
+                   {"one", "write", {"/var/lib/two/key"}, false, "assets.key", record},
+                   {"one", "read", {"/var/lib/two/other"}, false, "assets.key"},
+                   {"two", "read", {"/var/lib/two/key"}, true, ".files.state:/var/lib/two"}});
+  // Landlock lets them through there, and the supervisor refuses.
+  const Compiled watched = MustCompile(kPolicy, WithLevel(Feature::kLandlockAudit, 0));
+  const auto tripwire = Recorder::kTripwire;
+  Check(watched, {{"one", "read", {"/var/lib/two"}, false, "assets.key", tripwire},
+                  {"one", "read", {"/var/lib/two/key"}, false, "assets.key", tripwire},
+                  {"two", "read", {"/var/lib/two/key"}, true, ".files.state:/var/lib/two"}});
+}
+
+BOOST_AUTO_TEST_CASE(Network) {
+  const auto notified = Recorder::kNotification;
+  const auto record = Recorder::kLandlockRecord;
+  const char* kServer = ".network.unix.listen:/run/edges/two/s.sock";
+  Check(MustCompile(kPolicy), {{"one",
+                                "connect",
+                                {"unix:/run/edges/two/s.sock"},
+                                true,
+                                ".network.unix.connect:/run/edges/two/s.sock"},
+                               {"one", "connect", {"unix:/run/other/s.sock"}, false, ".network"},
+                               {"one",
+                                "listen",
+                                {"unix:/run/edges/two/s.sock"},
+                                false,
+                                ".network.unix.connect:/run/edges/two/s.sock",
+                                notified},
+                               {"two", "listen", {"unix:/run/edges/two/s.sock"}, true, kServer},
+                               {"one", "listen", {"tcp:8443"}, true, ".network.tcp.listen:8443"},
+                               {"one", "listen", {"tcp:8444"}, false, ".network", notified},
+                               {"one", "connect", {"tcp:443"}, false, ".network", notified},
+                               {"two", "connect", {"tcp:443"}, true, ".network.tcp.connect:443"},
+                               {"two", "connect", {"tcp:444"}, false, ".network", record},
+                               {"two", "listen", {"tcp:443"}, false, ".network", notified},
+                               {"two", "connect", {"udp:53"}, false, ".network", notified},
+                               {"two", "connect", {"vsock:3:9001"}, false, ".network", notified}});
+}
+
+BOOST_AUTO_TEST_CASE(Calls) {
+  const auto notified = Recorder::kNotification;
+  Check(MustCompile(kPolicy),
+        {{"one", "syscall", {"read"}, true, ".syscalls"},
+         {"one", "syscall", {"ptrace"}, false, ".syscalls", notified},
+         {"one", "syscall", {"clone3"}, false, ".syscalls", notified},
+         {"one", "syscall", {"ioctl", "request=TCGETS"}, true, ".syscalls"},
+         {"one", "syscall", {"ioctl", "request=0x5401"}, true, ".syscalls"},
+         {"one", "syscall", {"ioctl", "request=4294988801"}, true, ".syscalls"},  // + 2^32
+         {"one", "syscall", {"ioctl", "request=TIOCSTI"}, false, ".syscalls", notified},
+         {"one", "syscall", {"lseek", "offset=9"}, true, ".syscalls"},
+         {"one", "syscall", {"lseek", "offset=10"}, false, ".syscalls", notified},
+         {"one", "syscall", {"lseek", "offset=4294967305"}, false, ".syscalls", notified}});
+}
+
+// What hangs on an argument that was not given is said, wherever the filter tests it.
+BOOST_AUTO_TEST_CASE(UndecidableCalls) {
+  const Compiled compiled = MustCompile(kPolicy);
+  for (const Object& object :
+       {Object{"ioctl"}, Object{"ioctl", "fd=3"}, Object{"lseek", "whence=0"}, Object{"socket"},
+        Object{"socket", "domain=AF_UNIX"}, Object{"socket", "domain=AF_UNIX", "protocol=0"}}) {
+    const WhyAnswer answer = Ask(compiled, "one", "syscall", object);
+    BOOST_TEST(!answer.decidable, object[0]);
+    BOOST_TEST(!answer.note.empty(), object[0]);
+  }
+  for (const Object& object :
+       {Object{"socket", "domain=AF_VSOCK"}, Object{"socket", "protocol=262"},
+        Object{"ioctl", "request=TCGETS"}}) {
+    BOOST_TEST(Ask(compiled, "one", "syscall", object).decidable, object.back());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(WrongQuestions) {
+  const Compiled compiled = MustCompile(kPolicy);
+  const auto refused = [&](std::string_view component, std::string_view action,
+                           const Object& object) {
+    const auto answer = Why(compiled.compilation->bundle, component, action, object);
+    return answer ? std::string("answered") : answer.error();
+  };
+  BOOST_TEST(refused("three", "read", {"/a"}) == "the bundle has no component `three`");
+  BOOST_TEST(refused("one", "eat", {"/a"}) ==
+             "`eat` is no action: read, write, create, execute, syscall, connect, listen");
+  BOOST_TEST(refused("one", "read", {"a"}) == "`read` takes one absolute path");
+  BOOST_TEST(refused("one", "read", {"/a/../b"}) == "`read` takes one absolute path");
+  BOOST_TEST(refused("one", "read", {}) == "`read` takes one absolute path");
+  BOOST_TEST(refused("one", "syscall", {}) == "`syscall` takes a name and arguments");
+  BOOST_TEST(refused("one", "syscall", {"raed"}) == "`raed` is no system call of x86_64");
+  BOOST_TEST(refused("one", "syscall", {"ioctl", "request"}) ==
+             "`request` is not ARGUMENT=VALUE of ioctl");
+  BOOST_TEST(refused("one", "syscall", {"ioctl", "request=0xg"}) ==
+             "`request=0xg` is not ARGUMENT=VALUE of ioctl");
+  BOOST_TEST(refused("one", "connect", {"tcp:0"}).starts_with("expected tcp:PORT"));
+  BOOST_TEST(refused("one", "connect", {"tcp:65536"}).starts_with("expected tcp:PORT"));
+  BOOST_TEST(refused("one", "connect", {"host:1"}).starts_with("expected tcp:PORT"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace bulkhead
