@@ -138,6 +138,22 @@ void AddRules(ComponentPlan& plan) {
   }
 }
 
+// What is mounted for code must not be what the component made there before its last restart: a
+// directory that it can write may be renamed and made anew beneath its own feet.
+void CheckOwnCode(const ComponentPlan& plan) {
+  for (const auto& [path, rule] : plan.files) {
+    if (rule.verb != Verb::kExecute && rule.verb != Verb::kRead) continue;
+    for (const auto& [above, writable] : plan.files) {
+      const bool writes = InfoOf(writable.verb).writable && IsPersistent(writable.verb);
+      if (!writes || !Covers(above, path)) continue;
+      plan.Error(rule.at.place, "E0558",
+                 fmt::format("`{}` lies beneath `{}`, which the component can write", path, above),
+                 "code is mapped from what is named under `execute` and `read`, and nothing "
+                 "writable may be code: keep them apart");
+    }
+  }
+}
+
 // What the runtime itself puts into every view.
 void AddRuntimeRules(ComponentPlan& plan) {
   const std::string own = plan.Id("files");
@@ -245,6 +261,7 @@ void PlanFiles(ComponentPlan& plan) {
   }
   landlock.log = abi >= landlock::kLogAbi && plan.HasRecords();
   Expand(plan);
+  CheckOwnCode(plan);
   AddRules(plan);
   AddRuntimeRules(plan);
   WriteRows(plan);

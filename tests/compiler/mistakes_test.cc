@@ -94,6 +94,19 @@ BOOST_AUTO_TEST_CASE(Verbs) {
           }}});
 }
 
+// The other way round the writable part is a mount of its own, without execution.
+BOOST_AUTO_TEST_CASE(CodeBeneathWhatIsWritten) {
+  for (const char* verb : {"write", "create", "state"}) {
+    const std::string writable = "      " + std::string(verb) + ": [/srv/app]\n";
+    Check({{One("    files:\n      execute: [/usr/bin/one, /srv/app/bin]\n" + writable),
+            "8:31 E0558 `/srv/app/bin` lies beneath `/srv/app`, which the component can write\n"},
+           {Files("      read: [/srv/app/lib]\n" + writable),
+            "9:14 E0558 `/srv/app/lib` lies beneath `/srv/app`, which the component can write\n"}});
+    MustCompile(Files("      read: [/srv]\n" + writable));
+  }
+  MustCompile(Files("      read: [/srv/app/lib]\n      private: [{path: /srv/app, size: 1M}]\n"));
+}
+
 BOOST_AUTO_TEST_CASE(Assets) {
   const auto asset = [](const std::string& files, const std::string& body) {
     return "assets: {key: {files: [" + files + "]}}\n" + Granted(body);
