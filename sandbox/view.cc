@@ -45,8 +45,8 @@ class Planner {
       if (!Entry(entry)) return tl::make_unexpected(error_);
     }
     if (!context_.notify_source.empty()) Notify();
-    // After everything in the root tmpfs is made (a mark would hold the making, too), before a mount
-    // of the component's own could be marked instead.
+    // After everything in the root tmpfs is made (a mark would hold the making, too), before a
+    // mount of the component's own could be marked instead.
     for (ViewOp& watch : watches_) Push(std::move(watch));
     EmitMounts();
     Push({.kind = ViewOpKind::kProc,
@@ -63,16 +63,34 @@ class Planner {
   // and no mount hides another, whatever links the policy's paths went through. A mount point
   // beneath another mount must be there already; the others are made in the root tmpfs.
   void EmitMounts() {
-    std::vector<std::string> trees;
-    for (auto& [where, op] : mounts_) {
-      const std::string& path = where;
-      const bool covered = std::any_of(trees.begin(), trees.end(), [&](const std::string& tree) {
-        return path.starts_with(tree + "/");
-      });
-      if (!covered) ParentDirectories(path);
-      op.may_exist = covered || made_.contains(path);
-      if (op.kind != ViewOpKind::kBindFile) trees.push_back(path);
-      Push(std::move(op));
+    std::vector<const ViewOp*> trees;  // in the order of their paths
+    for (auto& [path, op] : mounts_) {
+      // The nearest mount above: the last one that fits, for a longer path sorts behind.
+      const ViewOp* above = nullptr;
+      for (const ViewOp* tree : trees) {
+        if (path.starts_with(tree->path + "/")) above = tree;
+      }
+      if (above == nullptr) {
+        ParentDirectories(path);
+      } else if (above->kind == ViewOpKind::kTmpfs) {
+        ParentsInTmpfs(above->path, path);
+      }
+      op.may_exist = above != nullptr || made_.contains(path);
+      if (op.kind != ViewOpKind::kBindFile) trees.push_back(&op);
+      Push(op);
+    }
+  }
+
+  // A tmpfs of the component's own is empty: the way to a mount point in it is made there.
+  void ParentsInTmpfs(const std::string& root, const std::string& path) {
+    for (size_t at = path.find('/', root.size() + 1); at != std::string::npos;
+         at = path.find('/', at + 1)) {
+      const std::string parent = path.substr(0, at);
+      Push({.kind = ViewOpKind::kDirectory,
+            .path = parent,
+            .mode = 0755,
+            .may_exist = true,
+            .origin = path});
     }
   }
 
