@@ -41,9 +41,9 @@ struct CallRule {
 
 struct CallPlan {
   Arch arch = Arch::kX86_64;
-  std::vector<CallRule> rules;            // sorted by nr, unique
-  uint32_t otherwise = kRetUserNotif;     // for what is not allowed
-  std::vector<uint32_t> absent;           // sorted; not allowed, answered ENOSYS
+  std::vector<CallRule> rules;             // sorted by nr, unique
+  uint32_t otherwise = kRetUserNotif;      // for what is not allowed
+  std::vector<uint32_t> absent;            // sorted; not allowed, answered ENOSYS
   uint32_t absent_action = kRetUserNotif;  // kRetErrno | ENOSYS on a target without listeners
   bool operator==(const CallPlan&) const = default;
 };

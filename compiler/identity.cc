@@ -16,7 +16,8 @@ uint32_t Derive(std::string_view label, std::string_view first, std::string_view
   text += second;
   const Digest digest = Sha384(text);
   return (uint32_t{digest[0]} << 24 | uint32_t{digest[1]} << 16 | uint32_t{digest[2]} << 8 |
-          uint32_t{digest[3]}) >> 4;
+          uint32_t{digest[3]}) >>
+         4;
 }
 
 }  // namespace

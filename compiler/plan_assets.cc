@@ -54,8 +54,8 @@ void RefuseHidden(const ComponentPlan& plan, const Text& file, const FileRule& o
       "record: give it another directory");
 }
 
-// Where Landlock leaves no records it lets the opening of a tripwire through, so that it comes to the
-// supervisor, which refuses and records it.
+// Where Landlock leaves no records it lets the opening of a tripwire through, so that it comes to
+// the supervisor, which refuses and records it.
 void LetThrough(ComponentPlan& plan, const AssetPolicy& asset) {
   for (const ViewEntry& entry : plan.profile.view) {
     if (entry.kind != ViewKind::kTripwire || entry.rule != "assets." + asset.name) continue;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "compiler/bdd.h"
@@ -182,7 +184,9 @@ class PlanSets {
 struct Accumulator {
   uint32_t offset = 0;
   uint32_t mask = 0;
-  auto operator<=>(const Accumulator&) const = default;
+  bool operator<(const Accumulator& other) const {
+    return std::tie(offset, mask) < std::tie(other.offset, other.mask);
+  }
 };
 
 // The calls that come to an instruction with the same in the accumulator.

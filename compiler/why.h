@@ -29,7 +29,8 @@ struct WhyAnswer {
 };
 
 // Actions: `read|write|create|execute PATH`, `syscall NAME [arg=value ...]`,
-// `connect|listen tcp:PORT|udp:PORT|unix:PATH|vsock:ADDRESS`. The error is a usage error for people.
+// `connect|listen tcp:PORT|udp:PORT|unix:PATH|vsock:ADDRESS`. The error is a usage error for
+// people.
 tl::expected<WhyAnswer, std::string> Why(const Bundle& bundle, std::string_view component,
                                          std::string_view action,
                                          const std::vector<std::string>& object);

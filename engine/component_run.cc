@@ -47,8 +47,9 @@ std::string ReadLink(const std::string& path) {
   return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : std::string();
 }
 
-std::string ExitText(int status) {
-  if (status == -1) return "ended before it was executed";
+std::string ExitText(int status, bool executed) {
+  // No status: the whole namespace was killed before its reaper could report.
+  if (status == -1) return executed ? "killed with all its processes" : "never executed";
   if (WIFSIGNALED(status)) {
     const char* name = sigabbrev_np(WTERMSIG(status));
     return "killed by SIG" + std::string(name != nullptr ? name : "?");
@@ -528,7 +529,8 @@ void Supervisor::OnReaperDead(Component& component) {
   const UnitState before = component.unit.state();
   CloseRun(component);
   const bool wanted = before == UnitState::kStopping;
-  Lifecycle(component, "exit", wanted || status == 0 ? "done" : "failed", ExitText(status));
+  Lifecycle(component, "exit", wanted || status == 0 ? "done" : "failed",
+            ExitText(status, before != UnitState::kLaunching));
   Act(component, component.unit.OnExit(status, NowMs(), Jitter()));
 }
 
@@ -572,8 +574,8 @@ void Supervisor::CloseRun(Component& component) {
   component.cgroup.reset();
 }
 
-void Supervisor::Lifecycle(const Component& component, std::string action, std::string verdict,
-                           std::string detail) {
+void Supervisor::Lifecycle(const Component& component, const std::string& action,
+                           const std::string& verdict, const std::string& detail) {
   Event event;
   event.component = component.profile->name;
   event.pid = component.pid > 0 ? component.pid : 0;
@@ -584,7 +586,7 @@ void Supervisor::Lifecycle(const Component& component, std::string action, std::
   event.rule = "components." + component.profile->name;
   if (!detail.empty()) event.extra.push_back({"detail", detail});
   Status("`" + component.profile->name + "` " + action + (detail.empty() ? "" : ": " + detail));
-  event.action = std::move(action);
+  event.action = action;
   log_.Append(std::move(event));
 }
 

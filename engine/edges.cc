@@ -94,16 +94,16 @@ Result Directories(const Bundle& bundle) {
       const bool other_serves =
           !serves && std::any_of(bundle.components().begin(), bundle.components().end(),
                                  [&](const Profile& other) {
-                                   return std::any_of(
-                                       other->edges.begin(), other->edges.end(),
-                                       [&](const EdgeDirectory& theirs) {
-                                         return theirs.path == edge.path && theirs.server;
-                                       });
+                                   return std::any_of(other->edges.begin(), other->edges.end(),
+                                                      [&](const EdgeDirectory& theirs) {
+                                                        return theirs.path == edge.path &&
+                                                               theirs.server;
+                                                      });
                                  });
       if (other_serves) continue;
       // Set-group-ID: the server's socket gets the edge's group without a chown.
-      auto made = MakeDirectory(edge.path, serves ? profile->uid : 0, edge.group,
-                                serves ? 02750 : 0750);
+      auto made =
+          MakeDirectory(edge.path, serves ? profile->uid : 0, edge.group, serves ? 02750 : 0750);
       if (!made) return made;
     }
   }
@@ -122,8 +122,7 @@ Result Listeners(const Profile& profile, Handover& handover) {
   return {};
 }
 
-Result NotifySocket(const Profile& profile, const std::string& run_directory,
-                    Handover& handover) {
+Result NotifySocket(const Profile& profile, const std::string& run_directory, Handover& handover) {
   if (profile->lifecycle.ready.kind != ReadyKind::kNotify) return {};
   handover.notify_directory = run_directory + "/notify/" + profile->name;
   auto made = MakeDirectory(handover.notify_directory, 0, profile->gid, 0750);

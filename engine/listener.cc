@@ -23,8 +23,8 @@ bool IsListener(int fd) {
   std::array<char, 64> target{};
   const std::string link = "/proc/self/fd/" + std::to_string(fd);
   const ssize_t size = readlink(link.c_str(), target.data(), target.size());
-  return size > 0 && std::string_view(target.data(), static_cast<size_t>(size)) ==
-                         "anon_inode:seccomp notify";
+  return size > 0 &&
+         std::string_view(target.data(), static_cast<size_t>(size)) == "anon_inode:seccomp notify";
 }
 
 }  // namespace

@@ -136,8 +136,8 @@ class Supervisor {
   void OnSeccompKill(const SeccompKill& kill);
 
   // Record.
-  void Lifecycle(const Component& component, std::string action, std::string verdict,
-                 std::string detail = {});
+  void Lifecycle(const Component& component, const std::string& action, const std::string& verdict,
+                 const std::string& detail = {});
   void RecordRefusal(Component& component, const Notification& call, bool absent);
   void Violated(Component& component);
   std::string FailureText(const Component& component, const Failure& failure) const;

@@ -31,10 +31,8 @@ class Encoder {
     for (size_t i = 0; i < sizeof(T); ++i, bits >>= 8) out_.push_back(static_cast<uint8_t>(bits));
   }
   template <typename T>
-    requires std::is_enum_v<T>
-  void Put(T value) {
-    Put(static_cast<uint8_t>(value));
-  }
+  requires std::is_enum_v<T>
+  void Put(T value) { Put(static_cast<uint8_t>(value)); }
   void Put(std::string& text) {
     Put(static_cast<uint32_t>(text.size()));
     out_.insert(out_.end(), text.begin(), text.end());
@@ -51,10 +49,8 @@ class Encoder {
     for (T& item : items) Put(item);
   }
   template <typename T>
-    requires std::is_class_v<T>
-  void Put(T& value) {
-    codec::Describe(*this, value);
-  }
+  requires std::is_class_v<T>
+  void Put(T& value) { codec::Describe(*this, value); }
 
   std::vector<uint8_t>& out_;
 };
@@ -88,7 +84,7 @@ class Decoder {
     }
   }
   template <typename T>
-    requires std::is_enum_v<T>
+  requires std::is_enum_v<T>
   void Get(T& value) {
     uint8_t raw = 0;
     Get(raw);
@@ -123,10 +119,8 @@ class Decoder {
     for (uint32_t i = 0; ok_ && i < count; ++i) Get(items.emplace_back());
   }
   template <typename T>
-    requires std::is_class_v<T>
-  void Get(T& value) {
-    codec::Describe(*this, value);
-  }
+  requires std::is_class_v<T>
+  void Get(T& value) { codec::Describe(*this, value); }
 
   std::span<const uint8_t> in_;
   size_t at_ = 0;

@@ -69,12 +69,12 @@ struct NamedDigest {
 struct BundleData {
   std::string enclave;
   Target target;
-  std::vector<EnvVar> vars;         // the policy's variables, sorted
+  std::vector<EnvVar> vars;          // the policy's variables, sorted
   std::vector<NamedDigest> sources;  // files of `use`, sorted by name
   std::vector<Requirement> requirements;
   std::vector<Sink> sinks;
   std::vector<Asset> assets;
-  std::vector<Channel> channels;    // sorted by name
+  std::vector<Channel> channels;  // sorted by name
   std::vector<Waiver> waivers;
   std::vector<LedgerRow> ledger;
   std::vector<ProfileData> components;  // sorted by name, at least one

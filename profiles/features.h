@@ -26,10 +26,10 @@ enum class Feature : uint8_t {
   kIpcNamespace,
   kUtsNamespace,
   kNetNamespace,
-  kProcSubsetPid,   // mount -t proc -o subset=pid
-  kFanotifyPerm,    // permission events, for tripwires without Landlock records
-  kLandlockAudit,   // Landlock denials readable as audit records by the supervisor
-  kCgroupMemory,    // value: cgroup version of the controller, 0 for none
+  kProcSubsetPid,  // mount -t proc -o subset=pid
+  kFanotifyPerm,   // permission events, for tripwires without Landlock records
+  kLandlockAudit,  // Landlock denials readable as audit records by the supervisor
+  kCgroupMemory,   // value: cgroup version of the controller, 0 for none
   kCgroupPids,
   kCgroupCpu,
 };

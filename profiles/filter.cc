@@ -49,8 +49,7 @@ std::optional<std::string> InstructionDefect(const Filter& filter, size_t i) {
 uint32_t LoadWord(const SeccompData& data, uint32_t offset) {
   if (offset == kOffsetNr) return data.nr;
   if (offset == kOffsetArch) return data.arch;
-  const uint64_t value =
-      offset < 16 ? data.instruction_pointer : data.args[(offset - 16) / 8 % 6];
+  const uint64_t value = offset < 16 ? data.instruction_pointer : data.args[(offset - 16) / 8 % 6];
   return offset % 8 == 0 ? static_cast<uint32_t>(value) : static_cast<uint32_t>(value >> 32);
 }
 

@@ -11,7 +11,7 @@
 namespace bulkhead {
 
 enum class Layer : uint8_t {
-  kView,        // mount namespace built from the rules
+  kView,  // mount namespace built from the rules
   kLandlock,
   kSeccomp,
   kNamespace,   // PID, IPC, UTS or network namespace

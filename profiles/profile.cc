@@ -54,7 +54,8 @@ Defect ExecutionDefect(const ProfileData& d) {
       return "env: bad value of `" + var.name + "`";
     }
   }
-  if (!StrictlySorted(d.environment, [](const EnvVar& v) -> const auto& { return v.name; })) {
+  if (!StrictlySorted(
+          d.environment, [](const EnvVar& v) -> const auto& { return v.name; })) {
     return "env: not sorted";
   }
   if (!IsNormalPath(d.directory)) return "directory: not a normal path";
@@ -93,7 +94,8 @@ Defect ViewDefect(const ProfileData& d) {
     }
     if (!entry.directory && entry.kind != ViewKind::kTripwire) return "view: directory flag";
   }
-  if (!StrictlySorted(d.view, [](const ViewEntry& e) -> const auto& { return e.path; })) {
+  if (!StrictlySorted(
+          d.view, [](const ViewEntry& e) -> const auto& { return e.path; })) {
     return "view: not sorted";
   }
   return std::nullopt;
@@ -112,7 +114,8 @@ Defect LandlockDefect(const LandlockPlan& plan) {
       return "landlock: access of `" + rule.path + "`";
     }
   }
-  if (!StrictlySorted(plan.rules, [](const LandlockRule& r) -> const auto& { return r.path; })) {
+  if (!StrictlySorted(
+          plan.rules, [](const LandlockRule& r) -> const auto& { return r.path; })) {
     return "landlock: rules not sorted";
   }
   for (const LandlockPort& port : plan.ports) {
@@ -143,7 +146,8 @@ Defect NetworkDefect(const ProfileData& d) {
       return "listener: unknown kind";
     }
   }
-  if (!StrictlySorted(d.listeners, [](const Listener& l) -> const auto& { return l.name; })) {
+  if (!StrictlySorted(
+          d.listeners, [](const Listener& l) -> const auto& { return l.name; })) {
     return "listeners: not sorted";
   }
   for (const EdgeDirectory& edge : d.edges) {
@@ -152,7 +156,8 @@ Defect NetworkDefect(const ProfileData& d) {
       return "edge: the component is not in the group of `" + edge.path + "`";
     }
   }
-  if (!StrictlySorted(d.edges, [](const EdgeDirectory& e) -> const auto& { return e.path; })) {
+  if (!StrictlySorted(
+          d.edges, [](const EdgeDirectory& e) -> const auto& { return e.path; })) {
     return "edges: not sorted";
   }
   return std::nullopt;
@@ -164,7 +169,8 @@ Defect LifecycleDefect(const ProfileData& d) {
   for (const std::string& name : l.after) {
     if (!IsName(name) || name == d.name) return "after: bad name";
   }
-  if (!StrictlySorted(l.after, [](const auto& n) -> const auto& { return n; })) {
+  if (!StrictlySorted(
+          l.after, [](const auto& n) -> const auto& { return n; })) {
     return "after: not sorted";
   }
   if (l.ready.kind > ReadyKind::kExit) return "ready: unknown kind";
@@ -244,21 +250,60 @@ bool IsNormalPath(std::string_view path) {
 std::vector<uint32_t> ForbiddenCalls(Arch arch) {
   // Kernel code, other processes' memory, namespaces and mounts, keys outside the component, calls
   // that a filter can't see, the machine itself.
-  constexpr std::string_view kNames[] = {
-      "bpf",          "init_module",       "finit_module",      "delete_module",
-      "kexec_load",   "kexec_file_load",   "ptrace",            "process_vm_readv",
-      "process_vm_writev", "pidfd_getfd",  "kcmp",              "userfaultfd",
-      "perf_event_open",   "io_uring_setup", "io_uring_enter",  "io_uring_register",
-      "mount",        "umount2",           "pivot_root",        "chroot",
-      "move_mount",   "open_tree",         "open_tree_attr",    "fsopen",
-      "fsmount",      "fsconfig",          "fspick",            "mount_setattr",
-      "unshare",      "setns",             "open_by_handle_at", "keyctl",
-      "add_key",      "request_key",       "reboot",            "swapon",
-      "swapoff",      "acct",              "quotactl",          "quotactl_fd",
-      "settimeofday", "clock_settime",     "sethostname",       "setdomainname",
-      "iopl",         "ioperm",            "syslog",            "vhangup",
-      "lookup_dcookie", "fanotify_init",   "process_madvise",   "migrate_pages",
-      "move_pages",   "clone3"};
+  constexpr std::string_view kNames[] = {"bpf",
+                                         "init_module",
+                                         "finit_module",
+                                         "delete_module",
+                                         "kexec_load",
+                                         "kexec_file_load",
+                                         "ptrace",
+                                         "process_vm_readv",
+                                         "process_vm_writev",
+                                         "pidfd_getfd",
+                                         "kcmp",
+                                         "userfaultfd",
+                                         "perf_event_open",
+                                         "io_uring_setup",
+                                         "io_uring_enter",
+                                         "io_uring_register",
+                                         "mount",
+                                         "umount2",
+                                         "pivot_root",
+                                         "chroot",
+                                         "move_mount",
+                                         "open_tree",
+                                         "open_tree_attr",
+                                         "fsopen",
+                                         "fsmount",
+                                         "fsconfig",
+                                         "fspick",
+                                         "mount_setattr",
+                                         "unshare",
+                                         "setns",
+                                         "open_by_handle_at",
+                                         "keyctl",
+                                         "add_key",
+                                         "request_key",
+                                         "reboot",
+                                         "swapon",
+                                         "swapoff",
+                                         "acct",
+                                         "quotactl",
+                                         "quotactl_fd",
+                                         "settimeofday",
+                                         "clock_settime",
+                                         "sethostname",
+                                         "setdomainname",
+                                         "iopl",
+                                         "ioperm",
+                                         "syslog",
+                                         "vhangup",
+                                         "lookup_dcookie",
+                                         "fanotify_init",
+                                         "process_madvise",
+                                         "migrate_pages",
+                                         "move_pages",
+                                         "clone3"};
   std::vector<uint32_t> numbers;
   for (const std::string_view name : kNames) {
     if (auto nr = SyscallNumber(arch, name)) numbers.push_back(*nr);

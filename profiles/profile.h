@@ -41,7 +41,7 @@ enum class ViewKind : uint8_t {
 struct ViewEntry {
   std::string path;  // absolute, normal, inside the view and (for binds) on the enclave
   ViewKind kind = ViewKind::kReadOnly;
-  uint64_t size = 0;     // bytes, for kPrivate and kRuntime
+  uint64_t size = 0;      // bytes, for kPrivate and kRuntime
   bool optional = false;  // a missing source is left out instead of stopping the boot
   bool directory = true;  // for kTripwire: which kind of empty thing
   std::string rule;       // statement id
@@ -92,8 +92,8 @@ struct Listener {
 // The directory of one unix edge: owner and group are enough for the server to listen and for the
 // stated clients to connect, and for nobody else.
 struct EdgeDirectory {
-  std::string path;   // absolute
-  uint32_t group = 0;  // the edge's own gid
+  std::string path;     // absolute
+  uint32_t group = 0;   // the edge's own gid
   bool server = false;  // this component makes sockets in it itself (owner, mode 2750)
   std::string rule;
   bool operator==(const EdgeDirectory&) const = default;
@@ -123,12 +123,12 @@ struct Lifecycle {
   bool operator==(const Lifecycle&) const = default;
 };
 
-struct Limits {  // 0: not limited by the policy
-  uint64_t memory = 0;    // bytes, cgroup
-  uint32_t processes = 0;  // cgroup pids and RLIMIT_NPROC; threads count
-  uint32_t files = 0;      // RLIMIT_NOFILE
+struct Limits {              // 0: not limited by the policy
+  uint64_t memory = 0;       // bytes, cgroup
+  uint32_t processes = 0;    // cgroup pids and RLIMIT_NPROC; threads count
+  uint32_t files = 0;        // RLIMIT_NOFILE
   uint32_t cpu_percent = 0;  // of one CPU, cgroup
-  uint64_t file_size = 0;  // RLIMIT_FSIZE, bytes
+  uint64_t file_size = 0;    // RLIMIT_FSIZE, bytes
   bool operator==(const Limits&) const = default;
 };
 
@@ -137,8 +137,8 @@ enum class OnViolation : uint8_t { kRefuse, kKill };
 struct ProfileData {
   std::string name;
   // Execution.
-  std::vector<std::string> argv;  // argv[0] is an absolute path inside the view
-  std::optional<Digest> pin;      // SHA-384 of the program
+  std::vector<std::string> argv;    // argv[0] is an absolute path inside the view
+  std::optional<Digest> pin;        // SHA-384 of the program
   std::vector<EnvVar> environment;  // sorted by name; exactly this and the LISTEN_* variables
   std::string directory = "/";
   uint32_t umask = 077;
@@ -153,7 +153,7 @@ struct ProfileData {
   std::vector<ViewEntry> view;  // sorted by path, unique
   LandlockPlan landlock;
   Network network = Network::kNone;
-  std::vector<Listener> listeners;  // in the order they are handed over: sorted by name
+  std::vector<Listener> listeners;   // in the order they are handed over: sorted by name
   std::vector<EdgeDirectory> edges;  // sorted by path
   // System calls.
   Arch arch = Arch::kX86_64;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The generator against libseccomp's on plans that libseccomp gets right: equality and masked
-// equality on whole registers, a call either unconditional or with conditions, no denials. (Version
-// 2.5.4 drops an argument rule beside a general one of the same call and knows no narrower
-// arguments.)
+// The generator against libseccomp's, on plans that version 2.5.4 gets right: equality and masked
+// equality on whole registers, no denials, and of one call either alternatives for one argument or
+// several arguments at once. With both it now and then joins branches so that a call is allowed
+// which no rule allows; beside a general rule it drops the others; it knows no narrower arguments.
 #include <linux/filter.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -95,16 +95,30 @@ Program ByLibseccomp(const CallPlan& plan) {
   return Exported(context.get());
 }
 
-Conjunction SimpleConjunction(PlanMaker& maker) {
+Condition SimpleCondition(PlanMaker& maker, unsigned arg, uint64_t mask) {
+  return MaskedEqual(arg, 64, mask, maker.Value(64) & mask);
+}
+
+uint64_t AnyMask(PlanMaker& maker) { return maker.OneIn(2) ? UINT64_MAX : maker.Value(64) | 1; }
+
+// Several values of one argument.
+std::vector<Conjunction> Alternatives(PlanMaker& maker) {
+  const unsigned arg = maker.Below(6);
+  const uint64_t mask = AnyMask(maker);
+  std::vector<Conjunction> alternatives(1 + maker.Below(4));
+  for (Conjunction& conjunction : alternatives) {
+    conjunction = {SimpleCondition(maker, arg, mask)};
+  }
+  return alternatives;
+}
+
+// Several arguments at once.
+std::vector<Conjunction> Together(PlanMaker& maker) {
   Conjunction conjunction;
   for (unsigned arg = 0; arg < 6; ++arg) {
-    if (!maker.OneIn(4)) continue;
-    const uint64_t value = maker.Value(64);
-    const uint64_t mask = maker.OneIn(2) ? UINT64_MAX : maker.Value(64) | 1;
-    conjunction.push_back(MaskedEqual(arg, 64, mask, value & mask));
+    if (maker.OneIn(3)) conjunction.push_back(SimpleCondition(maker, arg, AnyMask(maker)));
   }
-  if (conjunction.empty()) conjunction.push_back(Equal(0, 64, maker.Value(64)));
-  return conjunction;
+  return {conjunction};
 }
 
 CallPlan SimplePlan(PlanMaker& maker) {
@@ -115,9 +129,7 @@ CallPlan SimplePlan(PlanMaker& maker) {
     if (!maker.OneIn(6) || SyscallName(plan.arch, nr).empty()) continue;
     CallRule rule;
     rule.nr = nr;
-    const uint32_t alternatives = maker.OneIn(2) ? 0 : 1 + maker.Below(3);
-    for (uint32_t i = 0; i < alternatives; ++i) rule.allow.push_back(SimpleConjunction(maker));
-    if (alternatives == 0) rule.allow = {{}};
+    rule.allow = maker.OneIn(2) ? Alternatives(maker) : Together(maker);
     plan.rules.push_back(rule);
   }
   plan.rules = MergeRules(std::move(plan.rules));

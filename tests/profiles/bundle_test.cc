@@ -111,9 +111,13 @@ BOOST_AUTO_TEST_CASE(RefusesWhatDoesNotHoldTogether) {
       {"no two ends", [](BundleData& d) { d.channels[0].to = "one"; }},
       {"the filter is empty", [](BundleData& d) { d.components[0].filter.clear(); }},
       {"foreign architecture",
-       [](BundleData& d) { d.components[0].filter = {{kReturn, 0, 0, kRetAllow}}; }},
+       [](BundleData& d) {
+         d.components[0].filter = {{kReturn, 0, 0, kRetAllow}};
+       }},
       {"allows `bpf`",
-       [](BundleData& d) { d.components[0].filter = test::AllowOnly({"read", "bpf"}); }},
+       [](BundleData& d) {
+         d.components[0].filter = test::AllowOnly({"read", "bpf"});
+       }},
       {"x32 calls",
        [](BundleData& d) {
          d.components[0].filter.erase(d.components[0].filter.begin() + 4,
@@ -128,9 +132,13 @@ BOOST_AUTO_TEST_CASE(RefusesWhatDoesNotHoldTogether) {
       {"bad path", [](BundleData& d) { d.components[0].view[0].path = "/a/../b"; }},
       {"access of", [](BundleData& d) { d.components[0].landlock.rules[0].access = 0; }},
       {"empty network namespace",
-       [](BundleData& d) { d.components[0].landlock.ports = {{80, 1, "r"}}; }},
+       [](BundleData& d) {
+         d.components[0].landlock.ports = {{80, 1, "r"}};
+       }},
       {"is the supervisor's",
-       [](BundleData& d) { d.components[0].environment = {{"LISTEN_FDS", "3"}}; }},
+       [](BundleData& d) {
+         d.components[0].environment = {{"LISTEN_FDS", "3"}};
+       }},
   };
   for (const Bad& bad : kBad) {
     BundleData data = test::SampleBundle();

@@ -21,8 +21,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 Clock::time_point After(double seconds) {
-  return Clock::now() + std::chrono::duration_cast<Clock::duration>(
-                            std::chrono::duration<double>(seconds));
+  return Clock::now() +
+         std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
 }
 
 void Nap() { std::this_thread::sleep_for(std::chrono::milliseconds(5)); }

@@ -34,11 +34,11 @@ ProfileData SampleProfile(const std::string& name, uint32_t number) {
   for (const char* path : {"/bin", "/lib", "/lib64", "/usr/bin", "/usr/lib"}) {
     data.view.push_back({.path = path, .rule = "components." + name + ".files.read"});
   }
-  data.view.insert(data.view.begin() + 3, ViewEntry{.path = "/tmp",
-                                                    .kind = ViewKind::kPrivate,
-                                                    .size = 1U << 20,
-                                                    .rule = "components." + name +
-                                                            ".files.private"});
+  data.view.insert(data.view.begin() + 3,
+                   ViewEntry{.path = "/tmp",
+                             .kind = ViewKind::kPrivate,
+                             .size = 1U << 20,
+                             .rule = "components." + name + ".files.private"});
   data.landlock.handled_files = landlock::FileRights(7);
   data.landlock.handled_net = landlock::kBindTcp | landlock::kConnectTcp;
   data.landlock.scoped = landlock::kScopeAbstractUnix | landlock::kScopeSignal;
@@ -46,25 +46,76 @@ ProfileData SampleProfile(const std::string& name, uint32_t number) {
   constexpr uint64_t kRead = landlock::kReadFile | landlock::kReadDir;
   constexpr uint64_t kWrite = kRead | landlock::kWriteFile | landlock::kTruncate |
                               landlock::kMakeReg | landlock::kRemoveFile;
-  data.landlock.rules = {{.path = "/bin", .access = kRead | landlock::kExecute},
-                         {.path = "/dev/null", .access = landlock::kReadFile |
-                                                         landlock::kWriteFile},
-                         {.path = "/lib", .access = kRead | landlock::kExecute},
-                         {.path = "/lib64", .access = kRead | landlock::kExecute},
-                         {.path = "/proc", .access = kRead},
-                         {.path = "/tmp", .access = kWrite},
-                         {.path = "/usr/bin", .access = kRead | landlock::kExecute},
-                         {.path = "/usr/lib", .access = kRead | landlock::kExecute}};
+  data.landlock.rules = {
+      {.path = "/bin", .access = kRead | landlock::kExecute},
+      {.path = "/dev/null", .access = landlock::kReadFile | landlock::kWriteFile},
+      {.path = "/lib", .access = kRead | landlock::kExecute},
+      {.path = "/lib64", .access = kRead | landlock::kExecute},
+      {.path = "/proc", .access = kRead},
+      {.path = "/tmp", .access = kWrite},
+      {.path = "/usr/bin", .access = kRead | landlock::kExecute},
+      {.path = "/usr/lib", .access = kRead | landlock::kExecute}};
   data.arch = NativeArch();
-  data.filter = AllowOnly(
-      {"read", "write", "close", "fstat", "newfstatat", "openat", "mmap", "mprotect", "munmap",
-       "brk", "exit", "exit_group", "rt_sigreturn", "rt_sigaction", "rt_sigprocmask",
-       "restart_syscall", "pread64", "lseek", "getdents64", "readlink", "arch_prctl",
-       "set_tid_address", "set_robust_list", "rseq", "prlimit64", "getrandom", "futex", "getpid",
-       "getppid", "getuid", "geteuid", "getgid", "getegid", "clock_nanosleep", "nanosleep",
-       "statfs", "access", "ioctl", "fcntl", "dup", "dup2", "wait4", "clone", "kill", "uname",
-       "getcwd", "pipe2", "pselect6", "poll", "sysinfo", "fadvise64", "unlink", "unlinkat",
-       "clock_gettime", "gettid", "tgkill", "stat", "pause", "vfork", "execve"});
+  data.filter = AllowOnly({"read",
+                           "write",
+                           "close",
+                           "fstat",
+                           "newfstatat",
+                           "openat",
+                           "mmap",
+                           "mprotect",
+                           "munmap",
+                           "brk",
+                           "exit",
+                           "exit_group",
+                           "rt_sigreturn",
+                           "rt_sigaction",
+                           "rt_sigprocmask",
+                           "restart_syscall",
+                           "pread64",
+                           "lseek",
+                           "getdents64",
+                           "readlink",
+                           "arch_prctl",
+                           "set_tid_address",
+                           "set_robust_list",
+                           "rseq",
+                           "prlimit64",
+                           "getrandom",
+                           "futex",
+                           "getpid",
+                           "getppid",
+                           "getuid",
+                           "geteuid",
+                           "getgid",
+                           "getegid",
+                           "clock_nanosleep",
+                           "nanosleep",
+                           "statfs",
+                           "access",
+                           "ioctl",
+                           "fcntl",
+                           "dup",
+                           "dup2",
+                           "wait4",
+                           "clone",
+                           "kill",
+                           "uname",
+                           "getcwd",
+                           "pipe2",
+                           "pselect6",
+                           "poll",
+                           "sysinfo",
+                           "fadvise64",
+                           "unlink",
+                           "unlinkat",
+                           "clock_gettime",
+                           "gettid",
+                           "tgkill",
+                           "stat",
+                           "pause",
+                           "vfork",
+                           "execve"});
   return data;
 }
 
@@ -84,8 +135,12 @@ BundleData SampleBundle() {
   data.components[1].lifecycle.after = {"one"};
   data.channels = {{"pair", "one", "two", ChannelKind::kStream, "channels.pair"}};
   data.assets = {{"key", {"/var/lib/key"}, {"one"}}};
-  data.ledger = {{"one", "components.one.files.read", {{Layer::kView, "read-only bind"}},
-                  Status::kEnforced, Recorder::kNone, "a missing path is silent"}};
+  data.ledger = {{"one",
+                  "components.one.files.read",
+                  {{Layer::kView, "read-only bind"}},
+                  Status::kEnforced,
+                  Recorder::kNone,
+                  "a missing path is silent"}};
   return data;
 }
 
