@@ -146,7 +146,10 @@ std::vector<MapRow> MapOf(const Policy& policy) {
   for (const ChannelPolicy& channel : policy.channels) add(channel.at);
   for (const WaiverPolicy& waiver : policy.waivers) add(waiver.at);
   std::sort(map.begin(), map.end(), [](const MapRow& a, const MapRow& b) {
-    return std::tie(a.id, a.place) < std::tie(b.id, b.place);
+    const auto key = [](const MapRow& row) {
+      return std::tie(row.id, row.place.file, row.place.line, row.place.column);
+    };
+    return key(a) < key(b);
   });
   map.erase(std::unique(map.begin(), map.end(),
                         [](const MapRow& a, const MapRow& b) { return a.id == b.id; }),

@@ -99,6 +99,7 @@ void PlanAsset(ComponentPlan& plan, const AssetPolicy& asset) {
   }
   std::sort(wired.begin(), wired.end());
   std::vector<Control> controls;
+  controls.reserve(wired.size() + 1);
   for (std::string& text : wired) controls.push_back({Layer::kView, std::move(text)});
   if (watched) {
     controls.push_back({Layer::kSupervisor, "refuses every opening of what stands there"});

@@ -48,7 +48,7 @@ void CheckDirectory(const ComponentPlan& plan) {
 void PlanExecution(ComponentPlan& plan) {
   ProfileData& profile = plan.profile;
   for (const Text& arg : plan.policy.exec) profile.argv.push_back(arg.value);
-  if (profile.argv.empty()) profile.argv.push_back("");
+  if (profile.argv.empty()) profile.argv.emplace_back();
   profile.pin = plan.policy.pin;
   std::map<std::string, std::string> environment{{"LANG", "C.UTF-8"}, {"PATH", "/usr/bin:/bin"}};
   for (const auto& [name, value] : plan.policy.env) environment[name] = value.value;

@@ -292,16 +292,16 @@ Target RunningTarget(std::string name) {
 
 std::vector<std::string> MissingPrivileges(bool audit) {
   std::vector<std::string> missing;
-  if (geteuid() != 0) missing.push_back("uid 0: for the supervisor's own files and sockets");
+  if (geteuid() != 0) missing.emplace_back("uid 0: for the supervisor's own files and sockets");
   AddMissingCapabilities(audit, missing);
   if (!HasNamespace(CLONE_NEWNS)) {
-    missing.push_back("unshare and mount: for namespaces; a container's filter may refuse them");
+    missing.emplace_back("unshare and mount: for namespaces; a container's filter may refuse them");
   }
   if (!audit) return missing;
   if (!InInitialPidNamespace()) {
-    missing.push_back("the initial PID namespace: for switching on the kernel's audit");
+    missing.emplace_back("the initial PID namespace: for switching on the kernel's audit");
   } else if (!InInitialNetNamespace()) {
-    missing.push_back("the initial network namespace: for reading the kernel's audit");
+    missing.emplace_back("the initial network namespace: for reading the kernel's audit");
   }
   return missing;
 }

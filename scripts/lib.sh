@@ -79,7 +79,6 @@ policy_rc_d=/usr/sbin/policy-rc.d
 # Debian starts a daemon when its package is installed. The demo starts its own, so nginx and redis
 # are held back during the installation; other packages are answered as before.
 hold_daemons() {
-  release_daemons # what an installation that was killed left behind
   if [[ -e $policy_rc_d ]]; then
     "${as_root[@]}" mv "$policy_rc_d" "$policy_rc_d.bulkhead"
   fi
@@ -110,7 +109,10 @@ apt() {
 install_held() (
   log=$(mktemp)
   trap 'release_daemons; rm -f "$log"' EXIT
-  hold_daemons || die 3 "can't write $policy_rc_d"
+  release_daemons # what an installation that was killed left behind
+  case " $*" in
+    *' nginx-'* | *' redis-server'*) hold_daemons || die 3 "can't write $policy_rc_d" ;;
+  esac
   if ! { apt update && apt --no-install-recommends install "$@"; } >"$log" 2>&1; then
     tail -n 20 "$log" >&2
     die 3 "apt-get failed"

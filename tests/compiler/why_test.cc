@@ -13,7 +13,6 @@ namespace bulkhead {
 namespace {
 
 using testing::Compiled;
-using testing::Granted;
 using testing::MustCompile;
 using testing::WithLevel;
 
@@ -68,7 +67,7 @@ void Check(const Compiled& compiled, const std::vector<Question>& questions) {
   for (const Question& question : questions) {
     const WhyAnswer answer = Ask(compiled, question.component, question.action, question.object);
     std::string asked = std::string(question.component) + " " + question.action;
-    for (const std::string& word : question.object) asked += " " + word;
+    for (const std::string& word : question.object) asked.append(" ").append(word);
     std::string rule = question.rule;
     if (rule.starts_with(".")) rule = std::string("components.") + question.component + rule;
     BOOST_TEST(answer.allowed == question.allowed, asked);
