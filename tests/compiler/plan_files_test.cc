@@ -11,7 +11,6 @@ namespace {
 
 using testing::AccessOf;
 using testing::Compiled;
-using testing::CompileText;
 using testing::Granted;
 using testing::MustCompile;
 using testing::One;

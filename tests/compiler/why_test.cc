@@ -66,10 +66,11 @@ struct Question {
 void Check(const Compiled& compiled, const std::vector<Question>& questions) {
   for (const Question& question : questions) {
     const WhyAnswer answer = Ask(compiled, question.component, question.action, question.object);
-    std::string asked = std::string(question.component) + " " + question.action;
+    std::string asked = question.component;
+    asked.append(" ").append(question.action);
     for (const std::string& word : question.object) asked.append(" ").append(word);
     std::string rule = question.rule;
-    if (rule.starts_with(".")) rule = std::string("components.") + question.component + rule;
+    if (rule.starts_with(".")) rule.insert(0, std::string("components.") + question.component);
     BOOST_TEST(answer.allowed == question.allowed, asked);
     BOOST_TEST(answer.decidable, asked);
     BOOST_TEST(answer.rule == rule, asked << ": " << answer.rule);
