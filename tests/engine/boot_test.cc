@@ -165,20 +165,73 @@ BOOST_AUTO_TEST_CASE(AMissingPathStopsTheBootAndIsNamed) {
 }
 
 BOOST_AUTO_TEST_CASE(ADamagedBundleIsRefused) {
-  BundleData data = Shell("echo never");
-  {
-    Init init(directory, data);
-    init.Wait();
-  }
-  std::string bytes = test::ReadWholeFile(directory.File("a.bundle"));
-  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  { Init(directory, Shell("echo never")).Wait(); }
+  const std::string bytes = test::ReadWholeFile(directory.File("a.bundle"));
   const std::string damaged = directory.File("b.bundle");
-  test::WriteFile(damaged, bytes);
   const std::string command =
       std::string(BULKHEAD_INIT_PATH) + " " + damaged + " 2>" + directory.File("said");
-  const int status = std::system(command.c_str());
-  BOOST_TEST(WEXITSTATUS(status) == 3);
-  BOOST_TEST(Contains(test::ReadWholeFile(directory.File("said")), "digest"));
+  for (size_t at = 0; at < bytes.size(); at += 8) {
+    std::string flipped = bytes;
+    flipped[at] = static_cast<char>(flipped[at] ^ (1 << at / 8 % 8));
+    test::WriteFile(damaged, flipped);
+    const int status = std::system(command.c_str());
+    BOOST_REQUIRE_MESSAGE(WIFEXITED(status) && WEXITSTATUS(status) == 3, "byte " << at);
+    BOOST_REQUIRE(Contains(test::ReadWholeFile(directory.File("said")), "refused: "));
+  }
+}
+
+// The reaper is process 1, so a signal without a handler ends the component as it should.
+BOOST_AUTO_TEST_CASE(PythonWithoutAHandlerEndsByTheSignal) {
+  BundleData data = Shell("");
+  data.components[0].argv = {"/usr/bin/python3", "-I", "-S", "-c",
+                             "import time; print('up', flush=True); time.sleep(60)"};
+  data.components[0].lifecycle.stop_within_ms = 10000;
+  Init init(directory, data);
+  BOOST_TEST(init.WaitForOutput("one | up"), init.Output());
+  init.Signal(SIGTERM);
+  BOOST_TEST(init.Wait(5) == 0, init.Output());
+  BOOST_TEST(Contains(init.Output(), "`one` exit: killed by SIGTERM"), init.Output());
+  BOOST_TEST(!Contains(init.Output(), "stop-timeout"));
+}
+
+BOOST_AUTO_TEST_CASE(OrphansLeaveNoZombies) {
+  Init init(directory,
+            Shell("i=0; while [ $i -lt 1000 ]; do ( : & ); i=$((i+1)); done; echo forked $i; "
+                  "sleep 0.5; z=0; n=0; for f in /proc/[0-9]*/stat; do read -r l < $f || continue; "
+                  "n=$((n+1)); case $l in *') Z '*) z=$((z+1));; esac; done; "
+                  "echo seen $n zombies $z"));
+  BOOST_TEST(init.Wait(60) == 0, init.Output());
+  BOOST_TEST(Contains(init.Output(), "forked 1000"), init.Output());
+  BOOST_TEST(Contains(init.Output(), "zombies 0"), init.Output());
+  BOOST_TEST(!Contains(init.Output(), "seen 0"));
+}
+
+BOOST_AUTO_TEST_CASE(AStartTimeLimitEndsWhatNeverGetsReady) {
+  BundleData data = Shell("while :; do sleep 0.05; done");
+  data.components[0].lifecycle.ready = {ReadyKind::kFile, "/tmp/ready", 0, 300};
+  Init init(directory, data);
+  BOOST_TEST(init.WaitForOutput("start-timeout"), init.Output());
+  BOOST_TEST(init.Wait(5) == 0, init.Output());
+  BOOST_TEST(Contains(init.Audit(), "\"action\":\"start-timeout\""));
+}
+
+BOOST_AUTO_TEST_CASE(ACriticalComponentThatCannotBeKeptEndsTheEnclave) {
+  BundleData data = Shell("exit 7");
+  data.components[0].lifecycle.restart = RestartWhen::kOnFailure;
+  data.components[0].lifecycle.restart_at_most = 2;
+  data.components[0].lifecycle.critical = true;
+  Init init(directory, data);
+  BOOST_TEST(init.Wait(10) == 1, init.Output());
+  BOOST_TEST(Contains(init.Output(), "is critical and can't be kept up"), init.Output());
+}
+
+BOOST_AUTO_TEST_CASE(TwoSupervisorsOfOneEnclaveAreRefused) {
+  Init first(directory, Shell("while :; do sleep 0.05; done"));
+  BOOST_TEST(first.WaitForOutput("`one` ready"), first.Output());
+  const TempDirectory other;
+  Init second(other, Shell("echo never"));
+  BOOST_TEST(second.Wait() == 3, second.Output());
+  BOOST_TEST(Contains(second.Output(), "another bulkhead-init"), second.Output());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
