@@ -45,16 +45,14 @@ def key(entry, common):
     return digest.hexdigest()
 
 
-def entries(build, prefixes):
+def entries(build):
     """Of the compile commands those of the project's own sources, each file once."""
     found = {}
     for entry in json.loads((build / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["file"])
         if not path.is_relative_to(ROOT) or path.is_relative_to(ROOT / "build"):
             continue
-        name = path.relative_to(ROOT).as_posix()
-        if not prefixes or any(name.startswith(p) for p in prefixes):
-            found.setdefault(name, entry)
+        found.setdefault(path.relative_to(ROOT).as_posix(), entry)
     return sorted(found.items())
 
 
@@ -72,13 +70,14 @@ def main():
     stamps.mkdir(exist_ok=True)
     common = (ROOT / ".clang-tidy").read_bytes()
     common += subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout
-    files = entries(build, sys.argv[2:])
-    if not files:
+    keys = {name: key(entry, common) for name, entry in entries(build)}
+    prefixes = tuple(sys.argv[2:]) or ("",)
+    names = [name for name in keys if name.startswith(prefixes)]
+    if not names:
         print("no file to check", file=sys.stderr)
         return 2
-    keys = {name: key(entry, common) for name, entry in files}
-    todo = [name for name, _ in files if not (stamps / keys[name]).exists()]
-    print(f"{len(files)} files, {len(todo)} changed", flush=True)
+    todo = [name for name in names if not (stamps / keys[name]).exists()]
+    print(f"{len(names)} files, {len(todo)} changed", flush=True)
     failed = 0
     jobs = min(2, os.cpu_count() or 1)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:
@@ -92,10 +91,9 @@ def main():
             print(f"[{done}/{len(todo)}] {name}{'' if result.returncode == 0 else ' FAILED'}",
                   flush=True)
     # Stamps of text that is gone would only pile up.
-    if not sys.argv[2:]:
-        for stamp in stamps.iterdir():
-            if stamp.name not in keys.values():
-                stamp.unlink()
+    for stamp in stamps.iterdir():
+        if stamp.name not in keys.values():
+            stamp.unlink(missing_ok=True)
     return 1 if failed else 0
 
 
