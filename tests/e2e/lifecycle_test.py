@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How components start, end and come back, with real processes under a real supervisor."""
+
+import os
+import signal
+import time
+import unittest
+
+import enclave
+from enclave import python
+
+SLEEP = "import time; print('up'); time.sleep(1000)"
+
+# Forks children that fork and end at once: each grandchild outlives its parent, sees PID 1 take it
+# over, and ends. One child is never waited for, so that the count of zombies has something to find.
+ORPHANS = """
+import os, time
+wanted, batch = 1000, 20
+unwaited = os.fork()
+if unwaited == 0:
+    os._exit(0)
+adopted = 0
+for _ in range(wanted // batch):
+    read, write = os.pipe()
+    children = []
+    for _ in range(batch):
+        child = os.fork()
+        if child == 0:
+            if os.fork() == 0:
+                while os.getppid() != 1:
+                    time.sleep(0.001)
+                os.write(write, b'.')
+            os._exit(0)
+        children.append(child)
+    for child in children:
+        os.waitpid(child, 0)
+    os.close(write)
+    while got := os.read(read, 64):
+        adopted += len(got)
+    os.close(read)
+print('adopted', adopted)
+time.sleep(1000)
+"""
+
+IGNORES_TERM = """
+import signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+print('deaf')
+time.sleep(1000)
+"""
+
+FAMILY = """
+import os, time
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        time.sleep(1000)
+print('up')
+time.sleep(1000)
+"""
+
+
+def seconds_between(first, second):
+    return float(second["time"]) - float(first["time"])
+
+
+class Lifecycle(enclave.Case):
+    def test_python_without_a_handler_stops_by_the_signal(self):
+        running = self.boot(
+            enclave.policy(
+                "e2e-stop",
+                {
+                    "plain": python(SLEEP, stop={"within": "10s"}),
+                    "deaf": python(IGNORES_TERM, stop={"within": "1s"}),
+                },
+            )
+        )
+        running.wait_output("plain | up")
+        running.wait_output("deaf | deaf")
+        self.assertEqual(running.stop(), 0)
+        stop, ended = running.events("plain", "stop")[0], running.events("plain", "exit")[0]
+        self.assertEqual(enclave.detail(ended), "killed by SIGTERM")
+        self.assertEqual(ended["verdict"], "done")
+        self.assertLess(seconds_between(stop, ended), 5)
+        self.assertEqual(running.events("plain", "stop-timeout"), [])
+        # Beside it: who does not hear the signal is killed at the end of its grace time.
+        stop, ended = running.events("deaf", "stop")[0], running.events("deaf", "exit")[0]
+        self.assertEqual(enclave.detail(ended), "killed with all its processes")
+        self.assertEqual(running.events("deaf", "stop-timeout")[0]["verdict"], "killed")
+        self.assertGreaterEqual(seconds_between(stop, ended), 0.99)
+        self.assertLess(seconds_between(stop, ended), 3)
+        running.verify_audit()
+
+    def test_a_thousand_orphans_leave_no_zombie(self):
+        value = python(ORPHANS, syscalls={"allow": ["@processes"]})
+        running = self.boot(enclave.policy("e2e-orphans", {"parent": value}))
+        running.wait_output("adopted 1000", 60)
+        main = str(running.main_pid("parent"))
+        # The one that its own parent never waits for is seen, so the others would be too.
+        enclave.wait_until(
+            lambda: [s["PPid"] for s in running.processes("parent").values()
+                     if enclave.is_zombie(s)] == [main],
+            5,
+            "no zombie but the one left on purpose",
+        )
+        self.assertEqual(len(running.processes("parent")), 2)
+        self.assertEqual(running.stop(), 0)
+        running.verify_audit()
+
+    def test_a_killed_service_comes_back_alone(self):
+        names = ["first", "second", "third"]
+        running = self.boot(enclave.policy("e2e-restart", {n: python(SLEEP) for n in names}))
+        others = {n: (running.main_pid(n), running.starttime(n)) for n in ("first", "third")}
+        killed = running.main_pid("second")
+        os.kill(killed, signal.SIGKILL)
+        started = running.wait_event("second", "start", 2)
+        self.assertNotEqual(started["pid"], killed)
+        ended = running.events("second", "exit")[0]
+        self.assertEqual((enclave.detail(ended), ended["verdict"]), ("killed by SIGKILL", "failed"))
+        self.assertLess(seconds_between(ended, started), 2)
+        running.wait_event("second", "ready", 2)
+        self.assertIsNotNone(enclave.process_status(started["pid"]))
+        for name, before in others.items():
+            self.assertEqual((running.main_pid(name), running.starttime(name)), before)
+            self.assertEqual(len(running.events(name, "start")), 1)
+        self.assertEqual(running.stop(), 0)
+        running.verify_audit()
+
+    def give_up(self, name, critical):
+        value = {
+            "failing": python(
+                "import sys; sys.exit(7)",
+                restart={"when": "on-failure", "at-most": 2, "within": "60s"},
+                critical=critical,
+            ),
+            "bystander": python(SLEEP),
+        }
+        return self.boot(enclave.policy(name, value), ready=["bystander"])
+
+    def test_a_used_up_budget_of_a_critical_component_ends_the_enclave(self):
+        running = self.give_up("e2e-critical", critical=True)
+        self.assertEqual(running.wait(30), 1)
+        self.assertEqual(len(running.events("failing", "start")), 3)
+        self.assertEqual(len(running.events("failing", "give-up")), 1)
+        self.assertIn("7", enclave.detail(running.events("failing", "exit")[0]))
+        self.assertIn("critical", running.output())
+        self.assertEqual(enclave.detail(running.events("bystander", "exit")[0]), "killed by SIGTERM")
+        self.assertEqual(enclave.processes_of(set(running.uids.values())), {})
+        running.verify_audit()
+
+    def test_a_used_up_budget_of_another_component_does_not(self):
+        running = self.give_up("e2e-not-critical", critical=False)
+        running.wait_event("failing", "give-up")
+        time.sleep(0.5)
+        self.assertIsNone(running.process.poll())
+        self.assertEqual(len(running.events("failing", "start")), 3)
+        self.assertIsNotNone(enclave.process_status(running.main_pid("bystander")))
+        self.assertEqual(running.stop(), 0)
+        running.verify_audit()
+
+    def test_no_process_outlives_a_killed_supervisor(self):
+        value = {
+            "family": python(FAMILY, syscalls={"allow": ["@processes"]}),
+            "deaf": python(IGNORES_TERM),
+        }
+        running = self.boot(enclave.policy("e2e-orphaned", value))
+        running.wait_output("family | up")
+        running.wait_output("deaf | deaf")
+        self.addCleanup(enclave.remove_groups, "e2e-orphaned")
+        uids = set(running.uids.values())
+        self.assertEqual(len(enclave.processes_of(uids)), 5)
+        os.kill(running.pid, signal.SIGKILL)
+        self.assertEqual(running.wait(), -signal.SIGKILL)
+        enclave.wait_until(lambda: not enclave.processes_of(uids), 1, "no component process left")
+
+    def test_an_enclave_boots_again_after_its_supervisor_was_killed(self):
+        value = enclave.policy("e2e-again", {"service": python(SLEEP)})
+        first = self.boot(value)
+        os.kill(first.pid, signal.SIGKILL)
+        first.wait()
+        uids = set(first.uids.values())
+        enclave.wait_until(lambda: not enclave.processes_of(uids), 1, "no component process left")
+        second = enclave.Enclave(self, self.directory / "policy.bundle", first.audit)
+        second.wait_event("service", "ready", 2)
+        self.assertEqual(second.stop(), 0)
+        second.verify_audit()
+
+    def test_a_start_that_takes_too_long_is_killed_and_recorded(self):
+        value = {
+            "slow": python(SLEEP, ready="notify", **{"start-within": "1s"},
+                           restart={"when": "never"}),
+            "bystander": python(SLEEP),
+        }
+        running = self.boot(enclave.policy("e2e-start", value), ready=["bystander"])
+        ended = running.wait_event("slow", "exit")
+        self.assertEqual(enclave.detail(ended), "killed with all its processes")
+        self.assertEqual(ended["verdict"], "failed")
+        timeout = running.events("slow", "start-timeout")[0]
+        self.assertEqual(timeout["verdict"], "killed")
+        elapsed = seconds_between(running.events("slow", "start")[0], timeout)
+        self.assertGreaterEqual(elapsed, 0.9)
+        self.assertLess(elapsed, 3)
+        self.assertEqual(running.events("slow", "ready"), [])
+        self.assertEqual(running.processes("slow"), {})
+        self.assertEqual(running.stop(), 0)
+        running.verify_audit()
+
+
+if __name__ == "__main__":
+    enclave.main()
