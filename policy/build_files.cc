@@ -93,6 +93,7 @@ std::vector<FileRule> BuildFiles(const Section& files, Diagnostics& diagnostics)
     }
   }
   std::vector<FileRule> rules;
+  rules.reserve(by_path.size());
   for (auto& [path, found] : by_path) rules.push_back(std::move(found.rule));
   return rules;
 }

@@ -1,3 +1,4 @@
+#!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """How components start, end and come back, with real processes under a real supervisor."""
 
