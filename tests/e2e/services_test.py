@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""The five services of examples/agent-enclave, unmodified: requests, kills, and their price."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import unittest
+
+import enclave
+
+EXAMPLE = enclave.SOURCE / "examples/agent-enclave"
+NAMES = ["signer", "store", "tools", "agent", "gateway"]
+PROGRAMS = ["nginx", "redis-server", "gpg", "gpg-agent", "gpgconf", "ssh-keygen"]
+AUDIT = "/var/log/bulkhead/audit.jsonl"
+MEMORY_KB = 8192
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Services(enclave.Case):
+    def setUp(self):
+        super().setUp()
+        self.root = self.directory / "root"
+        self.port = free_port()
+        for path in ("opt", "var/lib"):
+            (self.root / path).mkdir(parents=True)
+        bundle = self.example("uids.bundle")
+        inspected = enclave.run(enclave.BULKHEAD, "inspect", str(bundle), "--format", "json")
+        uids = {c["name"]: c["uid"] for c in json.loads(inspected.stdout)["components"]}
+        owners = ["--signer-uid", str(uids["signer"]), "--store-uid", str(uids["store"])]
+        setup = enclave.run(str(EXAMPLE / "setup"), *owners, str(self.root))
+        self.assertEqual(setup.returncode, 0, setup.stderr)
+        self.use_port(self.root / "opt/agent-enclave/gateway/nginx.conf")
+        for path in ("opt", "var/lib"):
+            subprocess.run(["mount", "--bind", self.root / path, f"/{path}"], check=True)
+            self.addCleanup(subprocess.run, ["umount", f"/{path}"], check=True)
+        pathlib.Path(AUDIT).unlink(missing_ok=True)
+        self.bundle = self.example("agent.bundle")
+
+    def example(self, bundle):
+        keygrip = self.root / "keygrip"
+        options = ["--target", "running", "--set", f"front={self.port}"]
+        if keygrip.exists():
+            options += ["--set", "keygrip=" + keygrip.read_text(encoding="utf-8").strip()]
+        return self.compile(EXAMPLE / "enclave.yaml", bundle, *options)
+
+    def use_port(self, configuration):
+        """nginx takes over an inherited listener when its own configuration names the same port."""
+        text = configuration.read_text(encoding="utf-8")
+        changed = text.replace("listen 127.0.0.1:8443;", f"listen 127.0.0.1:{self.port};")
+        self.assertNotEqual(text, changed)
+        configuration.write_text(changed, encoding="utf-8")
+
+    def boot_services(self, command=None):
+        running = enclave.Enclave(self, self.bundle, AUDIT, command)
+        for name in NAMES:
+            running.wait_event(name, "ready", seconds=30)
+        return running
+
+    def drive(self, requests):
+        """Sends requests; each answer and each signature is verified."""
+        url = f"http://127.0.0.1:{self.port}"
+        signers = str(self.root / "allowed_signers")
+        result = enclave.run(
+            str(EXAMPLE / "drive"), "--url", url, "--requests", str(requests),
+            "--allowed-signers", signers,
+        )
+        self.assertEqual(result.returncode, 0, result.stdout + result.stderr)
+        return json.loads(result.stdout)
+
+    def test_requests_are_served_and_signed(self):
+        running = self.boot_services()
+        answer = self.drive(50)
+        self.assertEqual(answer["verified"], 50, answer)
+        pss = enclave.run(str(EXAMPLE / "pss"), str(running.pid))
+        self.assertGreater(int(pss.stdout), 0)
+        self.assertLess(int(pss.stdout), MEMORY_KB)
+        print(f"supervisor and reapers: {pss.stdout.strip()} kB", end=" ")
+        self.assertEqual(running.stop(30), 0)
+        running.verify_audit()
+
+    def test_bulkhead_run_is_the_same_runtime(self):
+        running = self.boot_services([enclave.BULKHEAD, "run", str(self.bundle)])
+        program = os.readlink(f"/proc/{running.pid}/exe")
+        self.assertEqual(program, os.path.realpath(enclave.BULKHEAD_INIT))
+        self.assertEqual(self.drive(10)["verified"], 10)
+        os.kill(running.pid, signal.SIGINT)
+        self.assertEqual(running.wait(30), 0)
+        running.verify_audit()
+
+    def test_each_service_comes_back_after_kill_9(self):
+        running = self.boot_services()
+        self.drive(20)
+        for name in NAMES:
+            with self.subTest(killed=name):
+                self.kill_and_serve(running, name)
+        self.assertEqual(running.stop(30), 0)
+        running.verify_audit()
+
+    def kill_and_serve(self, running, name):
+        before = {n: (running.main_pid(n), running.starttime(n)) for n in NAMES}
+        starts = len(running.events(name, "start"))
+        os.kill(before[name][0], signal.SIGKILL)
+        running.wait_event(name, "ready", starts + 1, seconds=30)
+        self.assertNotEqual(running.main_pid(name), before[name][0])
+        self.assertEqual(self.drive(20)["verified"], 20)
+        after = {n: (running.main_pid(n), running.starttime(n)) for n in NAMES}
+        for other in NAMES:
+            if other != name:
+                self.assertEqual(after[other], before[other], other)
+
+
+if __name__ == "__main__":
+    absent = [name for name in PROGRAMS if not shutil.which(name, path="/usr/sbin:/usr/bin")]
+    if absent:
+        enclave.can_not("not installed: " + " ".join(absent))
+    enclave.main()
