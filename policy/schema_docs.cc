@@ -87,7 +87,6 @@ Json ScalarSchema(const Row& row) {
     case Type::kLevel:
       return {{"type", {"boolean", "integer"}}};
     case Type::kKernel:
-      return {{"type", {"string", "number"}}};
     case Type::kText:
     case Type::kArgValue:
       return {{"type", {"string", "number"}}};
