@@ -70,6 +70,9 @@ class BundleCase(enclave.Case):
             path = self.directory / f"flipped-{share}.bundle"
             self.assertEqual(path.read_bytes(), self.bytes)
             self.boots(path)
+        audit = "/var/log/bulkhead/e2e-bundle.jsonl"
+        verified = enclave.run(enclave.BULKHEAD, "audit", "verify", audit)
+        self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
 
 
 class Flips(BundleCase):

@@ -38,8 +38,10 @@ def main():
         can_not("needs root")
     if os.environ.get(INSIDE) != "1":
         os.environ[INSIDE] = "1"
-        command = ["unshare", "--mount", "--propagation", "private", sys.executable]
-        os.execvp("unshare", command + sys.argv)
+        command = ["unshare", "--mount", "--propagation", "private"]
+        if run(*command, "true").returncode != 0:
+            can_not("needs a mount namespace")
+        os.execvp("unshare", command + [sys.executable] + sys.argv)
     doctor = subprocess.run([BULKHEAD, "doctor"], capture_output=True, text=True, check=False)
     if doctor.returncode != 0:
         can_not("this kernel can't confine: " + doctor.stderr)

@@ -145,7 +145,8 @@ class Lifecycle(enclave.Case):
         self.assertEqual(len(running.events("failing", "give-up")), 1)
         self.assertIn("7", enclave.detail(running.events("failing", "exit")[0]))
         self.assertIn("critical", running.output())
-        self.assertEqual(enclave.detail(running.events("bystander", "exit")[0]), "killed by SIGTERM")
+        ended = running.events("bystander", "exit")[0]
+        self.assertEqual(enclave.detail(ended), "killed by SIGTERM")
         self.assertEqual(enclave.processes_of(set(running.uids.values())), {})
         running.verify_audit()
 
@@ -173,6 +174,8 @@ class Lifecycle(enclave.Case):
         os.kill(running.pid, signal.SIGKILL)
         self.assertEqual(running.wait(), -signal.SIGKILL)
         enclave.wait_until(lambda: not enclave.processes_of(uids), 1, "no component process left")
+        # What was written holds together, and that there was no end in order shows.
+        self.assertRegex(running.verify_audit(), r"(?m)^1 .* open ")
 
     def test_an_enclave_boots_again_after_its_supervisor_was_killed(self):
         value = enclave.policy("e2e-again", {"service": python(SLEEP)})

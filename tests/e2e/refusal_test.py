@@ -54,6 +54,9 @@ class Refusal(enclave.Case):
                 result = enclave.run(*way)
                 self.assertEqual(result.returncode, 0, result.stderr)
                 self.assertIn("ran", result.stdout)
+        audit = self.policy["audit"]["sinks"][0]["file"]
+        verified = enclave.run(self.bulkhead, "audit", "verify", audit)
+        self.assertEqual(verified.returncode, 0, verified.stdout + verified.stderr)
 
     def test_without_root(self):
         self.refused(NOBODY, "missing: uid 0", "does not boot")
