@@ -35,18 +35,6 @@ uint32_t Jitter() {
   return value;
 }
 
-std::string Hex(uint64_t value) {
-  std::array<char, 17> text{};
-  snprintf(text.data(), text.size(), "%lx", value);
-  return text.data();
-}
-
-std::string ReadLink(const std::string& path) {
-  std::array<char, 4096> text{};
-  const ssize_t size = readlink(path.c_str(), text.data(), text.size());
-  return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : std::string();
-}
-
 std::string ExitText(int status, bool executed) {
   // No status: the whole namespace was killed before its reaper could report.
   if (status == -1) return executed ? "killed with all its processes" : "never executed";
@@ -304,118 +292,6 @@ void Supervisor::OnRefusals(Component& component) {
   }
 }
 
-void Supervisor::RecordRefusal(Component& component, const Notification& call, bool absent) {
-  Event event;
-  event.component = component.profile->name;
-  event.pid = call.pid;
-  event.exe = ReadLink("/proc/" + std::to_string(call.pid) + "/exe");
-  event.kind = absent ? EventKind::kAbsent : EventKind::kViolation;
-  event.control = "seccomp";
-  const std::string_view name = SyscallName(component.profile->arch, call.data.nr);
-  event.action = name.empty() ? "syscall " + std::to_string(call.data.nr) : std::string(name);
-  event.verdict = "refused";
-  event.error = absent ? "ENOSYS" : "EPERM";
-  event.rule = "components." + component.profile->name + ".syscalls";
-  // Registers only; pointers are addresses of the component and are not followed.
-  std::string registers;
-  for (const uint64_t arg : call.data.args) registers += (registers.empty() ? "" : " ") + Hex(arg);
-  event.object = registers;
-  log_.Append(std::move(event));
-}
-
-void Supervisor::Violated(Component& component) {
-  ++component.violations;
-  if (component.profile->on_violation == OnViolation::kKill && component.reaper >= 0) {
-    Lifecycle(component, "violation", "killed");
-    KillAll(component);
-  }
-}
-
-void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
-  // Our children's domains are made by the component's own process before its exec; anything else
-  // on this machine that uses Landlock is not ours to record.
-  Component* component = FindByPid(denial.pid);
-  if (component == nullptr) return;
-  Event event;
-  event.component = component->profile->name;
-  event.pid = denial.pid;
-  event.exe = denial.exe;
-  event.kind = EventKind::kViolation;
-  event.control = "landlock";
-  event.action = JoinBlockers(denial.access);
-  event.object = DescribeObject(denial.access);
-  event.verdict = "refused";
-  event.error = event.action.starts_with("scope.") || event.action == "ptrace" ? "EPERM" : "EACCES";
-  event.rule =
-      "components." + event.component + (event.action.starts_with("net.") ? ".network" : ".files");
-  log_.Append(std::move(event));
-  Violated(*component);
-}
-
-// The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.
-void Supervisor::OnLandlockEnd(const LandlockDomainEnd& end) {
-  if (end.received >= end.denials) return;
-  Event event;
-  event.pid = end.pid;
-  event.kind = EventKind::kLoss;
-  event.control = "landlock";
-  event.action = "records-lost";
-  event.object = "domain " + Hex(end.domain);
-  event.verdict = "failed";
-  event.count = end.denials - end.received;
-  log_.Append(std::move(event));
-}
-
-// A foreign architecture's call: the filter kills, and no notification tells of it.
-void Supervisor::OnSeccompKill(const SeccompKill& kill) {
-  if (kill.signal == 0) return;
-  for (auto& component : components_) {
-    if (component->profile->uid != kill.uid) continue;
-    Event event;
-    event.component = component->profile->name;
-    event.pid = kill.pid;
-    event.kind = EventKind::kViolation;
-    event.control = "seccomp";
-    event.action = "syscall " + std::to_string(kill.nr);
-    event.object = "arch " + Hex(kill.arch);
-    event.verdict = "killed";
-    event.rule = "components." + event.component + ".syscalls";
-    log_.Append(std::move(event));
-    return Violated(*component);
-  }
-}
-
-LandlockHandler Supervisor::AuditHandler() {
-  return {[this](const LandlockDenial& denial) { OnLandlockDenial(denial); },
-          [this](const LandlockDomainEnd& end) { OnLandlockEnd(end); },
-          [this](const SeccompKill& kill) { OnSeccompKill(kill); }};
-}
-
-void Supervisor::OnAuditRecords() {
-  if (kernel_audit_) kernel_audit_->Drain(AuditHandler());
-}
-
-void Supervisor::OnTripwires() {
-  while (const auto access = tripwires_->Next()) {
-    for (auto& component : components_) {
-      if (component->root_device != access->device) continue;
-      Event event;
-      event.component = component->profile->name;
-      event.pid = access->pid;
-      event.exe = ReadLink("/proc/" + std::to_string(access->pid) + "/exe");
-      event.kind = EventKind::kViolation;
-      event.control = "tripwire";
-      event.action = "open";
-      event.object = access->path;
-      event.verdict = "refused";
-      event.error = "EPERM";
-      event.rule = "components." + event.component + ".files";
-      log_.Append(std::move(event));
-      Violated(*component);
-    }
-  }
-}
-
 void Supervisor::OnControl(Component& component) {
   ReaperMessage message;
   const ssize_t size = recv(component.control.get(), &message, sizeof message, MSG_DONTWAIT);
@@ -534,27 +410,6 @@ void Supervisor::OnReaperDead(Component& component) {
   Act(component, component.unit.OnExit(status, NowMs(), Jitter()));
 }
 
-// What the kernel counted against the component's limits in this run.
-void Supervisor::RecordLimits(const Component& component) {
-  if (!component.cgroup) return;
-  const CgroupCounters counters = component.cgroup->Counters();
-  const std::pair<const char*, uint64_t> rows[] = {{"memory", counters.oom_kills},
-                                                   {"processes", counters.refused_forks}};
-  for (const auto& [limit, count] : rows) {
-    if (count == 0) continue;
-    Event event;
-    event.component = component.profile->name;
-    event.pid = component.pid > 0 ? component.pid : 0;
-    event.kind = EventKind::kViolation;
-    event.control = "cgroup";
-    event.action = limit;
-    event.verdict = std::string_view(limit) == "memory" ? "killed" : "refused";
-    event.rule = "components." + component.profile->name + ".limits." + limit;
-    event.count = count;
-    log_.Append(std::move(event));
-  }
-}
-
 void Supervisor::CloseRun(Component& component) {
   for (Fd* fd : {&component.control, &component.handshake, &component.installed, &component.out,
                  &component.err}) {
@@ -572,22 +427,6 @@ void Supervisor::CloseRun(Component& component) {
   component.muted = false;
   component.plan.reset();
   component.cgroup.reset();
-}
-
-void Supervisor::Lifecycle(const Component& component, const std::string& action,
-                           const std::string& verdict, const std::string& detail) {
-  Event event;
-  event.component = component.profile->name;
-  event.pid = component.pid > 0 ? component.pid : 0;
-  event.kind = EventKind::kLifecycle;
-  event.control = "supervisor";
-  event.object = std::string(UnitStateName(component.unit.state()));
-  event.verdict = verdict;
-  event.rule = "components." + component.profile->name;
-  if (!detail.empty()) event.extra.push_back({"detail", detail});
-  Status("`" + component.profile->name + "` " + action + (detail.empty() ? "" : ": " + detail));
-  event.action = action;
-  log_.Append(std::move(event));
 }
 
 }  // namespace bulkhead
