@@ -8,6 +8,7 @@
 #include "cli/inputs.h"
 #include "cli/runtime.h"
 #include "policy/text.h"
+#include "sandbox/probe_kernel.h"
 
 namespace bulkhead {
 namespace {
@@ -32,6 +33,14 @@ std::optional<std::string> ProgramOf(const ProfileData& profile, const std::stri
 // What has been verified here is what bulkhead-init reads: a sealed copy in memory, which leaves
 // nothing behind when it ends.
 int RunEnclave(const Invocation& invocation) {
+  // Without privileges the running kernel can't be measured either: its target would lack what this
+  // process may not try, and the policy would be blamed.
+  const std::vector<std::string> missing = MissingPrivileges(false);
+  for (const std::string& line : missing) PrintError("missing: " + line);
+  if (!missing.empty()) {
+    PrintError("this process may not confine others; the enclave does not boot");
+    return kExitCannot;
+  }
   const auto opened = OpenInput(invocation);
   if (!opened) return opened.error();
   const auto copy = SealedCopy("bundle", opened->bytes);

@@ -35,7 +35,7 @@ class Refusal(enclave.Case):
         return (
             [self.init, str(self.bundle)],
             [self.bulkhead, "run", str(self.bundle)],
-            [self.bulkhead, "run", "--target", str(self.target), str(self.source)],
+            [self.bulkhead, "run", str(self.source)],
             [self.bulkhead, "exec", str(self.bundle), "job"],
         )
 
