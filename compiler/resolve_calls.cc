@@ -25,12 +25,10 @@ std::string DidYouMean(std::string_view word, const std::vector<std::string_view
 void Unify(std::vector<Conjunction>& conjunctions) {
   for (Conjunction& conjunction : conjunctions) {
     std::ranges::sort(conjunction);
-    const auto rest = std::ranges::unique(conjunction);
-    conjunction.erase(rest.begin(), rest.end());
+    conjunction.erase(std::unique(conjunction.begin(), conjunction.end()), conjunction.end());
   }
   std::ranges::sort(conjunctions);
-  const auto rest = std::ranges::unique(conjunctions);
-  conjunctions.erase(rest.begin(), rest.end());
+  conjunctions.erase(std::unique(conjunctions.begin(), conjunctions.end()), conjunctions.end());
   // The empty conjunction sorts first.
   if (!conjunctions.empty() && conjunctions.front().empty()) conjunctions.resize(1);
 }
