@@ -94,7 +94,8 @@ constexpr CommandRow kCommands[] = {
      kRunParameters, "bulkhead run --target running enclave.yaml"},
     {Command::kExec, "exec", "run one component, or one program confined as it",
      "Becomes bulkhead-init with one component of the bundle, which stays as its supervisor. "
-     "Everything after -- is the program to run in the component's place.",
+     "Everything after -- is the program to run in the component's place.\n"
+     "Exit code 1: the component failed; its own exit status is on record.",
      kExecParameters, "bulkhead exec enclave.bundle tools -- python3 -I job.py"},
     {Command::kDoctor, "doctor", "show what the running kernel can enforce, as a target",
      "Measures the kernel and prints it as a target file. Privileges that are missing go to "
@@ -137,8 +138,9 @@ constexpr ExitRow kExitCodes[] = {
 };
 
 constexpr ExitRow kInitExitCodes[] = {
-    {0, "all components ended as the policy wants"},
-    {1, "a component that is critical could not be kept up"},
+    {0, "all components were stopped on request, or ended by themselves and well"},
+    {1,
+     "a critical component could not be kept up, or one of an enclave that ended by itself failed"},
     {kExitWrongUsage, "wrong usage"},
     {kExitCannot, "the enclave does not boot: bad bundle, kernel, privileges, file"},
 };

@@ -3,7 +3,6 @@
 // refused calls, its output, readiness and death.
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -22,6 +21,10 @@
 
 namespace bulkhead {
 namespace {
+
+// A pipe of a component holds at most fs.pipe-max-size, 1 MiB unless the machine was told
+// otherwise.
+constexpr size_t kMaxLastReads = 128 + 1;
 
 uint64_t NowMs() {
   timespec now{};
@@ -266,25 +269,22 @@ void Supervisor::OnInstalled(Component& component) {
 }
 
 void Supervisor::OnRefusals(Component& component) {
-  const auto call = component.listener.Receive();
-  if (!call) {
-    // When all users of the filter are gone the listener reports a hang-up for ever.
-    pollfd state{component.listener.fd(), POLLIN, 0};
-    if (poll(&state, 1, 0) == 1 && (state.revents & POLLIN) == 0) Unwatch(state.fd);
+  Notification call;
+  const SeccompListener::State state = component.listener.Receive(call);
+  // A closed listener would report its hang-up for ever.
+  if (state == SeccompListener::State::kClosed) Unwatch(component.listener.fd());
+  if (state != SeccompListener::State::kCall) return;
+  if (component.launch_pending && call.pid == component.pid &&
+      call.data.nr == component.plan->launch_call) {
+    component.launch_pending = false;
+    const bool barrier = call.data.nr == kBarrierCall;
+    component.listener.Respond(call, barrier ? Answer::kAbsent : Answer::kContinue);
     return;
   }
-  if (component.launch_pending && call->pid == component.pid) {
-    if (call->data.nr == component.plan->launch_call) {
-      component.launch_pending = false;
-      const bool barrier = call->data.nr == kBarrierCall;
-      component.listener.Respond(*call, barrier ? Answer::kAbsent : Answer::kContinue);
-      return;
-    }
-  }
   const auto& absent = component.profile->absent;
-  const bool is_absent = std::binary_search(absent.begin(), absent.end(), call->data.nr);
-  component.listener.Respond(*call, is_absent ? Answer::kAbsent : Answer::kRefuse);
-  RecordRefusal(component, *call, is_absent);
+  const bool is_absent = std::binary_search(absent.begin(), absent.end(), call.data.nr);
+  component.listener.Respond(call, is_absent ? Answer::kAbsent : Answer::kRefuse);
+  RecordRefusal(component, call, is_absent);
   if (!is_absent) Violated(component);
   if (++component.spent > kNotificationBudget && component.listener) {
     component.muted = true;
@@ -308,19 +308,21 @@ void Supervisor::OnControl(Component& component) {
   component.exit_status = message.status;
 }
 
-void Supervisor::OnOutput(Component& component, bool err) {
+bool Supervisor::OnOutput(Component& component, bool err) {
   Fd& fd = err ? component.err : component.out;
+  if (!fd) return false;
   std::array<char, 8192> bytes;
   const ssize_t size = read(fd.get(), bytes.data(), bytes.size());
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (size <= 0) {
     Unwatch(fd.get());
-    return;
+    return false;
   }
   const std::string label = options_.plain_output ? "" : component.profile->name + " | ";
   LineLog& lines = err ? component.err_lines : component.out_lines;
   const std::string text = lines.Feed({bytes.data(), static_cast<size_t>(size)}, label);
   WriteWithoutWaiting(err ? STDERR_FILENO : STDOUT_FILENO, text);
+  return true;
 }
 
 void Supervisor::OnNotify(Component& component) {
@@ -397,16 +399,18 @@ void Supervisor::OnReaperDead(Component& component) {
   }
   if (component.control) OnControl(component);
   for (const bool err : {false, true}) {
-    if (err ? component.err : component.out) OnOutput(component, err);
+    // A descendant that escaped the namespace's end can't exist, so the pipe holds what it holds.
+    for (size_t turn = 0; turn < kMaxLastReads && OnOutput(component, err); ++turn) {
+    }
   }
   component.reaper = -1;
   RecordLimits(component);
   const int status = component.exit_status;
   const UnitState before = component.unit.state();
-  CloseRun(component);
   const bool wanted = before == UnitState::kStopping;
   Lifecycle(component, "exit", wanted || status == 0 ? "done" : "failed",
             ExitText(status, before != UnitState::kLaunching));
+  CloseRun(component);
   Act(component, component.unit.OnExit(status, NowMs(), Jitter()));
 }
 
@@ -422,6 +426,7 @@ void Supervisor::CloseRun(Component& component) {
   const std::string label = options_.plain_output ? "" : component.profile->name + " | ";
   WriteWithoutWaiting(STDOUT_FILENO, component.out_lines.Finish(label));
   WriteWithoutWaiting(STDERR_FILENO, component.err_lines.Finish(label));
+  component.last_pid = component.pid;
   component.pid = -1;
   component.root_device = 0;
   component.muted = false;

@@ -2,6 +2,7 @@
 #include "engine/listener.h"
 
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
 
@@ -37,17 +38,23 @@ std::optional<SeccompListener> SeccompListener::Take(int pidfd, int number) {
   return SeccompListener(std::move(fd));
 }
 
-std::optional<Notification> SeccompListener::Receive() const {
+SeccompListener::State SeccompListener::Receive(Notification& notification) const {
+  // Each call that makes the descriptor readable has counted once for the ioctl, also if its caller
+  // has died since; so after POLLIN it returns at once. A hang-up or an error is no call.
+  pollfd ready{fd_.get(), POLLIN, 0};
+  if (poll(&ready, 1, 0) != 1) return State::kNothing;
+  if ((ready.revents & POLLIN) == 0) {
+    return (ready.revents & POLLHUP) != 0 ? State::kClosed : State::kNothing;
+  }
   seccomp_notif raw{};
-  if (ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_RECV, &raw) != 0) return std::nullopt;
-  Notification notification;
+  if (ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_RECV, &raw) != 0) return State::kNothing;
   notification.id = raw.id;
   notification.pid = static_cast<pid_t>(raw.pid);
   notification.data.nr = static_cast<uint32_t>(raw.data.nr);
   notification.data.arch = raw.data.arch;
   notification.data.instruction_pointer = raw.data.instruction_pointer;
   std::copy(std::begin(raw.data.args), std::end(raw.data.args), notification.data.args.begin());
-  return notification;
+  return State::kCall;
 }
 
 bool SeccompListener::Respond(const Notification& notification, Answer answer) const {

@@ -31,8 +31,14 @@ class SeccompListener {
   int fd() const { return fd_.get(); }
   explicit operator bool() const { return static_cast<bool>(fd_); }
 
-  // nullopt: nothing pending any more (the caller died or was interrupted).
-  std::optional<Notification> Receive() const;
+  enum class State : uint8_t {
+    kCall,     // a refused call was received
+    kNothing,  // none is waiting any more: its caller died or was interrupted
+    kClosed,   // nobody is left under the filter, and nobody will be
+  };
+  // Takes the next call, and never waits for one. The ioctl alone would: it has no non-blocking
+  // mode, and before Linux 6.11 it waits for ever when all users of the filter are gone.
+  State Receive(Notification& notification) const;
 
   // Whether the answer was taken; false when the caller has died, which refuses as well.
   // kContinue lets the kernel run the call: only ever for the launch's own exec, whose memory no

@@ -17,8 +17,10 @@ constexpr std::string_view kUsage =
     "  --help            this text\n"
     "  --version         the version\n"
     "\n"
-    "exit status: 0 ended in order, 1 a critical component could not be kept, 2 wrong usage,\n"
-    "3 the bundle, the kernel or the machine does not allow the enclave to boot\n";
+    "exit status: 0 all components were stopped on request, or ended by themselves and well,\n"
+    "1 a critical component could not be kept up, or one of an enclave that ended by itself "
+    "failed,\n"
+    "2 wrong usage, 3 the bundle, the kernel or the machine does not allow the enclave to boot\n";
 
 InitOptions Stop(int code, std::string text) {
   InitOptions options;

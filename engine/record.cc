@@ -55,24 +55,30 @@ void Supervisor::Violated(Component& component) {
 }
 
 void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
-  // Our children's domains are made by the component's own process before its exec; anything else
-  // on this machine that uses Landlock is not ours to record.
+  // Our children's domains are made by the component's own process before its exec; those of
+  // another maker on this machine are not ours to record. A maker that is not known (its record was
+  // lost) may be a component, so its refusal is recorded without a name.
   Component* component = FindByPid(denial.pid);
-  if (component == nullptr) return;
+  if (component == nullptr && denial.pid > 0) return;
   Event event;
-  event.component = component->profile->name;
   event.pid = denial.pid;
-  event.exe = denial.exe;
+  if (component != nullptr) {
+    event.component = component->profile->name;
+    // The kernel names the program that made the domain, which is this one before its exec.
+    event.exe = ReadLink("/proc/" + std::to_string(denial.pid) + "/exe");
+  }
   event.kind = EventKind::kViolation;
   event.control = "landlock";
   event.action = JoinBlockers(denial.access);
   event.object = DescribeObject(denial.access);
   event.verdict = "refused";
   event.error = event.action.starts_with("scope.") || event.action == "ptrace" ? "EPERM" : "EACCES";
-  event.rule =
-      "components." + event.component + (event.action.starts_with("net.") ? ".network" : ".files");
+  if (component != nullptr) {
+    event.rule = "components." + event.component +
+                 (event.action.starts_with("net.") ? ".network" : ".files");
+  }
   log_.Append(std::move(event));
-  Violated(*component);
+  if (component != nullptr) Violated(*component);
 }
 
 // The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.

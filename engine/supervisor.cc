@@ -145,9 +145,9 @@ void Supervisor::Dispatch(const Source& source) {
     case Role::kListener:
       return OnRefusals(component);
     case Role::kStdout:
-      return OnOutput(component, false);
     case Role::kStderr:
-      return OnOutput(component, true);
+      OnOutput(component, source.role == Role::kStderr);
+      return;
     case Role::kNotify:
       return OnNotify(component);
   }
@@ -186,6 +186,11 @@ int Supervisor::Run() {
     OnTimers(NowMs());
     if (stopping_) StopInOrder();
   }
+  // Nobody asked it to end, so every component ended by itself: then all must have ended well.
+  const bool failed = std::any_of(
+      components_.begin(), components_.end(),
+      [](const auto& component) { return component->unit.state() == UnitState::kFailed; });
+  if (!stopping_ && failed) exit_code_ = std::max(exit_code_, 1);
   if (kernel_audit_) {
     while (kernel_audit_->Drain(AuditHandler())) {
     }
@@ -279,7 +284,8 @@ void Supervisor::StopInOrder() {
 
 Supervisor::Component* Supervisor::FindByPid(pid_t pid) {
   for (auto& component : components_) {
-    if (component->pid == pid && pid > 0) return component.get();
+    // A record can come after its process has ended and the next one was started.
+    if (pid > 0 && (component->pid == pid || component->last_pid == pid)) return component.get();
   }
   return nullptr;
 }

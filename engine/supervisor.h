@@ -53,8 +53,9 @@ class Supervisor {
   Supervisor(const Supervisor&) = delete;
   Supervisor& operator=(const Supervisor&) = delete;
 
-  // The exit code of bulkhead-init: 0 ended in order, 1 a critical component could not be kept or a
-  // one-shot enclave failed, 3 a component could not be confined at its first start.
+  // The exit code of bulkhead-init: 0 ended in order, 1 a critical component could not be kept, or
+  // all components ended by themselves and one of them failed, 3 a component could not be confined
+  // at its first start.
   int Run();
 
  private:
@@ -84,6 +85,7 @@ class Supervisor {
     std::unique_ptr<Cgroup> cgroup;
     pid_t reaper = -1;
     pid_t pid = -1;
+    pid_t last_pid = -1;  // of the run before this one
     Fd pidfd, control, handshake, installed, out, err;
     SeccompListener listener;
     LineLog out_lines, err_lines;
@@ -121,7 +123,8 @@ class Supervisor {
   void Executed(Component& component);
   void OnControl(Component& component);
   void OnRefusals(Component& component);
-  void OnOutput(Component& component, bool err);
+  // Passes on what the component wrote; whether there may be more.
+  bool OnOutput(Component& component, bool err);
   void OnNotify(Component& component);
   void OnReaperDead(Component& component);
   void CheckListening(Component& component);

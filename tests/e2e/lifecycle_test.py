@@ -160,6 +160,29 @@ class Lifecycle(enclave.Case):
         self.assertEqual(running.stop(), 0)
         running.verify_audit()
 
+    def test_an_enclave_that_ends_by_itself_says_whether_all_went_well(self):
+        for code, wanted in ((0, 0), (7, 1)):
+            name = f"e2e-once-{code}"
+            value = {
+                "once": python(f"import sys; sys.exit({code})", restart={"when": "never"}),
+                "good": python("pass", restart={"when": "never"}),
+            }
+            running = self.boot(enclave.policy(name, value), ready=["good"])
+            self.assertEqual(running.wait(30), wanted, running.output())
+            for component in value:
+                ended, started = (running.events(component, what)[0] for what in ("exit", "start"))
+                self.assertEqual(ended["pid"], started["pid"])
+            running.verify_audit()
+
+    def test_the_last_words_of_a_component_are_passed_on_whole(self):
+        # More than one read takes, less than a pipe holds, with the end right behind it.
+        code = "import os; os.write(1, b''.join(b'%05d\\n' % i for i in range(10000)))"
+        value = {"talker": python(code, restart={"when": "never"})}
+        running = self.boot(enclave.policy("e2e-words", value), ready=[])
+        self.assertEqual(running.wait(30), 0, running.output())
+        said = [line for line in running.output().splitlines() if line.startswith("talker | ")]
+        self.assertEqual(said, [f"talker | {i:05d}" for i in range(10000)])
+
     def test_no_process_outlives_a_killed_supervisor(self):
         value = {
             "family": python(FAMILY, syscalls={"allow": ["@processes"]}),

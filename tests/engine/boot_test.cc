@@ -211,7 +211,7 @@ BOOST_AUTO_TEST_CASE(AStartTimeLimitEndsWhatNeverGetsReady) {
   data.components[0].lifecycle.ready = {ReadyKind::kFile, "/tmp/ready", 0, 300};
   Init init(directory, data);
   BOOST_TEST(init.WaitForOutput("start-timeout"), init.Output());
-  BOOST_TEST(init.Wait(5) == 0, init.Output());
+  BOOST_TEST(init.Wait(5) == 1, init.Output());
   BOOST_TEST(Contains(init.Audit(), "\"action\":\"start-timeout\""));
 }
 
