@@ -56,6 +56,7 @@ Json ListenerJson(const Listener& listener) {
     json["address"] = listener.address;
     json["port"] = listener.port;
   }
+  json["nonblocking"] = listener.nonblocking;
   json["rule"] = listener.rule;
   return json;
 }

@@ -83,6 +83,7 @@ void PlanUnix(ComponentPlan& plan) {
                                       .path = listen.path,
                                       .address = {},
                                       .port = 0,
+                                      .nonblocking = listen.nonblocking,
                                       .rule = listen.at.id});
   }
   const bool listens = !network.unix_listen.empty();
@@ -130,6 +131,7 @@ void PlanTcpListen(ComponentPlan& plan) {
                                       .path = {},
                                       .address = listen.address,
                                       .port = listen.port,
+                                      .nonblocking = listen.nonblocking,
                                       .rule = listen.at.id});
   }
   if (plan.policy.network.tcp_listen.empty()) return;

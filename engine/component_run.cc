@@ -108,6 +108,10 @@ void Supervisor::Act(Component& component, UnitAction action) {
 void Supervisor::StartOne(Component& component) {
   const ProfileData& profile = *component.profile;
   RemoveStaleSocket(component.profile);
+  if (auto set = SetListenerModes(component.profile, component.handover); !set) {
+    return FailLaunch(component, set.error().step + " `" + set.error().object +
+                                     "`: " + std::strerror(set.error().error));
+  }
   component.plan = std::make_unique<LaunchPlan>(component.profile);
   LaunchPlan& plan = *component.plan;
   plan.staging = options_.run_directory + "/view";

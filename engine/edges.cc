@@ -241,6 +241,16 @@ tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bu
   return handovers;
 }
 
+tl::expected<void, EdgeError> SetListenerModes(const Profile& profile, const Handover& handover) {
+  for (size_t i = 0; i < profile->listeners.size(); ++i) {
+    const int flags = profile->listeners[i].nonblocking ? O_RDWR | O_NONBLOCK : O_RDWR;
+    if (fcntl(handover.fds[i].fd.get(), F_SETFL, flags) != 0) {
+      return Error("fcntl", profile->listeners[i].name);
+    }
+  }
+  return {};
+}
+
 void RemoveStaleSocket(const Profile& profile) {
   const Readiness& ready = profile->lifecycle.ready;
   if (ready.kind != ReadyKind::kListening) return;

@@ -39,6 +39,10 @@ struct Handover {
 tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bundle,
                                                                 const std::string& run_directory);
 
+// Gives the listeners the mode that the policy states. It is the open socket's, so a run before may
+// have left another.
+tl::expected<void, EdgeError> SetListenerModes(const Profile& profile, const Handover& handover);
+
 // Removes the socket that a dead component left where `ready: listening` looks for a new one.
 void RemoveStaleSocket(const Profile& profile);
 

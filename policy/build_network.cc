@@ -20,16 +20,19 @@ UnixListen BuildUnixListen(const Section& section, const Node& item, Diagnostics
   listen.path = path;
   listen.name = fields.TextOf("name");
   listen.by_component = fields.TextOf("by") == "component";
+  listen.nonblocking = fields.TextOf("nonblocking") == "true";
   listen.from = fields.Texts("from");
   listen.at = {fields.id(), item.place};
   if (!fields.Has("name") && !listen.by_component) {
     diagnostics.Error(item.place, "E0202", "`name` is missing",
                       "the program finds its listener by this name in LISTEN_FDNAMES");
   }
-  if (!listen.name.empty() && listen.by_component) {
-    diagnostics.Error(fields.Get("name")->place, "E0421",
-                      "`name` means nothing for a socket that the component makes itself",
-                      "take `name` or `by: component` out");
+  for (const char* key : {"name", "nonblocking"}) {
+    if (!fields.Has(key) || !listen.by_component) continue;
+    diagnostics.Error(
+        fields.Get(key)->place, "E0421",
+        "`" + std::string(key) + "` means nothing for a socket that the component makes itself",
+        "take `" + std::string(key) + "` or `by: component` out");
   }
   return listen;
 }
@@ -40,6 +43,7 @@ TcpListen BuildTcpListen(const Section& section, const Node& item) {
   listen.address = fields.TextOf("address", "127.0.0.1");
   listen.port = ToPort(fields.TextOf("port"));
   listen.name = fields.TextOf("name");
+  listen.nonblocking = fields.TextOf("nonblocking") == "true";
   listen.at = section.ItemAt("listen", item, fields.TextOf("port"));
   return listen;
 }

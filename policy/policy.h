@@ -81,6 +81,7 @@ struct UnixListen {
   std::string name;           // LISTEN_FDNAMES; empty when by_component
   std::vector<Text> from;     // component names
   bool by_component = false;  // `by: component`: the component makes the socket itself
+  bool nonblocking = false;
   Statement at;
 };
 
@@ -88,6 +89,7 @@ struct TcpListen {  // opened by the supervisor and handed over
   std::string address = "127.0.0.1";
   uint16_t port = 0;
   std::string name;
+  bool nonblocking = false;
   Statement at;
 };
 

@@ -82,9 +82,10 @@ enum class ListenerKind : uint8_t { kUnixStream, kTcp };
 struct Listener {
   std::string name;  // in LISTEN_FDNAMES
   ListenerKind kind = ListenerKind::kUnixStream;
-  std::string path;     // kUnixStream: absolute, in an edge directory
-  std::string address;  // kTcp: IPv4 literal
-  uint16_t port = 0;    // kTcp
+  std::string path;          // kUnixStream: absolute, in an edge directory
+  std::string address;       // kTcp: IPv4 literal
+  uint16_t port = 0;         // kTcp
+  bool nonblocking = false;  // O_NONBLOCK at every start
   std::string rule;
   bool operator==(const Listener&) const = default;
 };

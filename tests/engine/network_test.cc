@@ -144,7 +144,7 @@ BOOST_AUTO_TEST_CASE(AHandedOverListenerIsTheComponents) {
                               "c, _ = s.accept()\nc.sendall(b'served')\n");
   server.groups = {0x20000001};
   server.edges = {{edge, 0x20000001, false, "components.one.network.unix.listen"}};
-  server.listeners = {{"s", ListenerKind::kUnixStream, socket, "", 0, "r"}};
+  server.listeners = {{"s", ListenerKind::kUnixStream, socket, "", 0, false, "r"}};
   ProfileData client =
       Python("two", 2,
              "import socket, struct\ns = socket.socket(socket.AF_UNIX)\n"
@@ -166,6 +166,35 @@ BOOST_AUTO_TEST_CASE(AHandedOverListenerIsTheComponents) {
   init.Wait();
   BOOST_TEST(Contains(init.Output(), "two | peer uid 268435457"), init.Output());
   BOOST_TEST(Contains(init.Output(), "two | b'served'"), init.Output());
+}
+
+// The flag belongs to the open socket, which outlives a run: each start finds what the policy says.
+BOOST_AUTO_TEST_CASE(AListenerHasItsModeAtEveryStart) {
+  for (const bool nonblocking : {false, true}) {
+    const TempDirectory own;
+    ProfileData one =
+        Python("one", 1,
+               "import fcntl, os, sys\nflags = fcntl.fcntl(3, 3)\n"
+               "print('nonblocking', bool(flags & os.O_NONBLOCK), flush=True)\n"
+               "fcntl.fcntl(3, 4, flags ^ (os.O_NONBLOCK | os.O_APPEND))\nsys.exit(1)\n");
+    const std::string edge = own.File("edge");
+    one.groups = {0x20000001};
+    one.edges = {{edge, 0x20000001, true, "r"}};
+    one.listeners = {{"s", ListenerKind::kUnixStream, edge + "/s.sock", "", 0, nonblocking, "r"}};
+    one.lifecycle.restart = RestartWhen::kOnFailure;
+    one.lifecycle.restart_at_most = 2;
+    one.lifecycle.restart_within_ms = 60000;
+    one.view.push_back({.path = edge, .kind = ViewKind::kEdge, .rule = "r"});
+    std::sort(one.view.begin(), one.view.end(),
+              [](const auto& a, const auto& b) { return a.path < b.path; });
+    Init init(own, Of({one}));
+    BOOST_TEST(init.Wait() == 1, init.Output());
+    const std::string line =
+        std::string("one | nonblocking ") + (nonblocking ? "True" : "False") + "\n";
+    size_t found = 0;
+    for (size_t at = 0; (at = init.Output().find(line, at)) != std::string::npos; ++at) ++found;
+    BOOST_TEST(found == 3U, init.Output());
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()
