@@ -49,7 +49,7 @@ tl::expected<LoadOptions, int> OptionsOf(const Invocation& invocation) {
                    "give each variable once");
     }
   }
-  if (options.target.empty() || options.target == kRunningTarget) options.running = RunningSpec();
+  options.running = RunningSpec;
   return options;
 }
 

@@ -4,6 +4,7 @@
 // that answers slowly and obviously. Pure values.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <vector>
 
@@ -36,7 +37,7 @@ struct CallRule {
   uint32_t nr = 0;
   std::vector<Conjunction> allow;  // one of them must hold
   std::vector<Conjunction> deny;   // and none of these
-  bool operator==(const CallRule&) const = default;
+  auto operator<=>(const CallRule&) const = default;
 };
 
 struct CallPlan {
@@ -45,7 +46,7 @@ struct CallPlan {
   uint32_t otherwise = kRetUserNotif;      // for what is not allowed
   std::vector<uint32_t> absent;            // sorted; not allowed, answered ENOSYS
   uint32_t absent_action = kRetUserNotif;  // kRetErrno | ENOSYS on a target without listeners
-  bool operator==(const CallPlan&) const = default;
+  auto operator<=>(const CallPlan&) const = default;
 };
 
 // What the plan says about one call: the slow, obvious reading. Foreign architectures and x32

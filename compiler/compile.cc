@@ -159,13 +159,20 @@ std::vector<MapRow> MapOf(const Policy& policy) {
 
 }  // namespace
 
+std::vector<ComponentPlan> PlanComponents(EnclavePlan& enclave) {
+  std::vector<ComponentPlan> components;
+  components.reserve(enclave.policy.components.size());
+  for (const ComponentPolicy& component : enclave.policy.components) {
+    components.push_back(PlanComponent(enclave, component));
+  }
+  return components;
+}
+
 std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOptions& options,
                                    Diagnostics& diagnostics) {
   EnclavePlan enclave(loaded, options.date, diagnostics);
-  std::vector<ComponentPlan> components;
-  for (const ComponentPolicy& component : loaded.policy.components) {
-    components.push_back(PlanComponent(enclave, component));
-  }
+  std::vector<ComponentPlan> components = PlanComponents(enclave);
+  MakeFilters(components);
   CheckEnclave(enclave, components);
   if (diagnostics.HasErrors()) return std::nullopt;
   auto bundle = Bundle::Make(Assemble(enclave, components));

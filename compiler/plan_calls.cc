@@ -5,9 +5,7 @@
 
 #include <algorithm>
 
-#include "compiler/filter_gen.h"
 #include "compiler/planner.h"
-#include "compiler/prove.h"
 #include "compiler/resolve_calls.h"
 #include "profiles/syscalls.h"
 
@@ -136,21 +134,6 @@ bool ExecutesOthers(const ComponentPlan& plan) {
   });
 }
 
-void ReportDisproof(const ComponentPlan& plan, const Disproof& disproof) {
-  std::string help = "this is a bug in bulkhead: please report it with the policy";
-  if (disproof.expected != disproof.returned) {
-    const SeccompData& data = disproof.data;
-    help =
-        fmt::format("call {} ({}) of architecture {:#x} with ({:#x}): {:#x} instead of {:#x}; {}",
-                    data.nr, SyscallName(plan.enclave.target.arch, data.nr), data.arch,
-                    fmt::join(data.args, ", "), disproof.returned, disproof.expected, help);
-  }
-  plan.Error(plan.policy.at.place, "E0544",
-             fmt::format("the filter of `{}` is not proved to be its plan: {}", plan.policy.name,
-                         disproof.reason),
-             std::move(help));
-}
-
 }  // namespace
 
 void PlanCalls(ComponentPlan& plan) {
@@ -193,31 +176,7 @@ void PlanCalls(ComponentPlan& plan) {
                "has them");
     return;
   }
-  auto filter = GenerateFilter(calls);
-  if (!filter) {
-    plan.Error(
-        plan.policy.at.place, "E0542",
-        fmt::format("the filter of `{}` can't be made: {}", plan.policy.name, filter.error()),
-        "allow fewer calls, or with fewer different arguments");
-    return;
-  }
-  if (const auto disproof = Prove(calls, *filter)) {
-    ReportDisproof(plan, *disproof);
-    return;
-  }
-  plan.profile.filter = std::move(*filter);
-  plan.profile.absent = calls.absent;
-  plan.profile.notifies = notify;
-  plan.Need(Feature::kSeccompNotify, 1, "syscalls");
-  plan.Need(Feature::kPidfd, 1, "syscalls");
-  plan.Row("syscalls",
-           {{Layer::kSeccomp, fmt::format("{} calls allowed, {} instructions; foreign "
-                                          "architectures and x32 are killed",
-                                          calls.rules.size(), plan.profile.filter.size())}},
-           Status::kEnforced, Recorder::kNotification,
-           "always allowed: close, exit, exit_group, restart_syscall, rt_sigreturn, write; calls "
-           "that honest code probes for are answered ENOSYS and counted apart; a killed process "
-           "is recorded by the kernel's audit where it is read, else by its exit");
+  plan.calls = std::move(calls);
 }
 
 }  // namespace bulkhead

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -58,6 +59,7 @@ struct ComponentPlan {
   ProfileData profile;
   std::vector<CallRule> owned_calls;      // those that network, files and identity decide
   std::map<std::string, FileRule> files;  // by path, sets expanded, strongest verb
+  std::optional<CallPlan> calls;          // nothing after an error
 
   std::string Id(std::string_view statement) const {
     return "components." + policy.name + (statement.empty() ? "" : ".") + std::string(statement);
@@ -83,6 +85,12 @@ void PlanAssets(ComponentPlan& plan);
 void PlanLimits(ComponentPlan& plan);
 void PlanLifecycle(ComponentPlan& plan);
 void PlanCalls(ComponentPlan& plan);  // last: after all owned calls are known
+
+// All of these for every component of the policy.
+std::vector<ComponentPlan> PlanComponents(EnclavePlan& enclave);
+
+// The filters of the planned calls, generated and proved.
+void MakeFilters(std::vector<ComponentPlan>& components);
 
 // What must hold between components and for the enclave as a whole.
 void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& components);

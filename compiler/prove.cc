@@ -6,177 +6,115 @@
 #include <algorithm>
 #include <limits>
 #include <map>
-#include <tuple>
 #include <utility>
 #include <vector>
 
-#include "compiler/bdd.h"
+#include "compiler/call_boxes.h"
 
 namespace bulkhead {
 namespace {
 
-using Set = Bdd::Node;  // of calls
+using Set = CallSets::Set;
 
 constexpr uint32_t kX32Bit = 0x40000000U;  // __X32_SYSCALL_BIT, asm/unistd.h
 constexpr size_t kMaxNodes = size_t{1} << 20;
-constexpr uint32_t kInstructionPointer = 8;  // offset in SeccompData
+constexpr size_t kMaxKept = size_t{1} << 17;   // nodes of earlier proofs
+constexpr size_t kMaxSteps = size_t{1} << 20;  // of one box by one instruction
 
-// A value within the seccomp data, from the word at `offset` on; bits outside `live` read as 0.
-struct Value {
-  uint32_t offset = 0;
-  uint64_t live = 0;
+// The calls on which the filter is wrong, and what the plan says of them.
+struct Wrong {
+  Box calls;
+  uint32_t expected = 0;
 };
 
-// Sets of calls, as sets of the bits of their seccomp data. The order of the variables keeps the
-// diagrams small: first what divides most, and of each word the highest bit first.
-class CallSets {
+// What the plan says, number by number.
+class Expected {
  public:
-  Bdd& bdd() { return bdd_; }
-
-  // (value & mask) == wanted
-  Set Masked(const Value& value, uint64_t mask, uint64_t wanted) {
-    const uint64_t bits = value.live & mask;
-    if ((wanted & ~bits) != 0) return Bdd::kNothing;
-    Set set = Bdd::kAll;
-    for (unsigned bit = 0; bit < 64; ++bit) {
-      if ((bits >> bit & 1) == 0) continue;
-      const bool one = (wanted >> bit & 1) != 0;
-      set = bdd_.Choose(Variable(value.offset, bit), one ? Bdd::kNothing : set,
-                        one ? set : Bdd::kNothing);
+  Expected(const CallPlan& plan, CallSets& sets)
+      : plan_(plan), sets_(sets), bdd_(sets.bdd()), native_(AuditArch(plan.arch)) {
+    if (plan.arch == Arch::kX86_64) most_ = kX32Bit - 1;
+    for (const CallRule& rule : plan.rules) {
+      const Set allowed = bdd_.And(sets_.AnyHolds(rule.allow), Bdd::Not(sets_.AnyHolds(rule.deny)));
+      Listed& listed = listed_[rule.nr];
+      listed.allowed = bdd_.Or(listed.allowed, allowed);
+      listed.refusal = plan.otherwise;
     }
-    return set;
+    for (const uint32_t nr : plan.absent) listed_[nr].refusal = plan.absent_action;
   }
 
-  // value >= limit
-  Set AtLeast(const Value& value, uint64_t limit) {
-    Set set = Bdd::kAll;  // by the bits so far, of which later ones weigh more
-    for (unsigned bit = 0; bit < 64; ++bit) {
-      const bool one = (limit >> bit & 1) != 0;
-      const Set low = one ? Bdd::kNothing : set;
-      if ((value.live >> bit & 1) == 0) {
-        set = low;
-      } else {
-        set = bdd_.Choose(Variable(value.offset, bit), low, one ? set : Bdd::kAll);
+  // Some of the calls in the box to which the plan says something else than `action`.
+  std::optional<Wrong> FindWrong(const Box& box, uint32_t action) {
+    return box.mixed ? FindMixed(box.rest, action) : FindPlain(box, action);
+  }
+
+ private:
+  struct Listed {
+    Set allowed = Bdd::kNothing;  // by the arguments alone
+    uint32_t refusal = 0;
+  };
+
+  std::optional<Wrong> FindPlain(const Box& box, uint32_t action) {
+    const auto [native, foreign] = DivideByRange(box.archs, native_, native_);
+    if (action != kRetKillProcess && !foreign.empty()) {
+      return Wrong{{foreign, box.numbers, box.rest}, kRetKillProcess};
+    }
+    if (native.empty()) return std::nullopt;
+    auto [numbers, beyond] = DivideByRange(box.numbers, 0, most_);
+    if (action != kRetKillProcess && !beyond.empty()) {
+      return Wrong{{native, beyond, box.rest}, kRetKillProcess};
+    }
+    Ranges unlisted;
+    for (const Range& range : numbers) {
+      uint64_t from = range.first;
+      for (auto it = listed_.lower_bound(range.first);
+           it != listed_.end() && it->first <= range.last; ++it) {
+        if (auto wrong =
+                FindListed({native, {{it->first, it->first}}, box.rest}, it->second, action)) {
+          return wrong;
+        }
+        if (from < it->first) Append(unlisted, {static_cast<uint32_t>(from), it->first - 1});
+        from = uint64_t{it->first} + 1;
       }
+      if (from <= range.last) Append(unlisted, {static_cast<uint32_t>(from), range.last});
     }
-    return set;
+    if (unlisted.empty() || action == plan_.otherwise) return std::nullopt;
+    return Wrong{{native, unlisted, box.rest}, plan_.otherwise};
   }
 
-  Set Above(const Value& value, uint64_t limit) {
-    return limit == UINT64_MAX ? Bdd::kNothing : AtLeast(value, limit + 1);
+  // The box has the one number.
+  std::optional<Wrong> FindListed(Box box, const Listed& listed, uint32_t action) {
+    const Set all = box.rest;
+    box.rest = action == kRetAllow ? Bdd::kNothing : bdd_.And(all, listed.allowed);
+    if (box.rest != Bdd::kNothing) return Wrong{std::move(box), kRetAllow};
+    box.rest = action == listed.refusal ? Bdd::kNothing : bdd_.And(all, Bdd::Not(listed.allowed));
+    if (box.rest != Bdd::kNothing) return Wrong{std::move(box), listed.refusal};
+    return std::nullopt;
   }
 
-  SeccompData AnyMember(Set set) const {
-    SeccompData data;
-    for (const uint32_t variable : bdd_.AnyMember(set)) {
-      const uint32_t offset = kOrder[variable / 32];
-      const uint32_t bit = uint32_t{1} << (31 - variable % 32);
-      SetBit(data, offset, bit);
+  std::optional<Wrong> FindMixed(Set calls, uint32_t action) {
+    Set native = bdd_.And(calls, sets_.In(kOffsetArch, {{native_, native_}}));
+    native = bdd_.And(native, sets_.In(kOffsetNr, {{0, most_}}));
+    const Set foreign = bdd_.And(calls, Bdd::Not(native));
+    if (action != kRetKillProcess && foreign != Bdd::kNothing) {
+      return Wrong{{{}, {}, foreign, true}, kRetKillProcess};
     }
-    return data;
-  }
-
- private:
-  static constexpr uint32_t kOrder[] = {
-      kOffsetArch,      kOffsetNr,       OffsetArgHigh(0),        OffsetArgLow(0),
-      OffsetArgHigh(1), OffsetArgLow(1), OffsetArgHigh(2),        OffsetArgLow(2),
-      OffsetArgHigh(3), OffsetArgLow(3), OffsetArgHigh(4),        OffsetArgLow(4),
-      OffsetArgHigh(5), OffsetArgLow(5), kInstructionPointer + 4, kInstructionPointer};
-
-  static uint32_t Variable(uint32_t offset, unsigned bit) {
-    const uint32_t word = bit < 32 ? offset : offset + 4;
-    const auto place = std::ranges::find(kOrder, word) - std::begin(kOrder);
-    return static_cast<uint32_t>(place) * 32 + (31 - bit % 32);
-  }
-
-  static void SetBit(SeccompData& data, uint32_t offset, uint32_t bit) {
-    const uint64_t shifted = offset % 8 == 0 ? bit : uint64_t{bit} << 32;
-    if (offset == kOffsetNr) {
-      data.nr |= bit;
-    } else if (offset == kOffsetArch) {
-      data.arch |= bit;
-    } else if (offset < OffsetArgLow(0)) {
-      data.instruction_pointer |= shifted;
-    } else {
-      data.args[(offset - OffsetArgLow(0)) / 8] |= shifted;
+    for (const auto& [nr, listed] : listed_) {
+      const Set number = sets_.In(kOffsetNr, {{nr, nr}});
+      Box box{{}, {}, bdd_.And(native, number), true};
+      if (box.Empty()) continue;
+      if (auto wrong = FindListed(std::move(box), listed, action)) return wrong;
+      native = bdd_.And(native, Bdd::Not(number));
     }
+    if (native == Bdd::kNothing || action == plan_.otherwise) return std::nullopt;
+    return Wrong{{{}, {}, native, true}, plan_.otherwise};
   }
 
-  Bdd bdd_{kMaxNodes};
-};
-
-constexpr Value kNumber{kOffsetNr, UINT32_MAX};
-constexpr Value kArchitecture{kOffsetArch, UINT32_MAX};
-
-// What the plan says, as the set of calls of each action.
-class PlanSets {
- public:
-  PlanSets(const CallPlan& plan, CallSets& sets) : sets_(sets), bdd_(sets.bdd()) {
-    Set native = sets_.Masked(kArchitecture, UINT32_MAX, AuditArch(plan.arch));
-    if (plan.arch == Arch::kX86_64) {
-      native = bdd_.And(native, bdd_.Not(sets_.AtLeast(kNumber, kX32Bit)));
-    }
-    Set allowed = Bdd::kNothing;
-    for (const CallRule& rule : plan.rules) allowed = bdd_.Or(allowed, Allowed(rule));
-    Set absent = Bdd::kNothing;
-    for (const uint32_t nr : plan.absent) absent = bdd_.Or(absent, Number(nr));
-    const Set refused = bdd_.And(native, bdd_.Not(allowed));
-    Add(kRetKillProcess, bdd_.Not(native));
-    Add(kRetAllow, bdd_.And(native, allowed));
-    Add(plan.absent_action, bdd_.And(refused, absent));
-    Add(plan.otherwise, bdd_.And(refused, bdd_.Not(absent)));
-  }
-
-  Set Of(uint32_t action) const {
-    const auto found = by_action_.find(action);
-    return found == by_action_.end() ? Bdd::kNothing : found->second;
-  }
-
-  // The action that the plan has for some of `calls`, and the set of these.
-  std::pair<uint32_t, Set> AnyAction(Set calls) const {
-    for (const auto& [action, set] : by_action_) {
-      const Set both = bdd_.And(calls, set);
-      if (both != Bdd::kNothing) return {action, both};
-    }
-    return {kRetKillProcess, Bdd::kNothing};
-  }
-
- private:
-  void Add(uint32_t action, Set set) {
-    Set& all = by_action_[action];  // kNothing at first
-    all = bdd_.Or(all, set);
-  }
-
-  Set Number(uint32_t nr) { return sets_.Masked(kNumber, UINT32_MAX, nr); }
-
-  Set Holds(const Condition& condition) {
-    const uint64_t live = condition.bits == 64 ? UINT64_MAX : (uint64_t{1} << condition.bits) - 1;
-    const Value value{OffsetArgLow(condition.arg), live};
-    const Set holds = condition.op == Condition::Op::kMasked
-                          ? sets_.Masked(value, condition.mask, condition.value)
-                          : bdd_.And(sets_.AtLeast(value, condition.from),
-                                     bdd_.Not(sets_.Above(value, condition.to)));
-    return condition.negated ? bdd_.Not(holds) : holds;
-  }
-
-  Set AnyHolds(const std::vector<Conjunction>& conjunctions) {
-    Set any = Bdd::kNothing;
-    for (const Conjunction& conjunction : conjunctions) {
-      Set all = Bdd::kAll;
-      for (const Condition& condition : conjunction) all = bdd_.And(all, Holds(condition));
-      any = bdd_.Or(any, all);
-    }
-    return any;
-  }
-
-  Set Allowed(const CallRule& rule) {
-    const Set arguments = bdd_.And(AnyHolds(rule.allow), bdd_.Not(AnyHolds(rule.deny)));
-    return bdd_.And(Number(rule.nr), arguments);
-  }
-
+  const CallPlan& plan_;
   CallSets& sets_;
   Bdd& bdd_;
-  std::map<uint32_t, Set> by_action_;
+  uint32_t native_;
+  uint32_t most_ = UINT32_MAX;  // of the numbers that are not killed
+  std::map<uint32_t, Listed> listed_;
 };
 
 // What the accumulator holds: a word of the data cut to a mask; mask 0: the constant 0, as at the
@@ -184,14 +122,17 @@ class PlanSets {
 struct Accumulator {
   uint32_t offset = 0;
   uint32_t mask = 0;
-  bool operator<(const Accumulator& other) const {
-    return std::tie(offset, mask) < std::tie(other.offset, other.mask);
-  }
+  auto operator<=>(const Accumulator&) const = default;
 };
 
-// The calls that come to an instruction with the same in the accumulator.
+struct Point {  // before an instruction
+  size_t index = 0;
+  Accumulator accumulator;
+  auto operator<=>(const Point&) const = default;
+};
+
 struct Arrivals {
-  Set calls = Bdd::kNothing;
+  std::vector<Box> boxes;
   size_t paths = 0;
 };
 
@@ -199,89 +140,181 @@ size_t SaturatingSum(size_t a, size_t b) {
   return a > std::numeric_limits<size_t>::max() - b ? std::numeric_limits<size_t>::max() : a + b;
 }
 
+struct Sides {
+  Box taken;
+  Box other;
+};
+
+// A conditional jump on a known accumulator. Ranges of architectures and numbers are divided as
+// ranges, all else as diagrams.
+class Comparison {
+ public:
+  Comparison(const Instruction& instruction, const Accumulator& accumulator, CallSets& sets)
+      : code_(instruction.code), k_(instruction.k), accumulator_(accumulator), sets_(sets) {}
+
+  Sides Divide(const Box& box) {
+    if (!box.mixed && accumulator_.mask != 0) {
+      if (accumulator_.offset == kOffsetArch) return DivideWord(box, &Box::archs);
+      if (accumulator_.offset == kOffsetNr) return DivideWord(box, &Box::numbers);
+    }
+    return DivideRest(box);
+  }
+
+ private:
+  Sides DivideWord(const Box& box, Ranges Box::*word) {
+    auto division = DivideRanges(box.*word);
+    if (!division) return DivideRest(Mixed(box, sets_));
+    Sides sides{box, box};
+    sides.taken.*word = std::move(division->inside);
+    sides.other.*word = std::move(division->outside);
+    return sides;
+  }
+
+  std::optional<Division> DivideRanges(const Ranges& ranges) const {
+    const uint32_t mask = accumulator_.mask;
+    const bool whole = mask == UINT32_MAX;
+    switch (code_) {
+      case kJumpEqual:
+        return whole ? DivideByRange(ranges, k_, k_)
+                     : DivideByMask(ranges, mask, MaskTest::kEqual, k_);
+      case kJumpGreater:
+        if (whole && k_ == UINT32_MAX) return Division{{}, ranges};
+        return whole ? DivideByRange(ranges, k_ + 1, UINT32_MAX)
+                     : DivideByMask(ranges, mask, MaskTest::kAbove, k_);
+      case kJumpGreaterEqual:
+        return whole ? DivideByRange(ranges, k_, UINT32_MAX)
+                     : DivideByMask(ranges, mask, MaskTest::kAtLeast, k_);
+      default:  // kJumpSet: FilterDefect knows no other
+        return DivideByMask(ranges, mask & k_, MaskTest::kAbove, 0);
+    }
+  }
+
+  Sides DivideRest(const Box& box) {
+    const Set taken = Taken({accumulator_.offset, accumulator_.mask});
+    Sides sides{box, box};
+    sides.taken.rest = sets_.bdd().And(box.rest, taken);
+    sides.other.rest = sets_.bdd().And(box.rest, Bdd::Not(taken));
+    return sides;
+  }
+
+  Set Taken(const Value& value) {
+    switch (code_) {
+      case kJumpEqual:
+        return sets_.Masked(value, UINT32_MAX, k_);
+      case kJumpGreater:
+        return sets_.Above(value, k_);
+      case kJumpGreaterEqual:
+        return sets_.AtLeast(value, k_);
+      default:
+        return Bdd::Not(sets_.Masked(value, k_, 0));
+    }
+  }
+
+  uint16_t code_;
+  uint32_t k_;
+  Accumulator accumulator_;
+  CallSets& sets_;
+};
+
 // Follows all calls through the program at once. Jumps go forward only, so that what comes to an
 // instruction is complete when its turn is there; no path is left out and none is walked twice.
 class Walk {
  public:
-  Walk(const Filter& filter, CallSets& sets, const PlanSets& plan)
-      : filter_(filter), sets_(sets), bdd_(sets.bdd()), plan_(plan), arrivals_(filter.size()) {}
+  Walk(const Filter& filter, CallSets& sets, Expected& expected)
+      : filter_(filter), sets_(sets), expected_(expected) {}
 
+  // Not proved either when TooLong or the diagrams are exhausted.
   std::optional<Disproof> Run() {
-    arrivals_[0][{}] = {Bdd::kAll, 1};
-    for (size_t i = 0; i < filter_.size(); ++i) {
-      for (const auto& [accumulator, arrivals] : arrivals_[i]) {
-        if (filter_[i].code == kReturn) {
-          if (auto disproof = CheckReturn(filter_[i].k, arrivals)) return disproof;
-        } else {
-          Step(i, accumulator, arrivals);
-        }
-        if (bdd_.Exhausted()) return std::nullopt;
+    Arrive({0, {}}, {{{{}}, {{}}, Bdd::kAll}}, 1);
+    while (!pending_.empty() && !TooLong() && !sets_.bdd().Exhausted()) {
+      auto [point, arrivals] = std::move(*pending_.begin());
+      pending_.erase(pending_.begin());
+      if (filter_[point.index].code == kReturn) {
+        steps_ += arrivals.boxes.size();
+        paths_ = SaturatingSum(paths_, arrivals.paths);
+        if (auto disproof = CheckReturn(filter_[point.index].k, arrivals.boxes)) return disproof;
+        continue;
       }
+      const std::vector<Box> boxes = Gather(std::move(arrivals.boxes), sets_);
+      steps_ += boxes.size();
+      Step(point, boxes, arrivals.paths);
     }
     return std::nullopt;
   }
 
+  bool TooLong() const { return steps_ > kMaxSteps; }
   size_t paths() const { return paths_; }
 
  private:
-  std::optional<Disproof> CheckReturn(uint32_t action, const Arrivals& arrivals) {
-    paths_ = SaturatingSum(paths_, arrivals.paths);
-    const Set wrong = bdd_.And(arrivals.calls, bdd_.Not(plan_.Of(action)));
-    if (wrong == Bdd::kNothing || bdd_.Exhausted()) return std::nullopt;
-    const auto [expected, calls] = plan_.AnyAction(wrong);
-    if (bdd_.Exhausted()) return std::nullopt;
-    return Disproof{
-        fmt::format("the filter answers {:#x} where the plan says {:#x}", action, expected),
-        sets_.AnyMember(calls), expected, action};
+  std::optional<Disproof> CheckReturn(uint32_t action, const std::vector<Box>& boxes) {
+    for (const Box& box : boxes) {
+      const auto wrong = expected_.FindWrong(box, action);
+      if (sets_.bdd().Exhausted()) return std::nullopt;
+      if (!wrong) continue;
+      return Disproof{fmt::format("the filter answers {:#x} where the plan says {:#x}", action,
+                                  wrong->expected),
+                      AnyMember(wrong->calls), wrong->expected, action};
+    }
+    return std::nullopt;
   }
 
-  void Step(size_t i, Accumulator accumulator, const Arrivals& arrivals) {
-    const Instruction& instruction = filter_[i];
+  SeccompData AnyMember(const Box& box) const {
+    SeccompData data = sets_.AnyMember(box.rest);
+    if (box.mixed) return data;
+    data.arch = box.archs.front().first;
+    data.nr = box.numbers.front().first;
+    return data;
+  }
+
+  void Step(Point point, const std::vector<Box>& boxes, size_t paths) {
+    const Instruction& instruction = filter_[point.index];
+    size_t& next = point.index;
+    Accumulator& accumulator = point.accumulator;
     switch (instruction.code) {
       case kLoad:
-        return Arrive(i + 1, {instruction.k, UINT32_MAX}, arrivals);
+        accumulator = {instruction.k, UINT32_MAX};
+        ++next;
+        return Arrive(point, boxes, paths);
       case kAndConst:
         accumulator.mask &= instruction.k;
         if (accumulator.mask == 0) accumulator.offset = 0;
-        return Arrive(i + 1, accumulator, arrivals);
+        ++next;
+        return Arrive(point, boxes, paths);
       case kJumpAlways:
-        return Arrive(i + 1 + instruction.k, accumulator, arrivals);
+        next += 1 + instruction.k;
+        return Arrive(point, boxes, paths);
       default:
-        break;
-    }
-    const Set taken = Taken(instruction, {accumulator.offset, accumulator.mask});
-    Arrive(i + 1 + instruction.jt, accumulator, {bdd_.And(arrivals.calls, taken), arrivals.paths});
-    Arrive(i + 1 + instruction.jf, accumulator,
-           {bdd_.And(arrivals.calls, bdd_.Not(taken)), arrivals.paths});
-  }
-
-  // The calls for which the comparison holds.
-  Set Taken(const Instruction& instruction, const Value& value) {
-    switch (instruction.code) {
-      case kJumpEqual:
-        return sets_.Masked(value, UINT32_MAX, instruction.k);
-      case kJumpGreater:
-        return sets_.Above(value, instruction.k);
-      case kJumpGreaterEqual:
-        return sets_.AtLeast(value, instruction.k);
-      default:  // kJumpSet: FilterDefect knows no other
-        return bdd_.Not(sets_.Masked(value, instruction.k, 0));
+        return Branch(point, boxes, paths);
     }
   }
 
-  void Arrive(size_t target, const Accumulator& accumulator, const Arrivals& more) {
-    if (more.calls == Bdd::kNothing) return;
-    Arrivals& all = arrivals_[target][accumulator];
-    all.calls = bdd_.Or(all.calls, more.calls);
-    all.paths = SaturatingSum(all.paths, more.paths);
+  void Branch(const Point& point, const std::vector<Box>& boxes, size_t paths) {
+    const Instruction& instruction = filter_[point.index];
+    Comparison comparison(instruction, point.accumulator, sets_);
+    std::vector<Box> taken;
+    std::vector<Box> other;
+    for (const Box& box : boxes) {
+      Sides sides = comparison.Divide(box);
+      if (!sides.taken.Empty()) taken.push_back(std::move(sides.taken));
+      if (!sides.other.Empty()) other.push_back(std::move(sides.other));
+    }
+    Arrive({point.index + 1 + instruction.jt, point.accumulator}, std::move(taken), paths);
+    Arrive({point.index + 1 + instruction.jf, point.accumulator}, std::move(other), paths);
+  }
+
+  void Arrive(const Point& point, std::vector<Box> boxes, size_t paths) {
+    if (boxes.empty()) return;
+    Arrivals& all = pending_[point];
+    std::ranges::move(boxes, std::back_inserter(all.boxes));
+    all.paths = SaturatingSum(all.paths, paths);
   }
 
   const Filter& filter_;
   CallSets& sets_;
-  Bdd& bdd_;
-  const PlanSets& plan_;
-  std::vector<std::map<Accumulator, Arrivals>> arrivals_;
+  Expected& expected_;
+  std::map<Point, Arrivals> pending_;
   size_t paths_ = 0;
+  size_t steps_ = 0;
 };
 
 bool IsCondition(const Condition& condition) {
@@ -298,18 +331,27 @@ bool HasConditionsOnly(const CallPlan& plan) {
 
 }  // namespace
 
-std::optional<Disproof> Prove(const CallPlan& plan, const Filter& filter, size_t* paths) {
+Prover::Prover() : sets_(kMaxNodes) {}
+
+std::optional<Disproof> Prover::Prove(const CallPlan& plan, const Filter& filter, size_t* paths) {
   if (auto defect = FilterDefect(filter)) return Disproof{*defect, {}, 0, 0};
   if (!HasConditionsOnly(plan)) return Disproof{"the plan tests what no call has", {}, 0, 0};
-  CallSets sets;
-  const PlanSets expected(plan, sets);
-  Walk walk(filter, sets, expected);
+  sets_.bdd().Begin(kMaxKept);
+  Expected expected(plan, sets_);
+  Walk walk(filter, sets_, expected);
   auto disproof = walk.Run();
-  if (sets.bdd().Exhausted()) {
+  if (sets_.bdd().Exhausted()) {
     return Disproof{fmt::format("the proof needs more than {} nodes", kMaxNodes), {}, 0, 0};
+  }
+  if (walk.TooLong()) {
+    return Disproof{fmt::format("the proof needs more than {} steps", kMaxSteps), {}, 0, 0};
   }
   if (paths != nullptr) *paths = walk.paths();
   return disproof;
+}
+
+std::optional<Disproof> Prove(const CallPlan& plan, const Filter& filter, size_t* paths) {
+  return Prover().Prove(plan, filter, paths);
 }
 
 }  // namespace bulkhead

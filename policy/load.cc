@@ -84,7 +84,7 @@ class Loader {
 
   void TakeRunning(const Text& name, LoadedPolicy& loaded) {
     if (options_.running) {
-      loaded.target = *options_.running;
+      loaded.target = options_.running();
       return;
     }
     diagnostics_.Error(name.at.place, "E0006", "the running kernel is not known here",

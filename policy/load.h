@@ -3,6 +3,7 @@
 // `use`, the shipped library; checks against the schema; merges profiles; substitutes variables.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,7 +16,7 @@ namespace bulkhead {
 struct LoadOptions {
   std::map<std::string, std::string> set;  // --set name=value, over the policy's vars
   std::string target;                      // --target, over the policy's `target`
-  std::optional<TargetSpec> running;       // what `target: running` stands for
+  std::function<TargetSpec()> running;     // asked for what `target: running` stands for
 };
 
 struct LoadedPolicy {

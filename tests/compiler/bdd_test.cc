@@ -61,13 +61,38 @@ BOOST_AUTO_TEST_CASE(SameAsTruthTables) {
 }
 
 BOOST_AUTO_TEST_CASE(Exhaustion) {
-  Bdd bdd(5);
-  const Bdd::Node a = bdd.Choose(2, Bdd::kNothing, Bdd::kAll);
-  const Bdd::Node b = bdd.Choose(1, Bdd::kNothing, Bdd::kAll);
-  bdd.And(a, b);
-  BOOST_TEST(!bdd.Exhausted());
-  bdd.Or(a, b);
+  Bdd bdd(3);
+  const auto join = [&bdd] {
+    const Bdd::Node a = bdd.Choose(2, Bdd::kNothing, Bdd::kAll);
+    const Bdd::Node b = bdd.Choose(1, Bdd::kNothing, Bdd::kAll);
+    bdd.And(a, b);
+    BOOST_TEST(!bdd.Exhausted());
+    bdd.Or(a, b);
+  };
+  join();
   BOOST_TEST(bdd.Exhausted());
+  bdd.Begin(3);  // after that nothing is kept
+  join();
+  BOOST_TEST(bdd.Exhausted());
+}
+
+// What is kept costs nothing the second time; what is not kept is made again.
+BOOST_AUTO_TEST_CASE(ComputationsShareNodes) {
+  Bdd bdd(3);
+  const auto make = [&bdd](uint32_t from) {
+    for (uint32_t variable = from; variable < from + 3; ++variable) {
+      bdd.Choose(variable, Bdd::kNothing, Bdd::kAll);
+    }
+    return !bdd.Exhausted();
+  };
+  BOOST_TEST(make(0));
+  BOOST_TEST(make(0));
+  bdd.Begin(3);
+  BOOST_TEST(make(0));
+  BOOST_TEST(make(3));
+  bdd.Begin(3);
+  BOOST_TEST(make(6));
+  BOOST_TEST(!make(0));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -190,6 +190,52 @@ BOOST_AUTO_TEST_CASE(DefectsAreNotProved) {
   BOOST_TEST(Prove(wrong, MustGenerate(plan)).value().reason == "the plan tests what no call has");
 }
 
+// Tests of the number that no few ranges express, on their own and after tests of arguments.
+BOOST_AUTO_TEST_CASE(NumbersByBits) {
+  CallPlan plan;
+  plan.rules = {{2, {{}}, {}}, {3, {{Equal(0, 32, 5)}}, {}}};
+  const uint32_t arch = AuditArch(plan.arch);
+  Filter filter{{kLoad, 0, 0, kOffsetArch},
+                {kJumpEqual, 0, 9, arch},
+                {kLoad, 0, 0, kOffsetNr},
+                {kJumpSet, 5, 0, 0xfffffffc},
+                {kJumpSet, 0, 7, 2},
+                {kJumpSet, 0, 4, 1},
+                {kLoad, 0, 0, OffsetArgLow(0)},
+                {kAndConst, 0, 0, UINT32_MAX},
+                {kJumpEqual, 1, 3, 5},
+                {kJumpGreaterEqual, 1, 2, 0x40000000},
+                {kReturn, 0, 0, kRetAllow},
+                {kReturn, 0, 0, kRetKillProcess},
+                {kReturn, 0, 0, kRetUserNotif}};
+  size_t paths = 0;
+  BOOST_TEST(!Prove(plan, filter, &paths).has_value());
+  BOOST_TEST(paths == 7U);
+  for (const uint32_t mask : {0x7ffffffcU, 0xfffffff8U, 0xfefffffcU, 0xffffffffU}) {
+    filter[3].k = mask;
+    const auto disproof = Prove(plan, filter);
+    BOOST_REQUIRE(disproof.has_value());
+    RequireWitness(plan, filter, *disproof);
+  }
+}
+
+// What was proved before changes no verdict.
+BOOST_AUTO_TEST_CASE(OneProverForMany) {
+  PlanMaker maker(Seed());
+  Prover prover;
+  for (int i = 0; i < 60; ++i) {
+    const CallPlan plan = maker.Plan(kDensest);
+    Filter filter = MustGenerate(plan);
+    if (maker.OneIn(2)) Mutate(filter, maker);
+    size_t paths = 0;
+    size_t paths_alone = 0;
+    const auto disproof = prover.Prove(plan, filter, &paths);
+    BOOST_REQUIRE(disproof.has_value() == Prove(plan, filter, &paths_alone).has_value());
+    BOOST_TEST(paths == paths_alone);
+    if (disproof && !FilterDefect(filter)) RequireWitness(plan, filter, *disproof);
+  }
+}
+
 // Pairs of bits of two arguments, all of the first before all of the second: the set of calls has
 // no small diagram. What can't be proved is not proved.
 BOOST_AUTO_TEST_CASE(TooLargeIsNotProved) {
@@ -206,6 +252,23 @@ BOOST_AUTO_TEST_CASE(TooLargeIsNotProved) {
   const auto disproof = Prove(pairs(40), MustGenerate(pairs(40)));
   BOOST_REQUIRE(disproof.has_value());
   BOOST_TEST(disproof->reason == "the proof needs more than 1048576 nodes");
+  Prover prover;  // and the next proof begins anew
+  BOOST_TEST(prover.Prove(pairs(40), MustGenerate(pairs(40))).has_value());
+  BOOST_TEST(!prover.Prove(pairs(10), MustGenerate(pairs(10))).has_value());
+}
+
+// Each pair of instructions doubles what may be in the accumulator.
+BOOST_AUTO_TEST_CASE(TooLongIsNotProved) {
+  Filter filter{{kLoad, 0, 0, OffsetArgLow(0)}};
+  for (unsigned i = 0; i < 16; ++i) {
+    filter.push_back({kJumpSet, 1, 0, uint32_t{1} << i});
+    filter.push_back({kAndConst, 0, 0, ~(uint32_t{1} << (i + 16))});
+  }
+  for (unsigned i = 0; i < 16; ++i) filter.push_back({kAndConst, 0, 0, UINT32_MAX});
+  filter.push_back({kReturn, 0, 0, kRetAllow});
+  const auto disproof = Prove(CallPlan{}, filter);
+  BOOST_REQUIRE(disproof.has_value());
+  BOOST_TEST(disproof->reason == "the proof needs more than 1048576 steps");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

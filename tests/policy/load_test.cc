@@ -177,11 +177,20 @@ BOOST_AUTO_TEST_CASE(TheRunningTargetIsTheCallers) {
   LoadOptions options;
   options.target = "running";
   BOOST_TEST(LoadText(OneComponent(""), options).HasCode("E0006"));
-  options.running.emplace();
-  options.running->target.name = "this-machine";
+  int asked = 0;
+  options.running = [&asked] {
+    ++asked;
+    TargetSpec spec;
+    spec.target.name = "this-machine";
+    return spec;
+  };
   const Loaded loaded = LoadText(OneComponent(""), options);
   BOOST_TEST_REQUIRE(loaded.policy.has_value(), loaded.Rendered());
   BOOST_TEST(loaded.policy->target.target.name == "this-machine");
+  BOOST_TEST(asked == 1);
+  options.target = "linux-6.18";  // another one is no reason to look at this machine
+  BOOST_TEST(LoadText(OneComponent(""), options).policy.has_value());
+  BOOST_TEST(asked == 1);
 }
 
 BOOST_AUTO_TEST_CASE(ArchetypesMergeWithWhatServicesNeed) {

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the planned calls to the filters, each proved before it goes anywhere.
+#include <fmt/format.h>
+
+#include <map>
+#include <utility>
+
+#include "compiler/filter_gen.h"
+#include "compiler/planner.h"
+#include "compiler/prove.h"
+#include "profiles/syscalls.h"
+
+namespace bulkhead {
+namespace {
+
+void ReportDisproof(const ComponentPlan& plan, const Disproof& disproof) {
+  std::string help = "this is a bug in bulkhead: please report it with the policy";
+  if (disproof.expected != disproof.returned) {
+    const SeccompData& data = disproof.data;
+    help =
+        fmt::format("call {} ({}) of architecture {:#x} with ({:#x}): {:#x} instead of {:#x}; {}",
+                    data.nr, SyscallName(plan.enclave.target.arch, data.nr), data.arch,
+                    fmt::join(data.args, ", "), disproof.returned, disproof.expected, help);
+  }
+  plan.Error(plan.policy.at.place, "E0544",
+             fmt::format("the filter of `{}` is not proved to be its plan: {}", plan.policy.name,
+                         disproof.reason),
+             std::move(help));
+}
+
+void Finish(ComponentPlan& plan, const Filter& filter) {
+  const CallPlan& calls = *plan.calls;
+  plan.profile.filter = filter;
+  plan.profile.absent = calls.absent;
+  plan.profile.notifies = plan.features.Has(Feature::kSeccompNotify);
+  plan.Need(Feature::kSeccompNotify, 1, "syscalls");
+  plan.Need(Feature::kPidfd, 1, "syscalls");
+  plan.Row("syscalls",
+           {{Layer::kSeccomp, fmt::format("{} calls allowed, {} instructions; foreign "
+                                          "architectures and x32 are killed",
+                                          calls.rules.size(), plan.profile.filter.size())}},
+           Status::kEnforced, Recorder::kNotification,
+           "always allowed: close, exit, exit_group, restart_syscall, rt_sigreturn, write; calls "
+           "that honest code probes for are answered ENOSYS and counted apart; a killed process "
+           "is recorded by the kernel's audit where it is read, else by its exit");
+}
+
+// Nothing for a plan without a filter, or without a proof; that is an error.
+std::optional<Filter> MakeFilter(const ComponentPlan& plan, Prover& prover) {
+  auto filter = GenerateFilter(*plan.calls);
+  if (!filter) {
+    plan.Error(
+        plan.policy.at.place, "E0542",
+        fmt::format("the filter of `{}` can't be made: {}", plan.policy.name, filter.error()),
+        "allow fewer calls, or with fewer different arguments");
+    return std::nullopt;
+  }
+  if (const auto disproof = prover.Prove(*plan.calls, *filter)) {
+    ReportDisproof(plan, *disproof);
+    return std::nullopt;
+  }
+  return std::move(*filter);
+}
+
+}  // namespace
+
+// The generator is a function of the plan: components whose plans are equal share filter and proof.
+void MakeFilters(std::vector<ComponentPlan>& components) {
+  Prover prover;
+  std::map<CallPlan, Filter> made;
+  for (ComponentPlan& plan : components) {
+    if (!plan.calls) continue;
+    auto found = made.find(*plan.calls);
+    if (found == made.end()) {
+      auto filter = MakeFilter(plan, prover);
+      if (!filter) continue;
+      found = made.emplace(*plan.calls, std::move(*filter)).first;
+    }
+    Finish(plan, found->second);
+  }
+}
+
+}  // namespace bulkhead
