@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -149,21 +150,45 @@ uint64_t AuditLog::Append(Event event) {
   return Folds(stamped.kind) ? AppendFolded(std::move(stamped)) : Emit(stamped);
 }
 
+bool AuditLog::Spend(const std::string& component, uint64_t now) {
+  Budget& budget = budgets_.try_emplace(component, Budget{kBurst, now}).first->second;
+  const uint64_t refill = (now - budget.since) / (kFoldWindow / kRefill);
+  budget.records = std::min(kBurst, budget.records + refill);
+  budget.since += refill * (kFoldWindow / kRefill);
+  if (budget.records == 0) return false;
+  --budget.records;
+  return true;
+}
+
+uint64_t AuditLog::AddTo(Fold& fold, Event event) {
+  const uint64_t now = event.boot_ns;
+  counters_.folded += event.count;
+  event.count += fold.event.count;
+  fold_bytes_ += HeldBytes(event);
+  fold_bytes_ -= HeldBytes(fold.event);
+  fold.event = std::move(event);
+  if (now - fold.since < kFoldWindow) return 0;
+  if (!fold.several && !Spend(fold.event.component, now)) return 0;
+  const uint64_t sequence = Emit(fold.event);
+  fold.event.count = 0;
+  fold.since = now;
+  return sequence;
+}
+
 uint64_t AuditLog::AppendFolded(Event event) {
-  const Digest key = FoldKey(event);
+  Digest key = FoldKey(event);
   const uint64_t now = event.boot_ns;
   if (const auto found = folds_.find(key); found != folds_.end()) {
-    Fold& fold = found->second;
-    counters_.folded += event.count;
-    event.count += fold.event.count;
-    fold_bytes_ += HeldBytes(event);
-    fold_bytes_ -= HeldBytes(fold.event);
-    fold.event = std::move(event);
-    if (now - fold.since < kFoldWindow) return 0;
-    const uint64_t sequence = Emit(fold.event);
-    fold.event.count = 0;
-    fold.since = now;
-    return sequence;
+    return AddTo(found->second, std::move(event));
+  }
+  const bool several = !Spend(event.component, now);
+  if (several) {
+    event.action = event.object = kSeveral;
+    event.extra.clear();
+    key = FoldKey(event);
+    if (const auto found = folds_.find(key); found != folds_.end()) {
+      return AddTo(found->second, std::move(event));
+    }
   }
   const size_t bytes = HeldBytes(event);
   if (folds_.size() >= kMaxFoldKeys || fold_bytes_ + bytes > kMaxFoldBytes) {
@@ -174,7 +199,7 @@ uint64_t AuditLog::AppendFolded(Event event) {
   const uint64_t sequence = Emit(event);
   event.count = 0;
   fold_bytes_ += bytes;
-  folds_.emplace(key, Fold{std::move(event), now});
+  folds_.emplace(key, Fold{std::move(event), now, several});
   return sequence;
 }
 
@@ -191,9 +216,13 @@ void AuditLog::FlushFolds(uint64_t older_than) {
       entry = folds_.erase(entry);
       continue;
     }
-    Emit(Stamp(fold.event));
-    fold.event.count = 0;
-    fold.since = now;
+    // Over budget the count waits; at the end, and when the table is full, it is written anyway.
+    const bool due = older_than == UINT64_MAX || fold.several || Spend(fold.event.component, now);
+    if (due) {
+      Emit(Stamp(fold.event));
+      fold.event.count = 0;
+      fold.since = now;
+    }
     ++entry;
   }
 }

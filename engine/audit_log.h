@@ -9,6 +9,10 @@
 // a second. At most kMaxFoldKeys kinds and kMaxFoldBytes bytes are held; what does not fit flushes
 // the table.
 //
+// A component that varies its refused calls cannot fill the disk: each has a budget of records
+// (kBurst at once, kRefill a second). What is over it is counted in one record a second for each
+// kind, control and verdict, whose action and object are kSeveral. Counts stay exact.
+//
 // One owner, one thread (the supervisor's loop). Call Tick about once a second, Close at the end;
 // the destructor closes too. Memory is bounded, nothing waits for a reader of a pipe.
 #pragma once
@@ -49,6 +53,9 @@ class AuditLog {
   static constexpr size_t kMaxFoldKeys = 1024;
   static constexpr size_t kMaxFoldBytes = 1U << 20;
   static constexpr uint64_t kFoldWindow = 1000000000;  // ns
+  static constexpr uint64_t kBurst = 1024;             // records of one component
+  static constexpr uint64_t kRefill = 16;              // records a second
+  static constexpr std::string_view kSeveral = "(several)";
 
   // Opens every sink (at least one) and writes log-open to each; the first failure is final.
   static tl::expected<AuditLog, SinkError> Open(const std::vector<Sink>& sinks,
@@ -87,6 +94,11 @@ class AuditLog {
   struct Fold {
     Event event;  // the last one; its count is what is not yet written
     uint64_t since = 0;
+    bool several = false;  // what was over its component's budget
+  };
+  struct Budget {
+    uint64_t records = kBurst;
+    uint64_t since = 0;  // when it was last refilled
   };
 
   AuditLog(std::string boot, AuditClock clock) : boot_(std::move(boot)), clock_(clock) {}
@@ -95,7 +107,10 @@ class AuditLog {
   bool PayLoss(Output& output);
   bool Deliver(Output& output, const Event& event);
   uint64_t Emit(const Event& event);
+  // Takes one record from the component's budget; false if nothing is left.
+  bool Spend(const std::string& component, uint64_t now);
   uint64_t AppendFolded(Event event);
+  uint64_t AddTo(Fold& fold, Event event);
   void FlushFolds(uint64_t older_than);
   void Lifecycle(Output& output, std::string_view action, std::string object);
 
@@ -104,6 +119,7 @@ class AuditLog {
   std::vector<Output> outputs_;
   std::map<Digest, Fold> folds_;
   size_t fold_bytes_ = 0;
+  std::map<std::string, Budget> budgets_;  // as many as the policy has components
   AuditCounters counters_;
   ChainPoint head_;
 };

@@ -49,17 +49,29 @@ std::string ExitText(int status, bool executed) {
 }
 
 // Whether /proc/net/unix, as text, has a listening socket of this path. A line is: Num RefCount
-// Protocol Flags Type St Inode Path; flag 0x10000 is __SO_ACCEPTCON.
+// Protocol Flags Type St Inode Path, with one space between and the inode padded with more; flag
+// 0x10000 is __SO_ACCEPTCON. Names of abstract sockets stand there raw, so in a network that is
+// shared a line can be forged, and what it says only adds to what the file system says.
 bool ListensOn(std::string_view table, const std::string& path) {
   while (!table.empty()) {
-    const size_t end = std::min(table.find('\n'), table.size());
-    const std::string_view line = table.substr(0, end);
-    table.remove_prefix(std::min(end + 1, table.size()));
-    if (line.ends_with(" " + path) && line.find(" 00010000 ") != std::string_view::npos) {
-      return true;
+    std::string_view line = table.substr(0, table.find('\n'));
+    table.remove_prefix(std::min(line.size() + 1, table.size()));
+    bool listening = false;
+    for (int column = 0; column < 7; ++column) {
+      line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+      const size_t end = std::min(line.find(' '), line.size());
+      if (column == 3) listening = line.substr(0, end) == "00010000";
+      line.remove_prefix(end);
     }
+    if (listening && !line.empty() && line.substr(1) == path) return true;
   }
   return false;
+}
+
+// Its directory is the component's own: nobody else can have made a socket there.
+bool OwnsSocket(const std::string& path, uint32_t uid) {
+  struct stat info {};
+  return lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode) && info.st_uid == uid;
 }
 
 // A pipe whose write end the component may open again by /dev/stdout.
@@ -108,7 +120,7 @@ void Supervisor::Act(Component& component, UnitAction action) {
 void Supervisor::StartOne(Component& component) {
   const ProfileData& profile = *component.profile;
   RemoveStaleSocket(component.profile);
-  if (auto set = SetListenerModes(component.profile, component.handover); !set) {
+  if (auto set = RestoreListeners(component.profile, component.handover); !set) {
     return FailLaunch(component, set.error().step + " `" + set.error().object +
                                      "`: " + std::strerror(set.error().error));
   }
@@ -135,6 +147,14 @@ void Supervisor::StartOne(Component& component) {
     plan.passed_names.push_back(named.name);
   }
   if (tripwires_) plan.tripwire_fd = tripwires_->fd();
+  // Its reaper's copy is the last one, from the launch on: what is queued there is not ours to
+  // close.
+  auto notify = MakeNotifySocket(component.profile, component.handover);
+  if (!notify) {
+    return FailLaunch(component, notify.error().step + " `" + notify.error().object +
+                                     "`: " + std::strerror(notify.error().error));
+  }
+  plan.notify_fd = notify->get();
   plan.wait_killable = kernel_features_.Has(Feature::kSeccompWaitKillable);
   plan.Prepare();
   auto cgroup = cgroups_.Create(bundle_->enclave, profile.name, profile.limits);
@@ -296,20 +316,30 @@ void Supervisor::OnRefusals(Component& component) {
   }
 }
 
-void Supervisor::OnControl(Component& component) {
+bool Supervisor::OnControl(Component& component) {
+  if (!component.control) return false;
   ReaperMessage message;
   const ssize_t size = recv(component.control.get(), &message, sizeof message, MSG_DONTWAIT);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (size != sizeof message) {
     // The reaper is gone or talks nonsense; its death ends the run.
     Unwatch(component.control.get());
     KillAll(component);
-    return;
+    return false;
   }
-  if (message.kind == ReaperMessage::Kind::kFailure) {
-    return FailLaunch(component, FailureText(component, message.failure));
+  switch (message.kind) {
+    case ReaperMessage::Kind::kFailure:
+      FailLaunch(component, FailureText(component, message.failure));
+      return false;
+    case ReaperMessage::Kind::kReady:
+      Act(component, component.unit.OnReady(NowMs()));
+      return true;
+    case ReaperMessage::Kind::kExit:
+      component.exit_status = message.status;
+      return true;
   }
-  component.exit_status = message.status;
+  KillAll(component);
+  return false;
 }
 
 bool Supervisor::OnOutput(Component& component, bool err) {
@@ -327,44 +357,6 @@ bool Supervisor::OnOutput(Component& component, bool err) {
   const std::string text = lines.Feed({bytes.data(), static_cast<size_t>(size)}, label);
   WriteWithoutWaiting(err ? STDERR_FILENO : STDOUT_FILENO, text);
   return true;
-}
-
-void Supervisor::OnNotify(Component& component) {
-  std::array<char, 1024> bytes{};
-  alignas(cmsghdr) std::array<char, 256> control{};
-  iovec vector{bytes.data(), bytes.size() - 1};
-  msghdr message{};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t size =
-      recvmsg(component.handover.notify.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size < 0) return;
-  uint32_t uid = UINT32_MAX;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-       header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET) continue;
-    if (header->cmsg_type == SCM_CREDENTIALS) {
-      ucred credentials{};
-      std::memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
-      uid = credentials.uid;
-    } else if (header->cmsg_type == SCM_RIGHTS) {
-      // Nobody asked for descriptors; keeping them would let a component fill our table.
-      const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-      for (size_t i = 0; i < count; ++i) {
-        int fd = -1;
-        std::memcpy(&fd, CMSG_DATA(header) + i * sizeof(int), sizeof fd);
-        close(fd);
-      }
-    }
-  }
-  if (uid != component.profile->uid) return;
-  const std::string_view text(bytes.data(), static_cast<size_t>(size));
-  if (text == "READY=1" || text.starts_with("READY=1\n") ||
-      text.find("\nREADY=1") != std::string_view::npos) {
-    Act(component, component.unit.OnReady(NowMs()));
-  }
 }
 
 // Looks at the kernel's list of listening sockets of the component's own network namespace, or for
@@ -386,7 +378,8 @@ void Supervisor::CheckListening(Component& component) {
   }
   if (ready.kind != ReadyKind::kListening) return;
   const std::string table = "/proc/" + std::to_string(component.pid) + "/net/unix";
-  if (ListensOn(ReadSmallFile(table), ready.path)) {
+  if (OwnsSocket(ready.path, component.profile->uid) &&
+      ListensOn(ReadSmallFile(table), ready.path)) {
     Act(component, component.unit.OnReady(NowMs()));
   }
 }
@@ -394,14 +387,17 @@ void Supervisor::CheckListening(Component& component) {
 void Supervisor::KillAll(Component& component) {
   // The reaper is our child and not yet waited for, so the pid is its. Its death takes the PID
   // namespace along.
-  if (component.reaper >= 0) kill(component.reaper, SIGKILL);
+  if (component.reaper > 0) kill(component.reaper, SIGKILL);
 }
 
 void Supervisor::OnReaperDead(Component& component) {
-  // What was written before the end is still in the pipes and sockets.
-  while (kernel_audit_ && kernel_audit_->Drain(AuditHandler())) {
+  component.reaper = kReaped;
+  // What was written before the end is still in the pipes and sockets. Of the kernel's records one
+  // turn is read, as other components may be refused without end; later ones find this run by its
+  // pid.
+  if (kernel_audit_) kernel_audit_->Drain(AuditHandler());
+  for (size_t turn = 0; turn < kMaxLastReads && OnControl(component); ++turn) {
   }
-  if (component.control) OnControl(component);
   for (const bool err : {false, true}) {
     // A descendant that escaped the namespace's end can't exist, so the pipe holds what it holds.
     for (size_t turn = 0; turn < kMaxLastReads && OnOutput(component, err); ++turn) {
@@ -430,7 +426,8 @@ void Supervisor::CloseRun(Component& component) {
   const std::string label = options_.plain_output ? "" : component.profile->name + " | ";
   WriteWithoutWaiting(STDOUT_FILENO, component.out_lines.Finish(label));
   WriteWithoutWaiting(STDERR_FILENO, component.err_lines.Finish(label));
-  component.last_pid = component.pid;
+  if (component.pid > 0) component.past_pids.push_front(component.pid);
+  if (component.past_pids.size() > kPastPids) component.past_pids.pop_back();
   component.pid = -1;
   component.root_device = 0;
   component.muted = false;

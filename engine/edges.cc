@@ -4,12 +4,15 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 
 namespace bulkhead {
@@ -110,32 +113,58 @@ Result Directories(const Bundle& bundle) {
   return {};
 }
 
+tl::expected<Fd, EdgeError> OpenListener(const Profile& profile, const Listener& listener) {
+  if (listener.kind == ListenerKind::kTcp) return TcpSocket(listener);
+  return UnixSocket(listener.path, SOCK_STREAM, EdgeGroup(*profile, ParentOf(listener.path)), 0660);
+}
+
 Result Listeners(const Profile& profile, Handover& handover) {
   for (const Listener& listener : profile->listeners) {
-    auto fd = listener.kind == ListenerKind::kTcp
-                  ? TcpSocket(listener)
-                  : UnixSocket(listener.path, SOCK_STREAM,
-                               EdgeGroup(*profile, ParentOf(listener.path)), 0660);
+    auto fd = OpenListener(profile, listener);
     if (!fd) return tl::make_unexpected(fd.error());
     handover.fds.push_back({listener.name, std::move(*fd)});
   }
   return {};
 }
 
-Result NotifySocket(const Profile& profile, const std::string& run_directory, Handover& handover) {
+// A socket that was never listened on is as good as new; one that listens takes connections unless
+// it was shut down (unix(7) keeps SO_ACCEPTCONN then, and poll(2) tells).
+bool IsSpent(int fd) {
+  int accepts = 0;
+  socklen_t size = sizeof accepts;
+  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &size) != 0) return true;
+  pollfd state{fd, POLLRDHUP, 0};
+  if (poll(&state, 1, 0) < 0) return true;
+  return accepts == 0 || (state.revents & (POLLRDHUP | POLLERR)) != 0;
+}
+
+// Closes a socket that a component could use, which can take as long as it likes (SO_LINGER on a
+// connection that waits in it). A child that exits holds the last copy: exiting does not linger.
+bool CloseElsewhere(Fd& fd) {
+  int gate[2];
+  if (pipe2(gate, O_CLOEXEC) != 0) return false;
+  const Fd wait(gate[0]);
+  Fd open(gate[1]);
+  const long child = syscall(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  if (child < 0) return false;
+  if (child == 0) {
+    // The parent's end of the pipe is open here, too.
+    syscall(SYS_close, gate[1]);
+    char none = 0;
+    while (syscall(SYS_read, gate[0], &none, 1) < 0) {
+    }
+    for (;;) syscall(SYS_exit_group, 0);
+  }
+  fd.Reset();
+  open.Reset();
+  return true;
+}
+
+Result NotifyDirectory(const Profile& profile, const std::string& run_directory,
+                       Handover& handover) {
   if (profile->lifecycle.ready.kind != ReadyKind::kNotify) return {};
   handover.notify_directory = run_directory + "/notify/" + profile->name;
-  auto made = MakeDirectory(handover.notify_directory, 0, profile->gid, 0750);
-  if (!made) return made;
-  auto fd = UnixSocket(handover.notify_directory + "/socket", SOCK_DGRAM | SOCK_NONBLOCK,
-                       profile->gid, 0660);
-  if (!fd) return tl::make_unexpected(fd.error());
-  const int enable = 1;
-  if (setsockopt(fd->get(), SOL_SOCKET, SO_PASSCRED, &enable, sizeof enable) != 0) {
-    return Error("setsockopt", handover.notify_directory);
-  }
-  handover.notify = std::move(*fd);
-  return {};
+  return MakeDirectory(handover.notify_directory, 0, profile->gid, 0750);
 }
 
 // Acts with another uid for one scope. The saved and real ids stay root's, so the way back is open
@@ -233,7 +262,7 @@ tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bu
   for (const Profile& profile : bundle.components()) {
     Handover& handover = handovers[profile->name];
     if (auto made = Listeners(profile, handover); !made) return tl::make_unexpected(made.error());
-    if (auto made = NotifySocket(profile, run_directory, handover); !made) {
+    if (auto made = NotifyDirectory(profile, run_directory, handover); !made) {
       return tl::make_unexpected(made.error());
     }
   }
@@ -241,13 +270,32 @@ tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bu
   return handovers;
 }
 
-tl::expected<void, EdgeError> SetListenerModes(const Profile& profile, const Handover& handover) {
-  for (size_t i = 0; i < profile->listeners.size(); ++i) {
-    const int flags = profile->listeners[i].nonblocking ? O_RDWR | O_NONBLOCK : O_RDWR;
-    if (fcntl(handover.fds[i].fd.get(), F_SETFL, flags) != 0) {
-      return Error("fcntl", profile->listeners[i].name);
-    }
+tl::expected<Fd, EdgeError> MakeNotifySocket(const Profile& profile, const Handover& handover) {
+  if (handover.notify_directory.empty()) return Fd();
+  auto fd = UnixSocket(handover.notify_directory + "/socket", SOCK_DGRAM | SOCK_NONBLOCK,
+                       profile->gid, 0660);
+  if (!fd) return fd;
+  const int enable = 1;
+  if (setsockopt(fd->get(), SOL_SOCKET, SO_PASSCRED, &enable, sizeof enable) != 0) {
+    return Error("setsockopt", handover.notify_directory);
   }
+  return fd;
+}
+
+tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover& handover) {
+  for (size_t i = 0; i < profile->listeners.size(); ++i) {
+    const Listener& listener = profile->listeners[i];
+    Fd& fd = handover.fds[i].fd;
+    if (handover.used && IsSpent(fd.get())) {
+      if (!CloseElsewhere(fd)) return Error("close", listener.name);
+      auto opened = OpenListener(profile, listener);
+      if (!opened) return tl::make_unexpected(opened.error());
+      fd = std::move(*opened);
+    }
+    const int flags = listener.nonblocking ? O_RDWR | O_NONBLOCK : O_RDWR;
+    if (fcntl(fd.get(), F_SETFL, flags) != 0) return Error("fcntl", listener.name);
+  }
+  handover.used = true;
   return {};
 }
 

@@ -30,8 +30,8 @@ struct NamedFd {
 // by name. Listeners are bound, not listening: the component's own process calls listen(2).
 struct Handover {
   std::vector<NamedFd> fds;
-  Fd notify;                     // the supervisor's end of the readiness socket
-  std::string notify_directory;  // bound into the view
+  bool used = false;             // a run has had the descriptors
+  std::string notify_directory;  // of the readiness socket, bound into the view; empty: none
 };
 
 // The owner of the directories a component makes sockets in is that component; all others belong
@@ -39,9 +39,13 @@ struct Handover {
 tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bundle,
                                                                 const std::string& run_directory);
 
-// Gives the listeners the mode that the policy states. It is the open socket's, so a run before may
-// have left another.
-tl::expected<void, EdgeError> SetListenerModes(const Profile& profile, const Handover& handover);
+// A new readiness socket, for one run's reaper. Empty where the component needs none.
+tl::expected<Fd, EdgeError> MakeNotifySocket(const Profile& profile, const Handover& handover);
+
+// Makes the listeners fit for a run: in the mode that the policy states, and new where the run
+// before has shut one down or turned it into something else; connections that waited there are
+// lost then. To be called before each launch.
+tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover& handover);
 
 // Removes the socket that a dead component left where `ready: listening` looks for a new one.
 void RemoveStaleSocket(const Profile& profile);

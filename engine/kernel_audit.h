@@ -75,6 +75,9 @@ class KernelAudit {
 
   KernelAuditCounters counters() const;
 
+  // Whether a domain that was refused something has not ended, as far as we know.
+  bool HasOpenDomains() const { return domains_.size() > 0; }
+
  private:
   KernelAudit(AuditControl control, const AuditState& before, int fd);
   tl::expected<void, AuditError> Apply(const AuditPlan& plan);

@@ -56,6 +56,7 @@ class LandlockDomains {
   // Hands out all that waits.
   void Flush(const LandlockHandler& handler);
 
+  size_t size() const { return domains_.size(); }
   const LandlockCounters& counters() const { return counters_; }
 
  private:

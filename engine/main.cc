@@ -130,7 +130,9 @@ int Boot(const InitOptions& options) {
   auto supervisor =
       Supervisor::Create(std::move(*bundle), digest, kernel, {run, !options.only.empty()});
   if (!supervisor) return Refuse(supervisor.error().what);
-  return (*supervisor)->Run();
+  // Its sockets are closed by the end of the process and not before it: what a component left in
+  // one, a connection with SO_LINGER, would hold up a close(2), but not an exit.
+  _exit((*supervisor)->Run());
 }
 
 }  // namespace

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the supervisor puts on record: refusals that come to its listeners, those the kernel's audit
 // tells of, tripwires, limits, and the components' life.
+#include <poll.h>
 #include <unistd.h>
 
 #include <array>
 #include <cstdio>
+#include <tuple>
 #include <utility>
 
 #include "engine/supervisor.h"
@@ -114,6 +116,57 @@ void Supervisor::OnSeccompKill(const SeccompKill& kill) {
   }
 }
 
+// What the kernel or its socket to us dropped: whose refusals these were nobody knows, so the loss
+// is the enclave's. Where the number is not known either, it is of the times that it happened.
+void Supervisor::RecordAuditLoss() {
+  if (!kernel_audit_) return;
+  const KernelAuditCounters now = kernel_audit_->counters();
+  const std::tuple<const char*, uint64_t, uint64_t> rows[] = {
+      {"socket-full", reported_.overruns, now.overruns},
+      {"kernel-backlog-full", reported_.lost, now.lost},
+      {"not-understood", reported_.malformed, now.malformed},
+      {"domains-forgotten", reported_.landlock.forgotten, now.landlock.forgotten}};
+  for (const auto& [action, before, after] : rows) {
+    if (after <= before) continue;
+    Event event;
+    event.kind = EventKind::kLoss;
+    event.control = "kernel-audit";
+    event.action = action;
+    event.verdict = "failed";
+    event.count = after - before;
+    log_.Append(std::move(event));
+  }
+  reported_ = now;
+}
+
+// A sink that takes nothing can't say so itself; the enclave goes on, and its console tells.
+void Supervisor::ReportSinks() {
+  const uint64_t lost = log_.counters().lost;
+  if (lost == reported_lost_) return;
+  if (reported_lost_ == 0 || lost >= reported_lost_ * 2) {
+    Status("an audit sink takes no records: " + std::to_string(lost) +
+           " events so far are not in it, their number will be when it does again");
+    reported_lost_ = lost;
+  }
+}
+
+// After the last component: the kernel frees their domains a little later, and only then says how
+// many refusals each had. Both waits have an end, since others of this machine are heard here, too.
+void Supervisor::FinishAudit() {
+  if (!kernel_audit_) return;
+  constexpr int kLastDrains = 64;  // of 256 records: more than the socket holds
+  for (int i = 0; i < kLastDrains && kernel_audit_->Drain(AuditHandler()); ++i) {
+  }
+  constexpr int kWaits = 20;  // of 10 ms
+  for (int i = 0; i < kWaits && kernel_audit_->HasOpenDomains(); ++i) {
+    pollfd ready{kernel_audit_->fd(), POLLIN, 0};
+    poll(&ready, 1, 10);
+    kernel_audit_->Drain(AuditHandler());
+  }
+  kernel_audit_->Flush(AuditHandler());
+  RecordAuditLoss();
+}
+
 LandlockHandler Supervisor::AuditHandler() {
   return {[this](const LandlockDenial& denial) { OnLandlockDenial(denial); },
           [this](const LandlockDomainEnd& end) { OnLandlockEnd(end); },
@@ -125,7 +178,10 @@ void Supervisor::OnAuditRecords() {
 }
 
 void Supervisor::OnTripwires() {
-  while (const auto access = tripwires_->Next()) {
+  // A bounded turn: whoever keeps opening one must not keep the loop from the others.
+  for (int turn = 0; turn < 64; ++turn) {
+    const auto access = tripwires_->Next();
+    if (!access) return;
     for (auto& component : components_) {
       if (component->root_device != access->device) continue;
       Event event;

@@ -91,10 +91,6 @@ tl::expected<void, StartError> Supervisor::Prepare() {
                     [](const ViewEntry& entry) { return entry.kind == ViewKind::kTripwire; });
     components_.push_back(std::move(component));
   }
-  for (size_t i = 0; i < components_.size(); ++i) {
-    const Handover& handover = components_[i]->handover;
-    if (handover.notify) Watch(Role::kNotify, i, handover.notify.get());
-  }
   if (wants_tripwires) {
     tripwires_ = Tripwires::Open();
     if (!tripwires_) return Error("watch", "tripwires", errno);
@@ -141,15 +137,14 @@ void Supervisor::Dispatch(const Source& source) {
     case Role::kInstalled:
       return OnInstalled(component);
     case Role::kControl:
-      return OnControl(component);
+      OnControl(component);
+      return;
     case Role::kListener:
       return OnRefusals(component);
     case Role::kStdout:
     case Role::kStderr:
       OnOutput(component, source.role == Role::kStderr);
       return;
-    case Role::kNotify:
-      return OnNotify(component);
   }
 }
 
@@ -191,11 +186,7 @@ int Supervisor::Run() {
       components_.begin(), components_.end(),
       [](const auto& component) { return component->unit.state() == UnitState::kFailed; });
   if (!stopping_ && failed) exit_code_ = std::max(exit_code_, 1);
-  if (kernel_audit_) {
-    while (kernel_audit_->Drain(AuditHandler())) {
-    }
-    kernel_audit_->Flush(AuditHandler());
-  }
+  FinishAudit();
   for (auto& component : components_) CloseRun(*component);
   kernel_audit_.reset();
   if (!log_.Close()) Status("the audit log could not be closed whole");
@@ -221,7 +212,9 @@ void Supervisor::OnTimers(uint64_t now) {
     component.muted = false;
   }
   if (kernel_audit_) kernel_audit_->Tick(AuditHandler());
+  RecordAuditLoss();
   log_.Tick();
+  ReportSinks();
 }
 
 void Supervisor::OnSignals() {
@@ -284,8 +277,10 @@ void Supervisor::StopInOrder() {
 
 Supervisor::Component* Supervisor::FindByPid(pid_t pid) {
   for (auto& component : components_) {
-    // A record can come after its process has ended and the next one was started.
-    if (pid > 0 && (component->pid == pid || component->last_pid == pid)) return component.get();
+    const auto& past = component->past_pids;
+    const bool known =
+        component->pid == pid || std::find(past.begin(), past.end(), pid) != past.end();
+    if (pid > 0 && known) return component.get();
   }
   return nullptr;
 }

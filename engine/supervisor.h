@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -43,6 +44,11 @@ struct StartError {
 // costs that component alone.
 inline constexpr uint32_t kNotificationBudget = 1000;
 
+// Records of a process that has ended can come late; so many of its component's runs are known.
+inline constexpr size_t kPastPids = 8;
+
+inline constexpr pid_t kReaped = 0;
+
 class Supervisor {
  public:
   static tl::expected<std::unique_ptr<Supervisor>, StartError> Create(Bundle bundle,
@@ -66,7 +72,6 @@ class Supervisor {
     kListener,
     kStdout,
     kStderr,
-    kNotify,
     kSignals,
     kAudit,
     kTripwires
@@ -83,9 +88,9 @@ class Supervisor {
     Handover handover;
     std::unique_ptr<LaunchPlan> plan;
     std::unique_ptr<Cgroup> cgroup;
-    pid_t reaper = -1;
+    pid_t reaper = -1;  // kReaped while its end is handled: the pid may be somebody else's by now
     pid_t pid = -1;
-    pid_t last_pid = -1;  // of the run before this one
+    std::deque<pid_t> past_pids;  // of the runs before this one, newest first, at most kPastPids
     Fd pidfd, control, handshake, installed, out, err;
     SeccompListener listener;
     LineLog out_lines, err_lines;
@@ -121,11 +126,11 @@ class Supervisor {
   void OnHandshake(Component& component);
   void OnInstalled(Component& component);
   void Executed(Component& component);
-  void OnControl(Component& component);
+  // Takes one message of the reaper; whether there may be more.
+  bool OnControl(Component& component);
   void OnRefusals(Component& component);
   // Passes on what the component wrote; whether there may be more.
   bool OnOutput(Component& component, bool err);
-  void OnNotify(Component& component);
   void OnReaperDead(Component& component);
   void CheckListening(Component& component);
   void KillAll(Component& component);
@@ -136,6 +141,9 @@ class Supervisor {
   LandlockHandler AuditHandler();
   void OnLandlockDenial(const LandlockDenial& denial);
   void OnLandlockEnd(const LandlockDomainEnd& end);
+  void FinishAudit();
+  void RecordAuditLoss();
+  void ReportSinks();
   void OnSeccompKill(const SeccompKill& kill);
 
   // Record.
@@ -164,6 +172,8 @@ class Supervisor {
   bool booted_ = false;  // every component has been ready once
   int exit_code_ = 0;
   uint64_t last_tick_ = 0;
+  KernelAuditCounters reported_;  // what RecordAuditLoss has put on record
+  uint64_t reported_lost_ = 0;    // events that sinks did not take, as far as said
 };
 
 }  // namespace bulkhead

@@ -44,7 +44,7 @@ struct Hello {
 
 // Reaper to supervisor.
 struct ReaperMessage {
-  enum class Kind : uint32_t { kFailure = 1, kExit = 2 };
+  enum class Kind : uint32_t { kFailure = 1, kExit = 2, kReady = 3 };
   Kind kind = Kind::kFailure;
   Failure failure;       // kFailure
   int32_t status = 0;    // kExit: wait status of the component's process
@@ -72,6 +72,7 @@ struct LaunchPlan {
   std::vector<std::string> passed_names;  // LISTEN_FDNAMES, one each
   bool wait_killable = false;             // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19)
   int tripwire_fd = -1;                   // fanotify group for tripwires, -1: Landlock records them
+  int notify_fd = -1;                     // readiness socket, for the reaper to read; -1: none
   // Made by Prepare().
   std::vector<std::string> environment;
   std::vector<char*> argv;

@@ -15,8 +15,10 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstring>
 #include <ctime>
 #include <initializer_list>
+#include <string_view>
 
 #include "sandbox/confine.h"
 #include "sandbox/ruleset.h"
@@ -65,6 +67,35 @@ void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control) {
           Step::kReaperFilter, 1);
 }
 
+// Where the reaper keeps its sockets.
+constexpr int kControl = 0;
+constexpr int kNotify = 1;
+
+// Reads one message of the readiness socket: whether it is READY=1 from the component's uid, as
+// sd_notify(3) writes it. There is no room for descriptors, so the kernel drops them.
+bool SaysReady(Kernel& kernel, int notify, uint32_t uid) {
+  char bytes[1024];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
+  iovec vector{bytes, sizeof bytes};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const long size = kernel(SYS_recvmsg, notify, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (size < 0) return false;
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_level != SOL_SOCKET ||
+      header->cmsg_type != SCM_CREDENTIALS || header->cmsg_len != CMSG_LEN(sizeof(ucred))) {
+    return false;
+  }
+  ucred sender{};
+  std::memcpy(&sender, CMSG_DATA(header), sizeof sender);
+  const std::string_view text(bytes, static_cast<size_t>(size));
+  return sender.uid == uid && (text == "READY=1" || text.starts_with("READY=1\n") ||
+                               text.find("\nREADY=1") != std::string_view::npos);
+}
+
 // Reaps whatever has ended. When it was the component's process, reports and ends everything.
 void Reap(Kernel& kernel, int control, long component, uint32_t& orphans) {
   for (;;) {
@@ -81,21 +112,38 @@ void Reap(Kernel& kernel, int control, long component, uint32_t& orphans) {
   }
 }
 
-[[noreturn]] void Watch(Kernel& kernel, int control, long component) {
+void Obey(Kernel& kernel, int control, long component) {
+  ReaperCommand command;
+  const long size = kernel(SYS_read, control, &command, sizeof command);
+  if (size == 0 || (size < 0 && size != -EINTR && size != -EAGAIN)) Exit(kernel, 0);
+  if (size == static_cast<long>(sizeof command)) kernel(SYS_kill, component, command.signal);
+}
+
+// Messages are read as they come, so that no sd_notify(3) waits, but not faster than this: a flood
+// would cost processor time outside the component's limits.
+constexpr uint32_t kQuickMessages = 64;
+constexpr long kSlowMessage = 10'000'000;  // ns between two after these
+
+[[noreturn]] void Watch(Kernel& kernel, uint32_t uid, long component, bool notify) {
   uint32_t orphans = 0;
+  uint32_t messages = 0;
+  bool resting = false;
   // SIGCHLD is blocked but while waiting, so that none is missed between reaping and waiting.
   const unsigned long none = 0;
   for (;;) {
-    Reap(kernel, control, component, orphans);
-    pollfd poll{control, POLLIN, 0};
-    const long ready = kernel(SYS_ppoll, &poll, 1, nullptr, &none, sizeof none);
+    Reap(kernel, kControl, component, orphans);
+    pollfd poll[2] = {{kControl, POLLIN, 0}, {kNotify, POLLIN, 0}};
+    const timespec rest{0, kSlowMessage};
+    const long ready = kernel(SYS_ppoll, poll, notify && !resting ? 2 : 1,
+                              resting ? &rest : nullptr, &none, sizeof none);
+    resting = resting && ready != 0;
     if (ready <= 0) continue;
-    ReaperCommand command;
-    const long size = kernel(SYS_read, control, &command, sizeof command);
-    if (size == 0 || (size < 0 && size != -EINTR && size != -EAGAIN)) Exit(kernel, 0);
-    if (size == static_cast<long>(sizeof command)) {
-      kernel(SYS_kill, component, command.signal);
-    }
+    if (poll[0].revents != 0) Obey(kernel, kControl, component);
+    if (poll[1].revents == 0) continue;
+    resting = ++messages > kQuickMessages;
+    if (!SaysReady(kernel, kNotify, uid)) continue;
+    const ReaperMessage message{ReaperMessage::Kind::kReady, {}, 0, 0};
+    kernel(SYS_write, kControl, &message, sizeof message);
   }
 }
 
@@ -105,8 +153,9 @@ void OnChild(int) {}
 
 const Filter& ReaperFilter() {
   static const Filter filter = [] {
-    constexpr long kCalls[] = {SYS_wait4, SYS_ppoll,      SYS_read,         SYS_write,
-                               SYS_kill,  SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall};
+    constexpr long kCalls[] = {SYS_wait4,  SYS_ppoll,      SYS_read,         SYS_write,
+                               SYS_kill,   SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
+                               SYS_recvmsg};
     Filter program{{kLoad, 0, 0, kOffsetArch},
                    {kJumpEqual, 1, 0, AuditArch(NativeArch())},
                    {kReturn, 0, 0, kRetKillProcess},
@@ -147,13 +196,20 @@ void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
   if (component == 0) {
     RunComponent(kernel, plan, {fds.handshake, fds.installed, ruleset, -1});
   }
-  // The reaper keeps its socket as descriptor 0 and nothing else.
-  Require(kernel, control, kernel(SYS_dup3, control, 0, O_CLOEXEC), Step::kReaperFilter, 2);
-  if (kernel(SYS_close_range, 1, ~0U, 0) < 0) {
-    for (int fd = 1; fd < 65536; ++fd) kernel(SYS_close, fd);
+  // The reaper keeps its sockets and nothing else. Both are above kNotify: the supervisor's
+  // standard streams are there.
+  const bool notify = plan.notify_fd >= 0;
+  Require(kernel, control, kernel(SYS_dup3, control, kControl, O_CLOEXEC), Step::kReaperFilter, 2);
+  if (notify) {
+    Require(kernel, kControl, kernel(SYS_dup3, plan.notify_fd, kNotify, O_CLOEXEC),
+            Step::kReaperFilter, 3);
   }
-  GiveUpPrivileges(kernel, plan, 0);
-  Watch(kernel, 0, component);
+  const int first = notify ? kNotify + 1 : kNotify;
+  if (kernel(SYS_close_range, first, ~0U, 0) < 0) {
+    for (int fd = first; fd < 65536; ++fd) kernel(SYS_close, fd);
+  }
+  GiveUpPrivileges(kernel, plan, kControl);
+  Watch(kernel, plan.profile->uid, component, notify);
 }
 
 }  // namespace bulkhead

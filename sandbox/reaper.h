@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // PID 1 of a component's namespaces. It builds the view and the Landlock ruleset, forks the
-// component, gives up everything but CAP_KILL inside its namespace and one socket, and then only
-// forwards signals, reaps and reports. When it ends, for whatever reason, the kernel kills
-// everything in the namespace; it ends when the component's process ends, when the supervisor's
-// end of the socket is closed, and by SIGKILL when the supervisor dies.
+// component, gives up everything but CAP_KILL inside its namespace and its sockets, and then only
+// forwards signals, reaps, reads the readiness socket and reports. The supervisor never reads that
+// socket itself: a message can carry descriptors, and closing one of these can take as long as its
+// sender likes (SO_LINGER); so it costs this component's reaper alone. When it ends, for whatever
+// reason, the kernel kills everything in the namespace; it ends when the component's process ends,
+// when the supervisor's end of the socket is closed, and by SIGKILL when the supervisor dies.
 #pragma once
 
 #include "sandbox/launch.h"

@@ -49,10 +49,14 @@ class Planner {
     // mount of the component's own could be marked instead.
     for (ViewOp& watch : watches_) Push(std::move(watch));
     EmitMounts();
+    // Landlock refuses every writing to /proc, and that is on record. Without it the mount does:
+    // /proc/self/mem would change code that mprotect(2) may not make writable.
+    unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    if (profile_->landlock.handled_files == 0) flags |= MS_RDONLY;
     Push({.kind = ViewOpKind::kProc,
           .path = "/proc",
           .options = "subset=pid,hidepid=invisible",
-          .flags = MS_NOSUID | MS_NODEV | MS_NOEXEC});
+          .flags = flags});
     return std::move(ops_);
   }
 

@@ -292,6 +292,42 @@ BOOST_AUTO_TEST_CASE(DifferentEventsAndOtherKindsAreNotFolded) {
   BOOST_TEST(log.Append(Started()) != 0);
 }
 
+BOOST_AUTO_TEST_CASE(AVariedFloodIsBoundedAndCountedExactly) {
+  const Place place;
+  AuditLog log = place.Open();
+  constexpr uint64_t kSent = 100000;
+  for (uint64_t i = 0; i < kSent; ++i) {
+    fake_now += kSecond / 10000;  // ten seconds in all
+    log.Append(Refusal("k" + std::to_string(i)));
+    if (i % 10000 == 0) log.Tick();
+  }
+  // Beside it: who does not flood is recorded as ever.
+  Event other = Refusal("one");
+  other.component = "agent";
+  BOOST_TEST(log.Append(other) != 0);
+  log.Close();
+  const std::string text = ReadAll(place.path());
+  BOOST_TEST(CountRefused(text) == kSent + 1);
+  BOOST_TEST(Lines(text).size() < AuditLog::kBurst + 10 * AuditLog::kRefill + 64);
+  BOOST_TEST(Lines(text).size() > AuditLog::kBurst);
+  BOOST_TEST(text.find("\"action\":\"(several)\",\"object\":\"(several)\"") != std::string::npos);
+  BOOST_TEST(VerifyChain(place.path()).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(KindsThatWereWrittenAlsoWaitForTheBudget) {
+  const Place place;
+  AuditLog log = place.Open();
+  uint64_t sent = 0;
+  for (int second = 0; second < 20; ++second) {
+    for (uint64_t key = 0; key < 900; ++key, ++sent) log.Append(Refusal("k" + std::to_string(key)));
+    fake_now += kSecond;
+    log.Tick();
+  }
+  BOOST_TEST(Lines(ReadAll(place.path())).size() < AuditLog::kBurst + 20 * AuditLog::kRefill + 64);
+  log.Close();
+  BOOST_TEST(CountRefused(ReadAll(place.path())) == sent);
+}
+
 BOOST_AUTO_TEST_CASE(CountsStayExactWhenTheTableOverflowsAndOnClose) {
   const Place place;
   uint64_t sent = 0;
