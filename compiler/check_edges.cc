@@ -22,26 +22,36 @@ Place PlaceOf(const ComponentPolicy& component, const std::string& id) {
 
 bool Overlap(std::string_view a, std::string_view b) { return Covers(a, b) || Covers(b, a); }
 
+// Where all components have files and edges.
+struct Taken {
+  PathIndex files;
+  PathIndex edges;
+};
+
+Taken TakenPaths(const std::vector<ComponentPlan>& components) {
+  Taken taken{PersistentPaths(components), {}};
+  for (size_t i = 0; i < components.size(); ++i) {
+    for (const EdgeDirectory& edge : components[i].profile.edges) taken.edges.Add(edge.path, i);
+  }
+  taken.edges.Sort();
+  return taken;
+}
+
 // What stands in the way of a directory of its own; empty: nothing.
 std::string InTheWay(const EnclavePlan& enclave, const std::vector<ComponentPlan>& components,
-                     const std::string& directory) {
+                     const Taken& taken, const std::string& directory) {
   if (directory.empty()) return "the root";
   for (const std::string_view own : {"/proc", "/sys", "/dev", "/etc/passwd", "/etc/group"}) {
     if (Overlap(own, directory)) return fmt::format("the runtime's `{}`", own);
   }
   const std::string_view reserved = ReservedPath(enclave.policy, directory);
   if (!reserved.empty()) return fmt::format("the supervisor's `{}`", reserved);
-  for (const ComponentPlan& component : components) {
-    for (const auto& [path, rule] : component.files) {
-      if (IsPersistent(rule.verb) && Overlap(path, directory)) {
-        return fmt::format("`{}` of `{}`", path, component.policy.name);
-      }
-    }
-    for (const EdgeDirectory& edge : component.profile.edges) {
-      if (edge.path != directory && Overlap(edge.path, directory)) {
-        return fmt::format("the edge `{}`", edge.path);
-      }
-    }
+  if (const auto files = taken.files.Meeting(directory); !files.empty()) {
+    return fmt::format("`{}` of `{}`", files.front().path,
+                       components[files.front().owner].policy.name);
+  }
+  for (const OwnedPath& edge : taken.edges.Meeting(directory)) {
+    if (edge.path != directory) return fmt::format("the edge `{}`", edge.path);
   }
   for (const AssetPolicy& asset : enclave.policy.assets) {
     for (const Text& file : asset.files) {
@@ -60,8 +70,9 @@ void CheckEdges(EnclavePlan& enclave, const std::vector<ComponentPlan>& componen
       places.try_emplace(edge.path, PlaceOf(component.policy, edge.rule));
     }
   }
+  const Taken taken = TakenPaths(components);
   for (const auto& [directory, place] : places) {
-    const std::string other = InTheWay(enclave, components, directory);
+    const std::string other = InTheWay(enclave, components, taken, directory);
     if (other.empty()) continue;
     enclave.diagnostics.Error(
         place, "E0532", fmt::format("the edge's directory `{}/` meets {}", directory, other),

@@ -14,19 +14,28 @@ bool IsWritable(Verb verb) {
   return verb == Verb::kWrite || verb == Verb::kCreate || verb == Verb::kState;
 }
 
-void CheckSharing(EnclavePlan& enclave, const ComponentPlan& writer, const ComponentPlan& other) {
-  for (const auto& [path, rule] : writer.files) {
-    if (!IsWritable(rule.verb)) continue;
-    for (const auto& [their_path, their_rule] : other.files) {
-      if (!IsPersistent(their_rule.verb)) continue;
-      if (!Covers(path, their_path) && !Covers(their_path, path)) continue;
-      enclave.diagnostics.Error(
-          rule.at.place, "E0552",
-          fmt::format("`{}`, writable by `{}`, is in the reach of `{}` (`{}`)", path,
-                      writer.policy.name, other.policy.name, their_path),
-          "what one component can write must be no library, program or configuration of another: "
-          "give each its own directory, or use an edge or a channel");
-      break;
+// Once for each component that it meets, where they meet first.
+void CheckSharing(EnclavePlan& enclave, const std::vector<ComponentPlan>& components,
+                  const PathIndex& index, size_t writer, const FileRule& rule,
+                  const std::string& path) {
+  size_t last = writer;
+  for (const OwnedPath& met : index.Meeting(path)) {
+    if (met.owner == writer || met.owner == last) continue;
+    last = met.owner;
+    enclave.diagnostics.Error(
+        rule.at.place, "E0552",
+        fmt::format("`{}`, writable by `{}`, is in the reach of `{}` (`{}`)", path,
+                    components[writer].policy.name, components[met.owner].policy.name, met.path),
+        "what one component can write must be no library, program or configuration of another: "
+        "give each its own directory, or use an edge or a channel");
+  }
+}
+
+void CheckAllSharing(EnclavePlan& enclave, const std::vector<ComponentPlan>& components) {
+  const PathIndex index = PersistentPaths(components);
+  for (size_t i = 0; i < components.size(); ++i) {
+    for (const auto& [path, rule] : components[i].files) {
+      if (IsWritable(rule.verb)) CheckSharing(enclave, components, index, i, rule, path);
     }
   }
 }
@@ -82,14 +91,21 @@ void CheckMeasure(EnclavePlan& enclave) {
 
 }  // namespace
 
+PathIndex PersistentPaths(const std::vector<ComponentPlan>& components) {
+  PathIndex index;
+  for (size_t i = 0; i < components.size(); ++i) {
+    for (const auto& [path, rule] : components[i].files) {
+      if (IsPersistent(rule.verb)) index.Add(path, i);
+    }
+  }
+  index.Sort();
+  return index;
+}
+
 void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& components) {
   CheckIdentities(enclave, components);
   CheckEdges(enclave, components);
-  for (const ComponentPlan& writer : components) {
-    for (const ComponentPlan& other : components) {
-      if (&writer != &other) CheckSharing(enclave, writer, other);
-    }
-  }
+  CheckAllSharing(enclave, components);
   CheckMeasure(enclave);
   for (const ChannelPolicy& channel : enclave.policy.channels) {
     enclave.ledger.push_back({"",

@@ -160,6 +160,7 @@ std::vector<MapRow> MapOf(const Policy& policy) {
 }  // namespace
 
 std::vector<ComponentPlan> PlanComponents(EnclavePlan& enclave) {
+  FindAssetDirectories(enclave);
   std::vector<ComponentPlan> components;
   components.reserve(enclave.policy.components.size());
   for (const ComponentPolicy& component : enclave.policy.components) {

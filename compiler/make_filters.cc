@@ -28,8 +28,7 @@ void ReportDisproof(const ComponentPlan& plan, const Disproof& disproof) {
              std::move(help));
 }
 
-void Finish(ComponentPlan& plan, const Filter& filter) {
-  const CallPlan& calls = *plan.calls;
+void Finish(ComponentPlan& plan, const CallPlan& calls, const Filter& filter) {
   plan.profile.filter = filter;
   plan.profile.absent = calls.absent;
   plan.profile.notifies = plan.features.Has(Feature::kSeccompNotify);
@@ -76,7 +75,8 @@ void MakeFilters(std::vector<ComponentPlan>& components) {
       if (!filter) continue;
       found = made.emplace(*plan.calls, std::move(*filter)).first;
     }
-    Finish(plan, found->second);
+    plan.calls.reset();
+    Finish(plan, found->first, found->second);
   }
 }
 

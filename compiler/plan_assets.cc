@@ -21,20 +21,6 @@ const FileRule* RuleOver(const ComponentPlan& plan, const std::string& path) {
   return nearest;
 }
 
-// Something is named beneath it, or a component keeps its state there; anything else is a file.
-bool IsDirectory(const Policy& policy, const AssetPolicy& asset, const std::string& path) {
-  const auto beneath = [&](const std::string& other) {
-    return other != path && Covers(path, other);
-  };
-  const auto listed = [&](const Text& other) { return beneath(other.value); };
-  if (std::any_of(asset.files.begin(), asset.files.end(), listed)) return true;
-  return std::any_of(policy.components.begin(), policy.components.end(), [&](const auto& other) {
-    return std::any_of(other.files.begin(), other.files.end(), [&](const FileRule& rule) {
-      return beneath(rule.path) || (rule.verb == Verb::kState && rule.path == path);
-    });
-  });
-}
-
 void CheckPath(const ComponentPlan& plan, const AssetPolicy& asset, const Text& file) {
   std::string_view closed = ReservedPath(plan.enclave.policy, file.value);
   for (const std::string_view own : {"/proc", "/sys", "/dev", "/etc/passwd", "/etc/group"}) {
@@ -78,7 +64,7 @@ void PlanAsset(ComponentPlan& plan, const AssetPolicy& asset) {
       continue;
     }
     if (rule != nullptr) RefuseHidden(plan, file, *rule);
-    const bool directory = IsDirectory(plan.enclave.policy, asset, file.value);
+    const bool directory = plan.enclave.asset_directories.contains(&file);
     plan.profile.view.push_back({.path = file.value,
                                  .kind = ViewKind::kTripwire,
                                  .directory = directory,
@@ -116,6 +102,30 @@ void PlanAsset(ComponentPlan& plan, const AssetPolicy& asset) {
 }
 
 }  // namespace
+
+// Something is named beneath it, or a component keeps its state there; anything else is a file.
+void FindAssetDirectories(EnclavePlan& enclave) {
+  PathIndex named;
+  std::set<std::string_view> states;
+  for (const ComponentPolicy& component : enclave.policy.components) {
+    for (const FileRule& rule : component.files) {
+      named.Add(rule.path, 0);
+      if (rule.verb == Verb::kState) states.insert(rule.path);
+    }
+  }
+  named.Sort();
+  for (const AssetPolicy& asset : enclave.policy.assets) {
+    PathIndex listed;
+    for (const Text& file : asset.files) listed.Add(file.value, 0);
+    listed.Sort();
+    for (const Text& file : asset.files) {
+      if (states.contains(file.value) || !listed.Beneath(file.value).empty() ||
+          !named.Beneath(file.value).empty()) {
+        enclave.asset_directories.insert(&file);
+      }
+    }
+  }
+}
 
 void PlanAssets(ComponentPlan& plan) {
   for (const AssetPolicy& asset : plan.enclave.policy.assets) PlanAsset(plan, asset);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "compiler/calls.h"
+#include "compiler/path_index.h"
 #include "policy/load.h"
 #include "profiles/bundle.h"
 
@@ -45,6 +46,7 @@ struct EnclavePlan {
   const Target& target;
   WaiverBook waivers;
   Diagnostics& diagnostics;
+  std::set<const Text*> asset_directories;  // of the assets' paths; the others are files
   std::vector<LedgerRow> ledger;
   std::vector<Requirement> requirements;
 };
@@ -81,6 +83,7 @@ void PlanExecution(ComponentPlan& plan);
 void PlanFiles(ComponentPlan& plan);
 void PlanDevices(ComponentPlan& plan);
 void PlanNetwork(ComponentPlan& plan);
+void FindAssetDirectories(EnclavePlan& enclave);  // once, before the first component
 void PlanAssets(ComponentPlan& plan);
 void PlanLimits(ComponentPlan& plan);
 void PlanLifecycle(ComponentPlan& plan);
@@ -89,12 +92,15 @@ void PlanCalls(ComponentPlan& plan);  // last: after all owned calls are known
 // All of these for every component of the policy.
 std::vector<ComponentPlan> PlanComponents(EnclavePlan& enclave);
 
-// The filters of the planned calls, generated and proved.
+// The filters of the planned calls, which are taken, generated and proved.
 void MakeFilters(std::vector<ComponentPlan>& components);
 
 // What must hold between components and for the enclave as a whole.
 void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& components);
 void CheckEdges(EnclavePlan& enclave, const std::vector<ComponentPlan>& components);
+
+// The files of all components that are the enclave's, by the component's place in the list.
+PathIndex PersistentPaths(const std::vector<ComponentPlan>& components);
 
 // What the runtime or the supervisor keeps for itself and `path` would reach; empty: nothing.
 std::string_view ReservedPath(const Policy& policy, std::string_view path);

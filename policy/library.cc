@@ -121,10 +121,15 @@ tl::expected<std::string, std::string> ReadPolicyBytes(const std::string& path) 
   if (!fs::is_regular_file(status)) return tl::unexpected(std::string("not a regular file"));
   std::ifstream stream(path, std::ios::binary);
   if (!stream) return tl::unexpected(std::string("permission denied"));
-  std::string text(kMaxFileSize + 1, '\0');
-  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  constexpr size_t kPart = 16384;  // most files are smaller than the limit by far
+  std::string text;
+  while (stream && text.size() <= kMaxFileSize) {
+    const size_t size = text.size();
+    text.resize(size + kPart);
+    stream.read(text.data() + size, kPart);
+    text.resize(size + static_cast<size_t>(stream.gcount()));
+  }
   if (stream.bad()) return tl::unexpected(std::string("reading failed"));
-  text.resize(static_cast<size_t>(stream.gcount()));
   return text;
 }
 

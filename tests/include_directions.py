@@ -31,7 +31,7 @@ TOOLS = ("policy/*", "compiler/*", "cli/*", "tests/*", "bench/*")
 # Header -> the files that may include it.
 THIRD_PARTY = (
     (r"yaml-cpp/", ("policy/yaml_events.cc",)),
-    (r"seccomp\.h$", ("tests/*",)),
+    (r"seccomp\.h$", ("tests/*", "bench/by_libseccomp.cc")),
     (r"sys/capability\.h$", ("sandbox/capabilities.cc",)),
     # Debian 12's stops at ABI 2. The test compares the table of constants with the real headers.
     (r"linux/landlock\.h$", ("tests/compiler/constants_test.cc",)),
@@ -40,7 +40,7 @@ THIRD_PARTY = (
     (r"boost/", ("tests/*",)),
 )
 # Headers kept to so many files, wherever these are.
-AT_MOST = ((r"seccomp\.h$", 2),)
+AT_MOST = ((r"seccomp\.h$", 3),)
 
 LANDLOCK_HOME = "profiles/landlock.h"
 LANDLOCK_NAME = re.compile(r"\bLANDLOCK_[A-Z_]+\b")
@@ -193,9 +193,9 @@ def self_test():
         found = [p.split(":")[0] for p in problems(root)]
         wrong = [f"{name}: {found.count(name)} instead of {want}"
                  for name, (_, want) in PLANTED.items() if found.count(name) != want]
-        plant(root, {f"tests/a/{n}_test.cc": ("#include <seccomp.h>\n", 0) for n in "tu"})
+        plant(root, {f"tests/a/{n}_test.cc": ("#include <seccomp.h>\n", 0) for n in "tuv"})
         if len(problems(root)) != len(found) + 1:
-            wrong.append("a third file with seccomp.h was not found")
+            wrong.append("a fourth file with seccomp.h was not found")
         return wrong
 
 
