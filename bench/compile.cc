@@ -278,7 +278,7 @@ int Run(int argc, char** argv) {
   std::string directory = "/dev/shm/bench-compile.XXXXXX";
   if (mkdtemp(directory.data()) == nullptr) Fail("no directory in /dev/shm");
   fmt::print("rounds: {}; bundles are written to {}\n", options.rounds, "/dev/shm");
-  for (const size_t components : {10, 100, 1000}) Measure(components, options, directory);
+  for (const size_t components : {10U, 100U, 1000U}) Measure(components, options, directory);
   std::filesystem::remove_all(directory);
   return 0;
 }
