@@ -7,7 +7,6 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 import unittest
 
@@ -20,16 +19,11 @@ AUDIT = "/var/log/bulkhead/audit.jsonl"
 MEMORY_KB = 8192
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
-
-
 class Services(enclave.Case):
     def setUp(self):
         super().setUp()
         self.root = self.directory / "root"
-        self.port = free_port()
+        self.port = enclave.free_port()
         for path in ("opt", "var/lib"):
             (self.root / path).mkdir(parents=True)
         bundle = self.example("uids.bundle")

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Components of hostile_test.py, as Python code: who attacks, who is in the way, who asks.
+
+They take what they need as arguments and print what they saw; hostile.cc is what must be quicker.
+"""
+
+SLEEP = "import time; time.sleep(1000)"
+
+# Each refused call is answered by the supervisor, which also passes on what is printed.
+CALLER = """
+import os, time
+while True:
+    begun = time.monotonic()
+    try:
+        os.chroot('/')
+    except PermissionError:
+        print('answered after', time.monotonic() - begun)
+    time.sleep(0.25)
+"""
+
+BRIEF = "import time; time.sleep(1)"
+
+# Tries one file when it is told to.
+PROWLER = """
+import signal, sys, time
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+print('waiting')
+signal.sigwait([signal.SIGUSR1])
+for _ in range(int(sys.argv[2])):
+    try:
+        open(sys.argv[1]).close()
+        print('opened')
+    except PermissionError:
+        pass
+print('tried until', time.clock_gettime(time.CLOCK_BOOTTIME))
+time.sleep(1000)
+"""
+
+NOTIFY = """
+import os, signal, socket, struct, time
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.connect(os.environ['NOTIFY_SOCKET'])
+"""
+
+# Hands a connection that its peer does not read to whoever reads the readiness socket: closing the
+# last descriptor of it takes 15 s.
+LINGERING = NOTIFY + """
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+connection = socket.socket(fileno=3).accept()[0]
+connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 15))
+connection.setblocking(False)
+try:
+    while True:
+        connection.send(bytes(65536))
+except BlockingIOError:
+    pass
+notify.send(b'READY=1')
+signal.sigwait([signal.SIGUSR1])
+socket.send_fds(notify, [b'STATUS=here you are'], [connection.fileno()])
+connection.close()
+print('gone at', time.clock_gettime(time.CLOCK_BOOTTIME))
+time.sleep(1000)
+"""
+
+WITH_DESCRIPTORS = NOTIFY + """
+socket.send_fds(notify, [b'READY=1'], [0, 1, 2])
+print('sent')
+time.sleep(1000)
+"""
+
+WITHOUT_DESCRIPTORS = NOTIFY + """
+notify.send(b'READY=1')
+time.sleep(1000)
+"""
+
+NEVER_READY = NOTIFY + """
+socket.send_fds(notify, [b'READY=0'], [0, 1, 2])
+print('sent')
+time.sleep(1000)
+"""
+
+TALKATIVE = NOTIFY + """
+delivered = 0
+for _ in range(10000):
+    try:
+        delivered += notify.send(b'READY=1', socket.MSG_DONTWAIT) == 7
+    except BlockingIOError:
+        pass
+print('delivered', delivered)
+for _ in range(100):
+    begun = time.monotonic()
+    notify.send(b'STATUS=at work')
+    print('sent in', time.monotonic() - begun)
+time.sleep(1000)
+"""
+
+# Two abstract names: one ends in another component's path, one holds a whole line of
+# /proc/net/unix about such a path.
+FORGER = """
+import socket, sys, time
+own, tail, line = sys.argv[1:]
+sockets = []
+for name in ('\\0x ' + tail, '\\0x\\n0: 2 0 00010000 1 1 9 ' + line, own):
+    sockets.append(socket.socket(socket.AF_UNIX))
+    sockets[-1].bind(name)
+    sockets[-1].listen()
+time.sleep(1000)
+"""
+
+LISTENER = """
+import socket, sys, time
+time.sleep(0.5)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+time.sleep(1000)
+"""
+
+# Answers, until it is told to shut its listener down.
+SERVER = """
+import socket, sys
+listener = socket.socket(fileno=3)
+while True:
+    connection = listener.accept()[0]
+    word = connection.recv(16)
+    if word == b'shut':
+        listener.shutdown(socket.SHUT_RDWR)
+        sys.exit(1)
+    connection.send(b'served ' + word)
+    connection.close()
+"""
+
+CLIENT = """
+import socket, sys, time
+def ask(word):
+    try:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(5)
+        connection.connect(sys.argv[1])
+        connection.send(word)
+        return connection.recv(16).decode()
+    except OSError as error:
+        return str(error)
+print('first:', ask(b'1'))
+ask(b'shut')
+while True:
+    time.sleep(0.1)
+    print('then:', ask(b'2'))
+"""
+
+MEMORY = """
+import errno, os
+for path in ('self/mem', 'thread-self/mem', f'self/task/{os.getpid()}/mem'):
+    try:
+        os.open('/proc/' + path, os.O_RDWR)
+        print('mem opened')
+    except OSError as error:
+        print('mem', errno.errorcode[error.errno])
+print('status', 'Name:' in open('/proc/self/status').read())
+"""
