@@ -55,6 +55,7 @@ Json ListenerJson(const Listener& listener) {
   } else {
     json["address"] = listener.address;
     json["port"] = listener.port;
+    json["guarded"] = listener.guarded;
   }
   json["nonblocking"] = listener.nonblocking;
   json["rule"] = listener.rule;

@@ -124,6 +124,45 @@ void PlanUnix(ComponentPlan& plan) {
   }
 }
 
+// A socket that was handed over, or accepted, is of the enclave's network, not of the component's
+// empty one: shut down or dissolved it could be connected or bound anew, by this component if it
+// may call connect or bind for unix sockets (a filter can't tell them apart), or by another one to
+// which it is passed on.
+Status GuardListeners(ComponentPlan& plan, std::vector<Control>& controls) {
+  const NetworkPolicy& network = plan.policy.network;
+  if (plan.LandlockAbi() >= landlock::kNetAbi) {
+    controls.push_back({Layer::kLandlock, "the socket can't be connected or bound anew"});
+    return Status::kEnforced;
+  }
+  if (plan.features.Has(Feature::kConnectGuard)) {
+    plan.Need(Feature::kConnectGuard, 1, "network.tcp.listen");
+    for (Listener& listener : plan.profile.listeners) {
+      listener.guarded = listener.kind == ListenerKind::kTcp;
+    }
+    controls.push_back(
+        {Layer::kCgroup, "programs of the socket's cgroup refuse to connect or bind it anew"});
+    return Status::kSubstituted;
+  }
+  const auto& channels = plan.enclave.policy.channels;
+  const bool linked =
+      !network.unix_listen.empty() || !network.unix_connect.empty() ||
+      std::any_of(channels.begin(), channels.end(), [&](const ChannelPolicy& channel) {
+        return channel.from.value == plan.policy.name || channel.to.value == plan.policy.name;
+      });
+  if (!linked && !Owns(plan, "connect") && !Owns(plan, "bind")) return Status::kEnforced;
+  if (plan.enclave.waivers.Use(plan.policy.name, "network.tcp.listen") == nullptr) {
+    plan.Error(
+        network.tcp_listen.front().at.place, "E0540",
+        fmt::format("`{}` can't keep this component from turning its listener into a connection "
+                    "to anywhere, itself or by passing it on",
+                    plan.enclave.target.name),
+        "choices: a target with Linux 6.7 (Landlock ABI 4) or with `connect-guard` (Linux 4.17, "
+        "cgroup v2); no edge, channel or `ready: notify` in this component; a waiver of "
+        "`network.tcp.listen`");
+  }
+  return Status::kWaived;
+}
+
 void PlanTcpListen(ComponentPlan& plan) {
   for (const TcpListen& listen : plan.policy.network.tcp_listen) {
     plan.profile.listeners.push_back({.name = listen.name,
@@ -134,14 +173,17 @@ void PlanTcpListen(ComponentPlan& plan) {
                                       .nonblocking = listen.nonblocking,
                                       .rule = listen.at.id});
   }
-  if (plan.policy.network.tcp_listen.empty()) return;
-  plan.Row("network.tcp.listen",
-           {{Layer::kDescriptor, "the supervisor binds the port and hands the socket over"},
-            {Layer::kNamespace, "no network of its own to bind another one in"},
-            {Layer::kSeccomp, "bind and internet sockets are refused"}},
-           Status::kEnforced,
-           plan.features.Has(Feature::kSeccompNotify) ? Recorder::kNotification : Recorder::kNone,
-           plan.features.Has(Feature::kSeccompNotify) ? "" : "this kernel has no listeners");
+  const NetworkPolicy& network = plan.policy.network;
+  if (network.tcp_listen.empty()) return;
+  std::vector<Control> controls{
+      {Layer::kDescriptor, "the supervisor binds the port and hands the socket over"},
+      {Layer::kNamespace, "no network of its own to bind another one in"},
+      {Layer::kSeccomp, "bind and internet sockets are refused"}};
+  const Status status = GuardListeners(plan, controls);
+  const bool notify = plan.features.Has(Feature::kSeccompNotify);
+  plan.Row("network.tcp.listen", std::move(controls), status,
+           notify ? Recorder::kNotification : Recorder::kNone,
+           notify ? "" : "this kernel has no listeners");
 }
 
 // Ports that the component binds or connects to itself need the enclave's network namespace, and
@@ -218,8 +260,8 @@ void PlanTcpPorts(ComponentPlan& plan) {
 
 void PlanNetwork(ComponentPlan& plan) {
   PlanUnix(plan);
-  PlanTcpListen(plan);
   PlanTcpPorts(plan);
+  PlanTcpListen(plan);
   std::sort(plan.profile.groups.begin(), plan.profile.groups.end());
   const bool notify = plan.features.Has(Feature::kSeccompNotify);
   const Recorder recorder = notify ? Recorder::kNotification : Recorder::kNone;

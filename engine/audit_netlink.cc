@@ -149,6 +149,7 @@ tl::expected<AuditState, AuditError> AuditControl::State() {
     state.enabled = status.enabled;
     state.owner = status.pid;
     state.lost = status.lost;
+    state.backlog = status.backlog_limit;
     return true;
   });
   if (error != 0) return tl::unexpected(AuditError{"get", error});
@@ -169,6 +170,14 @@ tl::expected<void, AuditError> AuditControl::SetEnabled(bool on) {
   status.enabled = on ? 1 : 0;
   const int error = Ask(fd_, AUDIT_SET, ++sequence_, AsBytes(status), [](const Message&) {});
   return Result(on ? "enable" : "disable", error);
+}
+
+tl::expected<void, AuditError> AuditControl::SetBacklog(uint32_t records) {
+  audit_status status = {};
+  status.mask = AUDIT_STATUS_BACKLOG_LIMIT;
+  status.backlog_limit = records;
+  return Result("backlog",
+                Ask(fd_, AUDIT_SET, ++sequence_, AsBytes(status), [](const Message&) {}));
 }
 
 tl::expected<void, AuditError> AuditControl::AddTaskNever() {

@@ -93,12 +93,14 @@ void Supervisor::Act(Component& component, UnitAction action) {
     case UnitAction::kLaunch:
       return StartOne(component);
     case UnitAction::kSignal: {
-      const ReaperCommand command{static_cast<int32_t>(component.profile->lifecycle.stop_signal)};
+      const ReaperCommand command{static_cast<int32_t>(component.profile->lifecycle.stop_signal),
+                                  0};
       Lifecycle(component, "stop", "done");
       if (send(component.control.get(), &command, sizeof command, MSG_NOSIGNAL | MSG_DONTWAIT) <
           0) {
         KillAll(component);
       }
+      Release(component);
       return;
     }
     case UnitAction::kKill:
@@ -120,7 +122,7 @@ void Supervisor::Act(Component& component, UnitAction action) {
 void Supervisor::StartOne(Component& component) {
   const ProfileData& profile = *component.profile;
   RemoveStaleSocket(component.profile);
-  if (auto set = RestoreListeners(component.profile, component.handover); !set) {
+  if (auto set = RestoreListeners(component.profile, component.handover, guard_.get()); !set) {
     return FailLaunch(component, set.error().step + " `" + set.error().object +
                                      "`: " + std::strerror(set.error().error));
   }
@@ -157,7 +159,7 @@ void Supervisor::StartOne(Component& component) {
   plan.notify_fd = notify->get();
   plan.wait_killable = kernel_features_.Has(Feature::kSeccompWaitKillable);
   plan.Prepare();
-  auto cgroup = cgroups_.Create(bundle_->enclave, profile.name, profile.limits);
+  auto cgroup = cgroups_->Create(bundle_->enclave, profile.name, profile.limits);
   if (!cgroup) {
     return FailLaunch(component, "cgroup: " + cgroup.error().step + " `" + cgroup.error().object +
                                      "`: " + std::strerror(cgroup.error().error));
@@ -307,8 +309,10 @@ void Supervisor::OnRefusals(Component& component) {
   }
   const auto& absent = component.profile->absent;
   const bool is_absent = std::binary_search(absent.begin(), absent.end(), call.data.nr);
+  // Its caller waits for the answer, so its pid is its own until then.
+  Event event = RefusalEvent(component, call, is_absent);
   component.listener.Respond(call, is_absent ? Answer::kAbsent : Answer::kRefuse);
-  RecordRefusal(component, call, is_absent);
+  log_.Append(std::move(event));
   if (!is_absent) Violated(component);
   if (++component.spent > kNotificationBudget && component.listener) {
     component.muted = true;
@@ -431,6 +435,8 @@ void Supervisor::CloseRun(Component& component) {
   component.pid = -1;
   component.root_device = 0;
   component.muted = false;
+  component.held = component.held_before = false;
+  component.denials = 0;
   component.plan.reset();
   component.cgroup.reset();
 }

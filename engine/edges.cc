@@ -60,9 +60,17 @@ tl::expected<Fd, EdgeError> UnixSocket(const std::string& path, int type, uint32
   return fd;
 }
 
-tl::expected<Fd, EdgeError> TcpSocket(const Listener& listener) {
+tl::expected<Fd, EdgeError> TcpSocket(const Listener& listener, const ConnectGuard* guard) {
   const std::string object = listener.address + ":" + std::to_string(listener.port);
-  Fd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  Fd fd;
+  if (listener.guarded) {
+    if (guard == nullptr) return Error("guard", object, ENOENT);
+    const auto made = guard->MakeSocket(AF_INET, SOCK_STREAM);
+    if (!made) return Error("guard (" + made.error().step + ")", object, made.error().error);
+    fd = Fd(*made);
+  } else {
+    fd = Fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  }
   if (!fd) return Error("socket", object);
   const int enable = 1;
   if (setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &enable, sizeof enable) != 0) {
@@ -113,14 +121,15 @@ Result Directories(const Bundle& bundle) {
   return {};
 }
 
-tl::expected<Fd, EdgeError> OpenListener(const Profile& profile, const Listener& listener) {
-  if (listener.kind == ListenerKind::kTcp) return TcpSocket(listener);
+tl::expected<Fd, EdgeError> OpenListener(const Profile& profile, const Listener& listener,
+                                         const ConnectGuard* guard) {
+  if (listener.kind == ListenerKind::kTcp) return TcpSocket(listener, guard);
   return UnixSocket(listener.path, SOCK_STREAM, EdgeGroup(*profile, ParentOf(listener.path)), 0660);
 }
 
-Result Listeners(const Profile& profile, Handover& handover) {
+Result Listeners(const Profile& profile, Handover& handover, const ConnectGuard* guard) {
   for (const Listener& listener : profile->listeners) {
-    auto fd = OpenListener(profile, listener);
+    auto fd = OpenListener(profile, listener, guard);
     if (!fd) return tl::make_unexpected(fd.error());
     handover.fds.push_back({listener.name, std::move(*fd)});
   }
@@ -256,12 +265,14 @@ Result Channels(const Bundle& bundle, std::map<std::string, Handover>& handovers
 }  // namespace
 
 tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bundle,
-                                                                const std::string& run_directory) {
+                                                                const std::string& run_directory,
+                                                                const ConnectGuard* guard) {
   std::map<std::string, Handover> handovers;
   if (auto made = Directories(bundle); !made) return tl::make_unexpected(made.error());
   for (const Profile& profile : bundle.components()) {
     Handover& handover = handovers[profile->name];
-    if (auto made = Listeners(profile, handover); !made) return tl::make_unexpected(made.error());
+    if (auto made = Listeners(profile, handover, guard); !made)
+      return tl::make_unexpected(made.error());
     if (auto made = NotifyDirectory(profile, run_directory, handover); !made) {
       return tl::make_unexpected(made.error());
     }
@@ -282,13 +293,14 @@ tl::expected<Fd, EdgeError> MakeNotifySocket(const Profile& profile, const Hando
   return fd;
 }
 
-tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover& handover) {
+tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover& handover,
+                                               const ConnectGuard* guard) {
   for (size_t i = 0; i < profile->listeners.size(); ++i) {
     const Listener& listener = profile->listeners[i];
     Fd& fd = handover.fds[i].fd;
     if (handover.used && IsSpent(fd.get())) {
       if (!CloseElsewhere(fd)) return Error("close", listener.name);
-      auto opened = OpenListener(profile, listener);
+      auto opened = OpenListener(profile, listener, guard);
       if (!opened) return tl::make_unexpected(opened.error());
       fd = std::move(*opened);
     }

@@ -12,6 +12,7 @@
 
 #include "engine/fd.h"
 #include "profiles/bundle.h"
+#include "sandbox/connect_guard.h"
 
 namespace bulkhead {
 
@@ -35,9 +36,11 @@ struct Handover {
 };
 
 // The owner of the directories a component makes sockets in is that component; all others belong
-// to root. Existing directories are taken over only when root owns their parent.
+// to root. `guard` is for guarded listeners, null where there are none. Existing directories are
+// taken over only when root owns their parent.
 tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bundle,
-                                                                const std::string& run_directory);
+                                                                const std::string& run_directory,
+                                                                const ConnectGuard* guard);
 
 // A new readiness socket, for one run's reaper. Empty where the component needs none.
 tl::expected<Fd, EdgeError> MakeNotifySocket(const Profile& profile, const Handover& handover);
@@ -45,7 +48,8 @@ tl::expected<Fd, EdgeError> MakeNotifySocket(const Profile& profile, const Hando
 // Makes the listeners fit for a run: in the mode that the policy states, and new where the run
 // before has shut one down or turned it into something else; connections that waited there are
 // lost then. To be called before each launch.
-tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover& handover);
+tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover& handover,
+                                               const ConnectGuard* guard);
 
 // Removes the socket that a dead component left where `ready: listening` looks for a new one.
 void RemoveStaleSocket(const Profile& profile);

@@ -21,7 +21,9 @@ namespace {
 
 constexpr uint32_t kReadLogBit = 1U << (AUDIT_NLGRP_READLOG - 1);
 constexpr char kSockets[] = "/proc/net/netlink";
-constexpr int kReceiveBuffer = 8 << 20;  // about 10,000 records
+constexpr uint32_t kBacklog = 8192;       // as auditd's rules set it; a record is about 300 bytes
+constexpr uint32_t kDefaultBacklog = 64;  // kernel/audit.c: AUDIT_BACKLOG_LIMIT
+constexpr int kReceiveBuffer = 8 << 20;   // about 10,000 records
 
 uint64_t Now() {
   timespec now = {};
@@ -72,10 +74,14 @@ AuditPlan PlanAudit(const AuditState& state) {
   const bool off = state.enabled == 0;
   const bool untouched = off && state.owner == 0 && state.rules == 0;
   const bool left_on = state.enabled == 1 && state.owner == 0 && state.ours;
+  // What a killed supervisor of ours raised goes back to what the kernel begins with.
+  const uint32_t found = state.backlog == kBacklog ? kDefaultBacklog : state.backlog;
+  const uint32_t backlog = state.owner == 0 && (off || left_on) ? found : 0;
   return {.add_rule = untouched,
           .enable = off,
           .delete_rule = untouched || (state.ours && state.enabled < 2),
-          .disable = off || left_on};
+          .disable = off || left_on,
+          .backlog = backlog};
 }
 
 std::set<uint64_t> ReadLogReaders(std::string_view proc_net_netlink) {
@@ -129,7 +135,11 @@ tl::expected<void, AuditError> KernelAudit::Apply(const AuditPlan& plan) {
     if (auto added = control_.AddTaskNever(); !added) return added;
   }
   done_.delete_rule = plan.delete_rule;
+  done_.backlog = plan.backlog;
   if (plan.enable) {
+    if (plan.backlog != 0) {
+      if (auto raised = control_.SetBacklog(kBacklog); !raised) return raised;
+    }
     if (auto enabled = control_.SetEnabled(true); !enabled) return enabled;
   }
   done_.disable = plan.disable;
@@ -152,6 +162,10 @@ tl::expected<void, AuditError> KernelAudit::Close() {
   tl::expected<void, AuditError> result;
   if (leave) return result;
   if (done.disable) result = control_.SetEnabled(false);
+  if (done.backlog != 0) {
+    const auto restored = control_.SetBacklog(done.backlog);
+    if (result) result = restored;
+  }
   if (done.delete_rule) {
     const auto deleted = control_.DeleteTaskNever();
     if (result) result = deleted;

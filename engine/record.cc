@@ -2,9 +2,11 @@
 // What the supervisor puts on record: refusals that come to its listeners, those the kernel's audit
 // tells of, tripwires, limits, and the components' life.
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <tuple>
 #include <utility>
@@ -29,7 +31,7 @@ std::string ReadLink(const std::string& path) {
 
 }  // namespace
 
-void Supervisor::RecordRefusal(Component& component, const Notification& call, bool absent) {
+Event Supervisor::RefusalEvent(const Component& component, const Notification& call, bool absent) {
   Event event;
   event.component = component.profile->name;
   event.pid = call.pid;
@@ -45,7 +47,7 @@ void Supervisor::RecordRefusal(Component& component, const Notification& call, b
   std::string registers;
   for (const uint64_t arg : call.data.args) registers += (registers.empty() ? "" : " ") + Hex(arg);
   event.object = registers;
-  log_.Append(std::move(event));
+  return event;
 }
 
 void Supervisor::Violated(Component& component) {
@@ -54,6 +56,25 @@ void Supervisor::Violated(Component& component) {
     Lifecycle(component, "violation", "killed");
     KillAll(component);
   }
+}
+
+void Supervisor::Hold(Component& component) {
+  if (component.held || !component.control) return;
+  const ReaperCommand stop{SIGSTOP, 1};
+  component.held =
+      send(component.control.get(), &stop, sizeof stop, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+  if (component.held_before) return;
+  component.held_before = true;
+  Lifecycle(component, "hold", "done",
+            "over " + std::to_string(kNotificationBudget) + " refusals a second");
+}
+
+void Supervisor::Release(Component& component) {
+  component.denials = 0;
+  if (!component.held) return;
+  component.held = false;
+  const ReaperCommand go{SIGCONT, 1};
+  send(component.control.get(), &go, sizeof go, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
@@ -80,13 +101,17 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
                  (event.action.starts_with("net.") ? ".network" : ".files");
   }
   log_.Append(std::move(event));
-  if (component != nullptr) Violated(*component);
+  if (component == nullptr) return;
+  Violated(*component);
+  const bool running = component->pid == denial.pid;
+  if (running && ++component->denials > kNotificationBudget) Hold(*component);
 }
 
 // The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.
 void Supervisor::OnLandlockEnd(const LandlockDomainEnd& end) {
   if (end.received >= end.denials) return;
   Event event;
+  if (const Component* component = FindByPid(end.pid)) event.component = component->profile->name;
   event.pid = end.pid;
   event.kind = EventKind::kLoss;
   event.control = "landlock";

@@ -74,7 +74,17 @@ tl::expected<void, StartError> Supervisor::Prepare() {
   const std::string staging = options_.run_directory + "/view";
   if (mkdir(staging.c_str(), 0700) != 0 && errno != EEXIST) return Error("make", staging, errno);
 
-  auto handovers = LayOut(bundle_, options_.run_directory);
+  const bool guarded = std::any_of(
+      bundle_.components().begin(), bundle_.components().end(), [](const Profile& profile) {
+        return std::any_of(profile->listeners.begin(), profile->listeners.end(),
+                           [](const Listener& listener) { return listener.guarded; });
+      });
+  if (guarded) {
+    auto guard = ConnectGuard::Open(bundle_->enclave);
+    if (!guard) return Error(guard.error().step, "the listeners' cgroup", guard.error().error);
+    guard_ = std::make_unique<ConnectGuard>(std::move(*guard));
+  }
+  auto handovers = LayOut(bundle_, options_.run_directory, guard_.get());
   if (!handovers) {
     return Error(handovers.error().step, handovers.error().object, handovers.error().error);
   }
@@ -189,6 +199,8 @@ int Supervisor::Run() {
   FinishAudit();
   for (auto& component : components_) CloseRun(*component);
   kernel_audit_.reset();
+  guard_.reset();
+  cgroups_.reset();
   if (!log_.Close()) Status("the audit log could not be closed whole");
   return exit_code_;
 }
@@ -208,6 +220,7 @@ void Supervisor::OnTimers(uint64_t now) {
   for (size_t i = 0; i < components_.size(); ++i) {
     Component& component = *components_[i];
     component.spent = 0;
+    Release(component);
     if (component.muted && component.listener) Watch(Role::kListener, i, component.listener.fd());
     component.muted = false;
   }

@@ -13,6 +13,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -101,6 +102,9 @@ class Supervisor {
     uint32_t spent = 0;        // of the notification budget
     uint64_t spent_since = 0;  // ms
     bool muted = false;        // over budget: its listener is not watched
+    uint32_t denials = 0;      // by Landlock, since the last tick
+    bool held = false;         // over budget: all of it is stopped until the next tick
+    bool held_before = false;  // in this run
     uint64_t violations = 0;
   };
 
@@ -149,8 +153,12 @@ class Supervisor {
   // Record.
   void Lifecycle(const Component& component, const std::string& action, const std::string& verdict,
                  const std::string& detail = {});
-  void RecordRefusal(Component& component, const Notification& call, bool absent);
+  static Event RefusalEvent(const Component& component, const Notification& call, bool absent);
   void Violated(Component& component);
+  // Landlock's refusals can't be delayed one by one, and their records, which the kernel drops
+  // where they are too many, are everybody's: who floods is stopped for the rest of the second.
+  void Hold(Component& component);
+  void Release(Component& component);
   std::string FailureText(const Component& component, const Failure& failure) const;
   void Status(const std::string& text) const;
   size_t IndexOf(const Component& component) const;
@@ -162,7 +170,8 @@ class Supervisor {
   RealKernel kernel_;
   std::unique_ptr<KernelAudit> kernel_audit_;
   std::unique_ptr<Tripwires> tripwires_;
-  Cgroups cgroups_ = Cgroups::Open();  // outlives the components' groups
+  std::optional<Cgroups> cgroups_ = Cgroups::Open();  // outlives the components' groups
+  std::unique_ptr<ConnectGuard> guard_;               // null: no listener needs it
   std::vector<std::unique_ptr<Component>> components_;
   std::map<uint64_t, Source> sources_;  // by an id that is never used again
   std::map<int, uint64_t> source_ids_;

@@ -41,7 +41,7 @@ void Describe(Io& io, LandlockPlan& v) {
 }
 template <typename Io>
 void Describe(Io& io, Listener& v) {
-  io(v.name, v.kind, v.path, v.address, v.port, v.nonblocking, v.rule);
+  io(v.name, v.kind, v.path, v.address, v.port, v.nonblocking, v.guarded, v.rule);
 }
 template <typename Io>
 void Describe(Io& io, EdgeDirectory& v) {

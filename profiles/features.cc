@@ -24,6 +24,8 @@ constexpr FeatureInfo kFeatures[] = {
     {Feature::kCgroupMemory, "cgroup-memory", "memory controller (cgroup version)", "2.6", true},
     {Feature::kCgroupPids, "cgroup-pids", "pids controller (cgroup version)", "4.3", true},
     {Feature::kCgroupCpu, "cgroup-cpu", "cpu controller (cgroup version)", "2.6", true},
+    {Feature::kConnectGuard, "connect-guard", "cgroup programs for connect and bind", "4.17",
+     false},
 };
 static_assert(std::size(kFeatures) == kFeatureCount);
 

@@ -32,8 +32,9 @@ enum class Feature : uint8_t {
   kCgroupMemory,   // value: cgroup version of the controller, 0 for none
   kCgroupPids,
   kCgroupCpu,
+  kConnectGuard,  // cgroup programs that refuse connect and bind
 };
-inline constexpr size_t kFeatureCount = 17;
+inline constexpr size_t kFeatureCount = 18;
 
 struct FeatureInfo {
   Feature feature;

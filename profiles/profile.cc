@@ -138,6 +138,7 @@ Defect NetworkDefect(const ProfileData& d) {
     if (listener.kind == ListenerKind::kUnixStream) {
       if (!IsNormalPath(listener.path) || listener.path.size() > 107) return "listener: bad path";
       if (!listener.address.empty() || listener.port != 0) return "listener: both path and port";
+      if (listener.guarded) return "listener: a guard for a unix socket";
     } else if (listener.kind == ListenerKind::kTcp) {
       if (!listener.path.empty() || listener.address.empty() || listener.port == 0) {
         return "listener: bad address";

@@ -86,6 +86,7 @@ struct Listener {
   std::string address;       // kTcp: IPv4 literal
   uint16_t port = 0;         // kTcp
   bool nonblocking = false;  // O_NONBLOCK at every start
+  bool guarded = false;      // kTcp: made under a ConnectGuard
   std::string rule;
   bool operator==(const Listener&) const = default;
 };

@@ -141,6 +141,20 @@ CgroupPlaces FindCgroups() {
                      ReadSmallFile);
 }
 
+std::string FindUnifiedCgroup(std::string_view mountinfo, std::string_view own_cgroups) {
+  for (const CgroupMount& mount : CgroupMounts(mountinfo)) {
+    const auto own = OwnPath(own_cgroups, "");
+    const auto directory = own && mount.version == 2 ? Directory(mount, *own) : std::nullopt;
+    if (directory) return *directory;
+  }
+  return {};
+}
+
+std::string FindUnifiedCgroup() {
+  return FindUnifiedCgroup(ReadSmallFile("/proc/self/mountinfo"),
+                           ReadSmallFile("/proc/self/cgroup"));
+}
+
 std::string ReadSmallFile(const std::string& path) {
   std::string text;
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);

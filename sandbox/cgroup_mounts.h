@@ -43,6 +43,10 @@ CgroupPlaces FindCgroups(std::string_view mountinfo, std::string_view own_cgroup
 // The same for this process.
 CgroupPlaces FindCgroups();
 
+// The caller's own directory in the version 2 tree; empty where there is none.
+std::string FindUnifiedCgroup(std::string_view mountinfo, std::string_view own_cgroups);
+std::string FindUnifiedCgroup();
+
 // At most 1 MiB of a file; empty if it cannot be read.
 std::string ReadSmallFile(const std::string& path);
 

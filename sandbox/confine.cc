@@ -180,7 +180,9 @@ class Steps {
   }
 
   bool ResourceLimits() {
-    const rlimit64 no_core{0, 0};
+    // 1 and not 0: at 0 a helper named by a piped core_pattern would still get the memory, at 1 the
+    // kernel dumps nowhere (fs/coredump.c; a file needs a page).
+    const rlimit64 no_core{1, 1};
     return Check(kernel_(SYS_prlimit64, 0, RLIMIT_CORE, &no_core, nullptr), Step::kLimit, 0) &&
            Limit(1, RLIMIT_NPROC, profile_.limits.processes) &&
            Limit(2, RLIMIT_NOFILE, profile_.limits.files) &&

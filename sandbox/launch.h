@@ -51,9 +51,10 @@ struct ReaperMessage {
   uint32_t orphans = 0;  // kExit: other processes reaped
 };
 
-// Supervisor to reaper: deliver a signal to the component's process.
+// Supervisor to reaper: deliver a signal to the component's process, or to all in its namespace.
 struct ReaperCommand {
   int32_t signal = 0;
+  uint32_t all = 0;
 };
 
 // Everything the children need, prepared before the clone. Pointers inside refer to this object:

@@ -24,6 +24,7 @@
 
 #include "profiles/landlock.h"
 #include "sandbox/cgroup_mounts.h"
+#include "sandbox/connect_guard.h"
 
 namespace bulkhead {
 namespace {
@@ -274,6 +275,7 @@ FeatureSet ProbeKernel() {
   set(Feature::kFanotifyPerm, HasFanotifyPermission());
   set(Feature::kLandlockAudit, HasLandlockAudit());
   ProbeCgroups(features);
+  set(Feature::kConnectGuard, HasConnectGuard());
   return features;
 }
 

@@ -116,7 +116,9 @@ void Obey(Kernel& kernel, int control, long component) {
   ReaperCommand command;
   const long size = kernel(SYS_read, control, &command, sizeof command);
   if (size == 0 || (size < 0 && size != -EINTR && size != -EAGAIN)) Exit(kernel, 0);
-  if (size == static_cast<long>(sizeof command)) kernel(SYS_kill, component, command.signal);
+  if (size == static_cast<long>(sizeof command)) {
+    kernel(SYS_kill, command.all != 0 ? -1L : component, command.signal);
+  }
 }
 
 // Messages are read as they come, so that no sd_notify(3) waits, but not faster than this: a flood

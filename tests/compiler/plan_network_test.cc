@@ -136,6 +136,38 @@ BOOST_AUTO_TEST_CASE(TcpListenersAreHandedOver) {
   BOOST_TEST(!Allows(one, "bind"));
 }
 
+// A listener can be shut down and connected anew by whoever may call connect, or passed on to it.
+BOOST_AUTO_TEST_CASE(TcpListenersAreGuardedWhereLandlockDecidesNoTcp) {
+  const auto with = [](uint32_t abi, uint32_t guard) -> testing::Change {
+    return [=](LoadedPolicy& loaded) {
+      loaded.target.target.features.Set(Feature::kLandlock, abi);
+      loaded.target.target.features.Set(Feature::kLandlockAudit, 0);
+      loaded.target.target.features.Set(Feature::kConnectGuard, guard);
+    };
+  };
+  const std::string alone = Granted("    network: {tcp: {listen: [{port: 8443, name: web}]}}\n");
+  const std::string linked = Granted(
+      "    network: {tcp: {listen: [{port: 8443, name: web}]}, "
+      "unix: {connect: [/run/e/s.sock]}}\n",
+      kServer);
+  const std::string notifies =
+      Granted("    network: {tcp: {listen: [{port: 8443, name: web}]}}\n    ready: notify\n");
+  for (const std::string& text : {alone, linked, notifies}) {
+    BOOST_TEST(!MustCompile(text, with(4, 1)).Component("one").listeners[0].guarded);
+    BOOST_TEST(MustCompile(text, with(3, 1)).Component("one").listeners[0].guarded);
+  }
+  BOOST_TEST(!MustCompile(alone, with(3, 0)).Component("one").listeners[0].guarded);
+  for (const std::string& text : {linked, notifies}) {
+    const Compiled refused = testing::CompileText(text, with(3, 0));
+    BOOST_TEST(refused.Mistakes().find("E0540") != std::string::npos, refused.Mistakes());
+    const std::string waiver =
+        "waivers:\n  - {component: one, statement: network.tcp.listen, reason: test, "
+        "until: 2099-01-01}\n";
+    const Compiled waived = MustCompile(text + waiver, with(3, 0));
+    BOOST_TEST(!waived.Component("one").listeners[0].guarded);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(TcpPorts) {
   const Compiled compiled =
       MustCompile(Granted("    network: {tcp: {connect: [443, 80], bind: [80]}}\n"

@@ -144,7 +144,7 @@ BOOST_AUTO_TEST_CASE(AHandedOverListenerIsTheComponents) {
                               "c, _ = s.accept()\nc.sendall(b'served')\n");
   server.groups = {0x20000001};
   server.edges = {{edge, 0x20000001, false, "components.one.network.unix.listen"}};
-  server.listeners = {{"s", ListenerKind::kUnixStream, socket, "", 0, false, "r"}};
+  server.listeners = {{"s", ListenerKind::kUnixStream, socket, "", 0, false, false, "r"}};
   ProfileData client =
       Python("two", 2,
              "import socket, struct\ns = socket.socket(socket.AF_UNIX)\n"
@@ -180,7 +180,8 @@ BOOST_AUTO_TEST_CASE(AListenerHasItsModeAtEveryStart) {
     const std::string edge = own.File("edge");
     one.groups = {0x20000001};
     one.edges = {{edge, 0x20000001, true, "r"}};
-    one.listeners = {{"s", ListenerKind::kUnixStream, edge + "/s.sock", "", 0, nonblocking, "r"}};
+    one.listeners = {
+        {"s", ListenerKind::kUnixStream, edge + "/s.sock", "", 0, nonblocking, false, "r"}};
     one.lifecycle.restart = RestartWhen::kOnFailure;
     one.lifecycle.restart_at_most = 2;
     one.lifecycle.restart_within_ms = 60000;
