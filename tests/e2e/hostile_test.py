@@ -240,9 +240,10 @@ class Readiness(Case):
     def test_a_descriptor_that_lingers_costs_its_sender_alone(self):
         port = enclave.free_port()
         listen = {"tcp": {"listen": [{"port": port, "name": "front"}]}}
+        linger = {"setsockopt": {"level": ["SOL_SOCKET"], "optname": ["SO_LINGER"]}}
         value = {
             "holder": self.script(components.LINGERING, ready="notify", network=listen,
-                                  stop={"within": "2s"}),
+                                  stop={"within": "2s"}, syscalls={"allow": [linger]}),
             "caller": self.script(components.CALLER),
         }
         running = self.boot(enclave.policy("e2e-linger", value), ready=["caller"])
