@@ -3,10 +3,26 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "compiler/identity.h"
 #include "profiles/landlock.h"
 
 namespace bulkhead {
+
+namespace {
+
+// Whether the ledger has the statement that is waived, or a part of it.
+bool HasStatement(const std::vector<LedgerRow>& ledger, const WaiverPolicy& waiver) {
+  const std::string id = waiver.component.empty()
+                             ? waiver.statement
+                             : "components." + waiver.component + "." + waiver.statement;
+  return std::any_of(ledger.begin(), ledger.end(), [&](const LedgerRow& row) {
+    return row.statement == id || row.statement.starts_with(id + ".");
+  });
+}
+
+}  // namespace
 
 const WaiverPolicy* WaiverBook::Use(std::string_view component, std::string_view statement) {
   for (const WaiverPolicy& waiver : policy_.waivers) {
@@ -18,17 +34,24 @@ const WaiverPolicy* WaiverBook::Use(std::string_view component, std::string_view
   return nullptr;
 }
 
-void WaiverBook::Finish(Diagnostics& diagnostics) const {
+void WaiverBook::Finish(const std::vector<LedgerRow>& ledger, std::string_view target,
+                        Diagnostics& diagnostics) const {
   for (const WaiverPolicy& waiver : policy_.waivers) {
     if (!date_.empty() && waiver.until < date_) {
       diagnostics.Error(waiver.at.place, "E0520",
                         fmt::format("this waiver ended on {}", waiver.until),
                         "mend what it waives, or decide anew and set a later `until`");
     }
-    if (!used_.contains(&waiver)) {
+    if (used_.contains(&waiver)) continue;
+    if (HasStatement(ledger, waiver)) {
+      // A policy is compiled for several targets; the weaker ones need it.
+      diagnostics.Note(waiver.at.place, "E0521",
+                       fmt::format("`{}` enforces `{}`: this waiver changes nothing there", target,
+                                   waiver.statement));
+    } else {
       diagnostics.Error(waiver.at.place, "E0521",
-                        fmt::format("nothing needs the waiver of `{}`", waiver.statement),
-                        "the target enforces the statement, or there is none: take the waiver out");
+                        fmt::format("there is no statement `{}` to waive", waiver.statement),
+                        "statements are the rows of the ledger that `compile` prints");
     }
   }
 }

@@ -18,14 +18,16 @@
 
 namespace bulkhead {
 
-// Waivers of the policy. Each must be used, and must not have expired by `date`.
+// Waivers of the policy. Each must name a statement, and must not have expired by `date`.
 class WaiverBook {
  public:
   WaiverBook(const Policy& policy, std::string date) : policy_(policy), date_(std::move(date)) {}
   // The waiver that covers the statement of the component ("" for the enclave), or null.
   const WaiverPolicy* Use(std::string_view component, std::string_view statement);
-  // Errors for expired and for unused waivers.
-  void Finish(Diagnostics& diagnostics) const;
+  // Errors for expired waivers and for those of no statement; notes for those that this target
+  // doesn't need.
+  void Finish(const std::vector<LedgerRow>& ledger, std::string_view target,
+              Diagnostics& diagnostics) const;
 
  private:
   const Policy& policy_;

@@ -415,6 +415,7 @@ void Supervisor::OnReaperDead(Component& component) {
   Lifecycle(component, "exit", wanted || status == 0 ? "done" : "failed",
             ExitText(status, before != UnitState::kLaunching));
   CloseRun(component);
+  CloseListeners(component.profile, component.handover);
   Act(component, component.unit.OnExit(status, NowMs(), Jitter()));
 }
 

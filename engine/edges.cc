@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -134,17 +133,6 @@ Result Listeners(const Profile& profile, Handover& handover, const ConnectGuard*
     handover.fds.push_back({listener.name, std::move(*fd)});
   }
   return {};
-}
-
-// A socket that was never listened on is as good as new; one that listens takes connections unless
-// it was shut down (unix(7) keeps SO_ACCEPTCONN then, and poll(2) tells).
-bool IsSpent(int fd) {
-  int accepts = 0;
-  socklen_t size = sizeof accepts;
-  if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &size) != 0) return true;
-  pollfd state{fd, POLLRDHUP, 0};
-  if (poll(&state, 1, 0) < 0) return true;
-  return accepts == 0 || (state.revents & (POLLRDHUP | POLLERR)) != 0;
 }
 
 // Closes a socket that a component could use, which can take as long as it likes (SO_LINGER on a
@@ -293,13 +281,24 @@ tl::expected<Fd, EdgeError> MakeNotifySocket(const Profile& profile, const Hando
   return fd;
 }
 
+void CloseListeners(const Profile& profile, Handover& handover) {
+  for (size_t i = 0; i < profile->listeners.size(); ++i) {
+    Fd& fd = handover.fds[i].fd;
+    if (!fd) continue;
+    // The port is free from here on, whoever still holds the socket.
+    if (profile->listeners[i].kind == ListenerKind::kTcp) shutdown(fd.get(), SHUT_RDWR);
+    // Without a child it stays open rather than holding up the supervisor.
+    if (!CloseElsewhere(fd)) [[maybe_unused]]
+      const int left = fd.Release();
+  }
+}
+
 tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover& handover,
                                                const ConnectGuard* guard) {
   for (size_t i = 0; i < profile->listeners.size(); ++i) {
     const Listener& listener = profile->listeners[i];
     Fd& fd = handover.fds[i].fd;
-    if (handover.used && IsSpent(fd.get())) {
-      if (!CloseElsewhere(fd)) return Error("close", listener.name);
+    if (!fd) {
       auto opened = OpenListener(profile, listener, guard);
       if (!opened) return tl::make_unexpected(opened.error());
       fd = std::move(*opened);
@@ -307,7 +306,6 @@ tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover&
     const int flags = listener.nonblocking ? O_RDWR | O_NONBLOCK : O_RDWR;
     if (fcntl(fd.get(), F_SETFL, flags) != 0) return Error("fcntl", listener.name);
   }
-  handover.used = true;
   return {};
 }
 

@@ -31,7 +31,6 @@ struct NamedFd {
 // by name. Listeners are bound, not listening: the component's own process calls listen(2).
 struct Handover {
   std::vector<NamedFd> fds;
-  bool used = false;             // a run has had the descriptors
   std::string notify_directory;  // of the readiness socket, bound into the view; empty: none
 };
 
@@ -45,9 +44,12 @@ tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bu
 // A new readiness socket, for one run's reaper. Empty where the component needs none.
 tl::expected<Fd, EdgeError> MakeNotifySocket(const Profile& profile, const Handover& handover);
 
-// Makes the listeners fit for a run: in the mode that the policy states, and new where the run
-// before has shut one down or turned it into something else; connections that waited there are
-// lost then. To be called before each launch.
+// A listener lives as long as a run: what the run did to it (shut it down, a timeout, a buffer
+// size) ends with it, and until the next one clients are refused at once. Connections that waited
+// are lost.
+void CloseListeners(const Profile& profile, Handover& handover);
+
+// Opens what CloseListeners closed, in the mode that the policy states. Before each launch.
 tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover& handover,
                                                const ConnectGuard* guard);
 

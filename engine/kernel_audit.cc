@@ -221,6 +221,11 @@ void KernelAudit::Tick(const LandlockHandler& handler) {
   if (const auto lost = control_.PollLost(); lost) counters_.lost = *lost - lost_before_;
 }
 
+void KernelAudit::Flush(const LandlockHandler& handler) {
+  domains_.Flush(handler);
+  if (const auto state = control_.State(); state) counters_.lost = state->lost - lost_before_;
+}
+
 KernelAuditCounters KernelAudit::counters() const {
   KernelAuditCounters counters = counters_;
   counters.landlock = domains_.counters();

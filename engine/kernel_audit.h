@@ -68,8 +68,9 @@ class KernelAudit {
   // kernel's count of lost records.
   void Tick(const LandlockHandler& handler);
 
-  // At the end, after the components are gone and Drain() had nothing more.
-  void Flush(const LandlockHandler& handler) { domains_.Flush(handler); }
+  // At the end, after the components are gone and Drain() had nothing more. Asks the kernel once
+  // more what it lost, and waits up to a second for the answer.
+  void Flush(const LandlockHandler& handler);
 
   // Restores what Open() changed; the first failure is returned. Idempotent.
   tl::expected<void, AuditError> Close();

@@ -49,7 +49,7 @@ BOOST_AUTO_TEST_CASE(Waivers) {
   Check({{Granted("",
                   "waivers:\n  - {component: one, statement: files.write, reason: r, "
                   "until: 2027-01-01}\n"),
-          "9:5 E0521 nothing needs the waiver of `files.write`\n"},
+          "9:5 E0521 there is no statement `files.write` to waive\n"},
          {Granted("    user: 0\n"), "8:11 E0522 uid 0 needs a waiver\n"}});
   const auto waived = MustCompile(Granted("    user: 0\n",
                                           "waivers:\n  - {component: one, statement: user, "

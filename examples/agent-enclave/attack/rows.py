@@ -235,8 +235,8 @@ def outcome_of(table, parameters, steps):
         result = "absent" if stop.number in table.absent else "refused"
         name = errno.errorcode.get(stop.number, str(stop.number))
         return {"result": result, "errno": name, "syscall": stop.call}
-    except Broken as problem:
-        return {"result": "broken", "errno": None, "detail": str(problem)}
+    except (Broken, OSError) as problem:
+        return {"result": "broken", "errno": None, "detail": repr(problem)}
     finally:
         machine.close()
 
@@ -251,9 +251,15 @@ def in_child(table, parameters, row):
         os.close(writer)
         return None
     if pid == 0:
-        outcome = outcome_of(table, parameters, row["steps"])
-        os.write(writer, json.dumps(outcome).encode())
-        os._exit(100)
+        # Whatever happens it must not go on as the service.
+        try:
+            outcome = outcome_of(table, parameters, row["steps"])
+        except BaseException as problem:  # pylint: disable=broad-except
+            outcome = {"result": "broken", "errno": None, "detail": repr(problem)}
+        try:
+            os.write(writer, json.dumps(outcome).encode())
+        finally:
+            os._exit(100)
     os.close(writer)
     with os.fdopen(reader, "rb") as stream:
         answer = stream.read()
