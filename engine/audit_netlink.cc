@@ -64,7 +64,7 @@ int Ask(int fd, uint16_t type, uint32_t sequence, std::span<const char> payload,
   for (;;) {
     Message answer;
     if (const int error = Receive(fd, answer, kAnswerMs); error != 0) return error;
-    if (answer.header.nlmsg_seq != sequence) continue;  // of an earlier PollLost
+    if (answer.header.nlmsg_seq != sequence) continue;  // of an earlier Poll
     if (answer.header.nlmsg_type == NLMSG_ERROR) {
       nlmsgerr acknowledgement;
       memcpy(&acknowledgement, answer.data, sizeof acknowledgement);
@@ -190,15 +190,17 @@ tl::expected<void, AuditError> AuditControl::DeleteTaskNever() {
                 Ask(fd_, AUDIT_DEL_RULE, ++sequence_, TaskNever(), [](const Message&) {}));
 }
 
-std::optional<uint32_t> AuditControl::PollLost() {
-  std::optional<uint32_t> lost;
+std::optional<AuditNews> AuditControl::Poll() {
+  std::optional<AuditNews> news;
   Message answer;
   // At most the answers of the requests before are there; the bound keeps this from ever looping.
   for (int i = 0; i < 16 && Receive(fd_, answer, 0) == 0; ++i) {
-    if (answer.header.nlmsg_type == AUDIT_GET) lost = StatusOf(answer).lost;
+    if (answer.header.nlmsg_type != AUDIT_GET) continue;
+    const audit_status status = StatusOf(answer);
+    news = AuditNews{status.enabled != 0, status.lost};
   }
   if (Send(fd_, AUDIT_GET, ++sequence_, {}) != 0) return std::nullopt;
-  return lost;
+  return news;
 }
 
 }  // namespace bulkhead

@@ -27,6 +27,11 @@ struct AuditState {
   bool operator==(const AuditState&) const = default;
 };
 
+struct AuditNews {
+  bool enabled = false;
+  uint32_t lost = 0;  // as in AuditState
+};
+
 class AuditControl {
  public:
   static tl::expected<AuditControl, AuditError> Open();
@@ -44,9 +49,9 @@ class AuditControl {
   tl::expected<void, AuditError> AddTaskNever();
   tl::expected<void, AuditError> DeleteTaskNever();
 
-  // The kernel's count of lost records without waiting: takes the answer to the request before, if
+  // What the kernel says of audit, without waiting: takes the answer to the request before, if
   // there is one, and asks again.
-  std::optional<uint32_t> PollLost();
+  std::optional<AuditNews> Poll();
 
  private:
   explicit AuditControl(int fd) : fd_(fd) {}

@@ -218,12 +218,22 @@ bool KernelAudit::ReadOne(const LandlockHandler& handler) {
 
 void KernelAudit::Tick(const LandlockHandler& handler) {
   domains_.Expire(Now(), handler);
-  if (const auto lost = control_.PollLost(); lost) counters_.lost = *lost - lost_before_;
+  if (const auto news = control_.Poll(); news) Heed(*news);
+}
+
+// Somebody else may have switched audit off: an administrator, or another supervisor that ended
+// while this one began. Whatever was refused meanwhile left no record.
+void KernelAudit::Heed(const AuditNews& news) {
+  counters_.lost = news.lost - lost_before_;
+  if (news.enabled) return;
+  ++counters_.switched_off;
+  // Refused, it is tried again at the next turn, and counted again.
+  done_.disable = control_.SetEnabled(true).has_value() || done_.disable;
 }
 
 void KernelAudit::Flush(const LandlockHandler& handler) {
   domains_.Flush(handler);
-  if (const auto state = control_.State(); state) counters_.lost = state->lost - lost_before_;
+  if (const auto state = control_.State(); state) Heed({state->enabled != 0, state->lost});
 }
 
 KernelAuditCounters KernelAudit::counters() const {

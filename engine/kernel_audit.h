@@ -45,10 +45,11 @@ std::set<uint64_t> ReadLogReaders(std::string_view proc_net_netlink);
 
 struct KernelAuditCounters {
   LandlockCounters landlock;
-  uint64_t records = 0;    // of Landlock's two types
-  uint64_t malformed = 0;  // of these, not understood
-  uint64_t overruns = 0;   // times the receive buffer was full; how many were lost is not known
-  uint32_t lost = 0;       // records the kernel dropped since Open()
+  uint64_t records = 0;       // of Landlock's two types
+  uint64_t malformed = 0;     // of these, not understood
+  uint64_t overruns = 0;      // times the receive buffer was full; how many were lost is not known
+  uint32_t lost = 0;          // records the kernel dropped since Open()
+  uint64_t switched_off = 0;  // times that audit was found off, and switched on again
 };
 
 class KernelAudit {
@@ -84,6 +85,7 @@ class KernelAudit {
   KernelAudit(AuditControl control, const AuditState& before, int fd);
   tl::expected<void, AuditError> Apply(const AuditPlan& plan);
   bool ReadOne(const LandlockHandler& handler);
+  void Heed(const AuditNews& news);
   bool OthersDepend() const;
 
   AuditControl control_;

@@ -149,6 +149,7 @@ void Supervisor::RecordAuditLoss() {
   const std::tuple<const char*, uint64_t, uint64_t> rows[] = {
       {"socket-full", reported_.overruns, now.overruns},
       {"kernel-backlog-full", reported_.lost, now.lost},
+      {"switched-off", reported_.switched_off, now.switched_off},
       {"not-understood", reported_.malformed, now.malformed},
       {"domains-forgotten", reported_.landlock.forgotten, now.landlock.forgotten}};
   for (const auto& [action, before, after] : rows) {
