@@ -130,6 +130,23 @@ while True:
     connection.close()
 """
 
+# The same, until it is told to set an option of its listener.
+SPOILER = """
+import socket, sys
+option, value = int(sys.argv[1]), bytes.fromhex(sys.argv[2])
+listener = socket.socket(fileno=3)
+while True:
+    connection = listener.accept()[0]
+    word = connection.recv(16)
+    if word == b'spoil':
+        before = listener.getsockopt(socket.SOL_SOCKET, option, 16)
+        listener.setsockopt(socket.SOL_SOCKET, option, value)
+        print('set:', listener.getsockopt(socket.SOL_SOCKET, option, 16) != before)
+        sys.exit(1)
+    connection.send(b'served ' + word)
+    connection.close()
+"""
+
 CLIENT = """
 import socket, sys, time
 def ask(word):

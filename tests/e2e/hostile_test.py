@@ -177,6 +177,10 @@ class Floods(Case):
         self.ends(running)
         self.assertGreater(self.last(running, "flood | total"), MANY)
 
+    def test_what_a_flood_hides_is_said_by_an_enclave_that_ends_at_once(self):
+        running, asset, continued = self.stalled("e2e-stall-end")
+        self.assertGreaterEqual(self.accounted_for(self.ends(running), asset, continued), ATTEMPTS)
+
     def stalled(self, name):
         """An enclave whose supervisor stood still under a flood while a file was tried."""
         asset = self.asset()
@@ -366,6 +370,25 @@ class Listeners(Case):
         enclave.wait_until(lambda: self.ask(port, b"2") == b"served 2", END, "an answer")
         self.assertEqual(len(running.events("server", "start")), 2)
         self.ends(running)
+
+    def test_options_of_a_listener_end_with_the_run(self):
+        for option, value in ((socket.SO_RCVTIMEO, "00" * 8 + "01" + "00" * 7),
+                              (socket.SO_RCVLOWAT, "00000040")):
+            with self.subTest(option=option):
+                port = enclave.free_port()
+                network = {"tcp": {"listen": [{"port": port, "name": "front"}]}}
+                server = python(components.SPOILER, network=network)
+                server["exec"] += [str(option), value]
+                running = self.boot(enclave.policy(f"e2e-options-{option}", {"server": server}))
+                self.assertEqual(self.ask(port, b"1"), b"served 1")
+                self.assertNotIn(b"served", self.ask(port, b"spoil"))
+                running.wait_output("server | set: True")
+                running.wait_event("server", "ready", 2)
+                # Long enough for one that can't wait to have ended again.
+                time.sleep(1)
+                self.assertEqual(self.ask(port, b"2"), b"served 2")
+                self.assertEqual(len(running.events("server", "start")), 2)
+                self.ends(running)
 
     def ask(self, port, word):
         try:
