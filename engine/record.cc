@@ -59,14 +59,16 @@ void Supervisor::Violated(Component& component) {
 }
 
 void Supervisor::Hold(Component& component) {
-  if (component.held || !component.control) return;
+  // One that is to end must hear the signal; its grace time bounds what it does until then.
+  const bool stopping = component.unit.state() == UnitState::kStopping;
+  if (component.held || stopping || !component.control) return;
   const ReaperCommand stop{SIGSTOP, 1};
   component.held =
       send(component.control.get(), &stop, sizeof stop, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
   if (component.held_before) return;
   component.held_before = true;
   Lifecycle(component, "hold", "done",
-            "over " + std::to_string(kNotificationBudget) + " refusals a second");
+            "over " + std::to_string(kDenialBudget) + " refusals by Landlock a second");
 }
 
 void Supervisor::Release(Component& component) {
@@ -104,7 +106,7 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   if (component == nullptr) return;
   Violated(*component);
   const bool running = component->pid == denial.pid;
-  if (running && ++component->denials > kNotificationBudget) Hold(*component);
+  if (running && ++component->denials > kDenialBudget) Hold(*component);
 }
 
 // The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.

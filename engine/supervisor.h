@@ -45,6 +45,11 @@ struct StartError {
 // costs that component alone.
 inline constexpr uint32_t kNotificationBudget = 1000;
 
+// Landlock's refusals a second of one component before it is stopped for the rest of the second.
+// Less than the above, as what comes until the stop takes effect has no bound but the kernel's
+// queue.
+inline constexpr uint32_t kDenialBudget = 250;
+
 // Records of a process that has ended can come late; so many of its component's runs are known.
 inline constexpr size_t kPastPids = 8;
 

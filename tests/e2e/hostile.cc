@@ -33,6 +33,7 @@ constexpr timespec kHalfSecond{0, 500'000'000};
 constexpr timespec kQuarter{0, 250'000'000};
 
 std::atomic<uint64_t> refused = 0;
+std::atomic<bool> started = false;  // all threads are there: who floods is stopped most of the time
 std::atomic<bool> ending = false;
 
 void Count(long result) {
@@ -74,7 +75,14 @@ int Run(const std::vector<std::function<void()>>& attempts) {
   sigaddset(&term, SIGTERM);
   sigprocmask(SIG_BLOCK, &term, nullptr);
   std::vector<std::thread> threads;
-  for (const auto& attempt : attempts) threads.emplace_back(attempt);
+  for (const auto& attempt : attempts) {
+    threads.emplace_back([&attempt] {
+      started.wait(false);
+      attempt();
+    });
+  }
+  started = true;
+  started.notify_all();
   for (int i = 0; i < kReports && sigtimedwait(&term, nullptr, &kHalfSecond) != SIGTERM; ++i) {
     std::printf("refused %lu\n", refused.load());
   }
