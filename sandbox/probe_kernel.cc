@@ -292,8 +292,14 @@ Target RunningTarget(std::string name) {
   return target;
 }
 
+bool DumpsToSocket(std::string_view core_pattern) { return core_pattern.starts_with('@'); }
+
 std::vector<std::string> MissingPrivileges(bool audit) {
   std::vector<std::string> missing;
+  if (DumpsToSocket(ReadSmallFile("/proc/sys/kernel/core_pattern"))) {
+    missing.emplace_back(
+        "a kernel.core_pattern without `@`: what crashes is sent to a socket, whatever its limit");
+  }
   if (geteuid() != 0) missing.emplace_back("uid 0: for the supervisor's own files and sockets");
   AddMissingCapabilities(audit, missing);
   if (!HasNamespace(CLONE_NEWNS)) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "profiles/features.h"
@@ -18,6 +19,10 @@ FeatureSet ProbeKernel();
 // The running kernel as a target: architecture, release, features. The platform is told by the
 // devices an enclave has: "nitro" (/dev/nsm), "tdx" (/dev/tdx_guest), else "none".
 Target RunningTarget(std::string name);
+
+// Whether the kernel would hand the memory of a crashed component to a socket (core(5), Linux 6.16).
+// RLIMIT_CORE, which keeps dumps from files and pipes, doesn't stop that.
+bool DumpsToSocket(std::string_view core_pattern);
 
 // What bulkhead-init would lack here, each with what it is for; empty if nothing. One line each.
 // Without `audit`, what only Feature::kLandlockAudit needs is left out: a bundle that does not

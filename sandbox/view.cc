@@ -79,7 +79,10 @@ class Planner {
       } else if (above->kind == ViewOpKind::kTmpfs) {
         ParentsInTmpfs(above->path, path);
       }
-      op.may_exist = above != nullptr || made_.contains(path);
+      // In an empty tmpfs there is no file to mount on.
+      const bool bare =
+          above != nullptr && above->kind == ViewOpKind::kTmpfs && op.kind == ViewOpKind::kBindFile;
+      op.may_exist = (above != nullptr && !bare) || made_.contains(path);
       if (op.kind != ViewOpKind::kBindFile) trees.push_back(&op);
       Push(op);
     }

@@ -232,6 +232,19 @@ class Lifecycle(enclave.Case):
         self.assertEqual(running.stop(), 0)
         running.verify_audit()
 
+    def test_a_file_beneath_a_private_directory_is_there(self):
+        given = self.directory / "given"
+        given.write_text("here", encoding="utf-8")
+        given.chmod(0o644)
+        code = f"import os; print(open({str(given)!r}).read(), os.listdir({str(given.parent)!r}))"
+        value = {
+            "one": python(code, files={"private": ["/tmp"], "read": [str(given)]},
+                          restart={"when": "never"}),
+        }
+        running = self.boot(enclave.policy("e2e-beneath", value), ready=[])
+        self.assertEqual(running.wait(30), 0, running.output())
+        self.assertIn("one | here ['given']", running.output())
+
 
 if __name__ == "__main__":
     enclave.main()

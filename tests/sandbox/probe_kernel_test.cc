@@ -42,6 +42,19 @@ void Drop(uint32_t capability) {
   syscall(SYS_capset, &header, sets);
 }
 
+BOOST_AUTO_TEST_SUITE(ProbedMachine)
+
+BOOST_AUTO_TEST_CASE(DumpsToASocketAreSeen) {
+  for (const char* pattern : {"@/run/coredump.sock\n", "@@/run/coredump.sock"}) {
+    BOOST_TEST(DumpsToSocket(pattern), pattern);
+  }
+  for (const char* pattern : {"core\n", "|/usr/share/apport/apport %p\n", "/tmp/@core", ""}) {
+    BOOST_TEST(!DumpsToSocket(pattern), pattern);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
 BOOST_AUTO_TEST_SUITE(RunningKernel)
 
 BOOST_AUTO_TEST_CASE(TheTargetNamesItsKernel) {
