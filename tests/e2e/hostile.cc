@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstdio>
@@ -28,20 +29,36 @@
 
 namespace {
 
-constexpr int kReports = 120;  // half seconds
-constexpr timespec kHalfSecond{0, 500'000'000};
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kReport = std::chrono::milliseconds(500);
+constexpr auto kLongest = std::chrono::seconds(60);
 constexpr timespec kQuarter{0, 250'000'000};
 
 std::atomic<uint64_t> refused = 0;
 std::atomic<bool> started = false;  // all threads are there: who floods is stopped most of the time
 std::atomic<bool> ending = false;
+std::atomic<Clock::rep> next_report = 0;
+
+// Whoever comes first when a report is due makes it: a thread that only waits could be kept from
+// running, as the runtime stops those who try too often.
+void Report(uint64_t count) {
+  static const auto end = (Clock::now() + kLongest).time_since_epoch();
+  const auto now = Clock::now().time_since_epoch();
+  if (now > end) ending = true;
+  Clock::rep due = next_report;
+  if (now.count() < due) return;
+  if (!next_report.compare_exchange_strong(due, Clock::duration(now + kReport).count())) return;
+  std::printf("refused %lu\n", count);
+}
 
 void Count(long result) {
   if (result >= 0 || (errno != EACCES && errno != EPERM)) {
     std::printf("not refused: %d\n", result < 0 ? errno : 0);
+    std::fflush(stdout);
     _exit(1);
   }
-  ++refused;
+  Report(++refused);
 }
 
 void Connect(uint32_t seed) {
@@ -70,10 +87,7 @@ void Call(uint64_t count) {
 
 int Run(const std::vector<std::function<void()>>& attempts) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
-  sigset_t term;
-  sigemptyset(&term);
-  sigaddset(&term, SIGTERM);
-  sigprocmask(SIG_BLOCK, &term, nullptr);
+  std::signal(SIGTERM, [](int) { ending = true; });
   std::vector<std::thread> threads;
   for (const auto& attempt : attempts) {
     threads.emplace_back([&attempt] {
@@ -83,10 +97,6 @@ int Run(const std::vector<std::function<void()>>& attempts) {
   }
   started = true;
   started.notify_all();
-  for (int i = 0; i < kReports && sigtimedwait(&term, nullptr, &kHalfSecond) != SIGTERM; ++i) {
-    std::printf("refused %lu\n", refused.load());
-  }
-  ending = true;
   for (std::thread& thread : threads) thread.join();
   std::printf("total %lu\n", refused.load());
   return 0;
