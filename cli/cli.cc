@@ -34,6 +34,10 @@ int Dispatch(const Invocation& invocation) {
       return VerifyLog(invocation);
     case Command::kAuditSummary:
       return SummarizeLog(invocation);
+    case Command::kExportBpf:
+      return ExportToBpf(invocation);
+    case Command::kExportOci:
+      return ExportToOci(invocation);
   }
   return kExitDefect;
 }

@@ -43,6 +43,13 @@ constexpr ParameterRow kParameters[] = {
      "the bulkhead-init to run; default: the one beside bulkhead, then the one in PATH"},
     {P::kFormat, "--format", "", "FORMAT", "text|json", "the form of the answer"},
     {P::kTargetFormat, "--format", "", "FORMAT", "yaml|json", "the form of the answer"},
+    {P::kFileOutput, "--output", "-o", "FILE", "", "the file to write", true},
+    {P::kRefuse, "--refuse", "", "ANSWER", "notify|errno|kill",
+     "what refused calls get: the listener as compiled, EPERM, or the end of the process"},
+    {P::kOciRefuse, "--refuse", "", "ANSWER", "errno|kill",
+     "what refused calls get: EPERM, or the end of the process"},
+    {P::kExecve, "--execve", "", "ANSWER", "as-is|allow",
+     "`allow` lets execve pass: a launcher makes it after it has loaded the filter"},
     {P::kInitOnly, "--only", "", "COMPONENT", "",
      "start this component alone, without its channels and whatever it starts after"},
 };
@@ -57,6 +64,10 @@ constexpr P kRunParameters[] = {P::kInput, P::kTarget, P::kSet, P::kDate, P::kIn
 constexpr P kExecParameters[] = {P::kBundle, P::kComponent, P::kProgram, P::kInit};
 constexpr P kDoctorParameters[] = {P::kTargetFormat};
 constexpr P kAuditParameters[] = {P::kLog, P::kFormat};
+constexpr P kExportBpfParameters[] = {P::kBundle, P::kComponent, P::kFileOutput, P::kRefuse,
+                                      P::kExecve};
+constexpr P kExportOciParameters[] = {P::kBundle, P::kComponent, P::kFileOutput, P::kOciRefuse,
+                                      P::kExecve};
 constexpr P kInitParameters[] = {P::kBundle, P::kProgram, P::kInitOnly};
 
 constexpr CommandRow kCommands[] = {
@@ -112,6 +123,15 @@ constexpr CommandRow kCommands[] = {
      "Counts events by component, control, action and verdict. The chain is checked as well; a "
      "broken one is reported and the exit code is 1.",
      kAuditParameters, "bulkhead audit summary /var/log/bulkhead/audit.jsonl"},
+    {Command::kExportBpf, "export bpf", "write a component's filter as BPF",
+     "Writes the seccomp filter as an array of struct sock_filter, eight bytes an instruction, "
+     "little-endian, as bwrap --seccomp and minijail --seccomp-bpf-binary take it. Without a "
+     "listener the kernel answers what notifies with ENOSYS: --refuse says something else.",
+     kExportBpfParameters, "bulkhead export bpf --refuse errno app.bundle tools -o tools.bpf"},
+    {Command::kExportOci, "export oci-seccomp", "write a component's filter as an OCI profile",
+     "Reads back from the filter what it allows, exactly, and writes it as a seccomp profile for "
+     "runc, crun, Docker and Podman.",
+     kExportOciParameters, "bulkhead export oci-seccomp app.bundle tools -o tools.json"},
 };
 
 constexpr CommandRow kInit = {

@@ -29,6 +29,10 @@ enum class Parameter : uint8_t {
   kInit,
   kFormat,
   kTargetFormat,
+  kFileOutput,
+  kRefuse,
+  kOciRefuse,
+  kExecve,
   // Options of bulkhead-init.
   kInitOnly,
 };
@@ -54,6 +58,8 @@ enum class Command : uint8_t {
   kDoctor,
   kAuditVerify,
   kAuditSummary,
+  kExportBpf,
+  kExportOci,
 };
 
 struct CommandRow {

@@ -35,8 +35,10 @@ BOOST_AUTO_TEST_CASE(PackagedPagesAreUpToDate) {
 
 BOOST_AUTO_TEST_CASE(ManualNamesEveryCommandAndOption) {
   const std::string page = ManualPage();
+  std::string plain = page;
+  std::erase(plain, '\\');  // of escaped dashes
   for (const CommandRow& row : Commands()) {
-    BOOST_TEST(page.find(".SH \"" + std::string(row.name) + "\"\n") != std::string::npos);
+    BOOST_TEST(plain.find(".SH \"" + std::string(row.name) + "\"\n") != std::string::npos);
   }
   for (const std::string& part : {std::string("\\-\\-target"), std::string("EXIT STATUS")}) {
     BOOST_TEST(page.find(part) != std::string::npos);

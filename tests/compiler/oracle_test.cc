@@ -3,96 +3,40 @@
 // equality on whole registers, no denials, and of one call either alternatives for one argument or
 // several arguments at once. With both it now and then joins branches so that a call is allowed
 // which no rule allows; beside a general rule it drops the others; it knows no narrower arguments.
-#include <linux/filter.h>
-#include <seccomp.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <boost/test/unit_test.hpp>
-#include <cstring>
-#include <memory>
 #include <vector>
 
 #include "profiles/syscalls.h"
 #include "tests/compiler/calls_support.h"
+#include "tests/compiler/libseccomp.h"
 
 namespace bulkhead {
 namespace {
 
+using testing::ByLibseccomp;
+using testing::Compare;
 using testing::MustGenerate;
 using testing::PlanMaker;
+using testing::Program;
+using testing::Run;
+using testing::SeccompRule;
 
 constexpr uint32_t kRefused = kRetErrno | 1;
 
-using Program = std::vector<sock_filter>;
-
-// The opcodes that libseccomp writes, read independently of profiles/filter.cc.
-uint32_t Run(const Program& program, const SeccompData& data) {
-  uint32_t a = 0;
-  size_t pc = 0;
-  while (pc < program.size()) {
-    const sock_filter& ins = program[pc++];
-    switch (ins.code) {
-      case BPF_LD | BPF_W | BPF_ABS:
-        std::memcpy(&a, reinterpret_cast<const char*>(&data) + ins.k, sizeof a);
-        break;
-      case BPF_ALU | BPF_AND | BPF_K:
-        a &= ins.k;
-        break;
-      case BPF_JMP | BPF_JA:
-        pc += ins.k;
-        break;
-      case BPF_JMP | BPF_JEQ | BPF_K:
-        pc += a == ins.k ? ins.jt : ins.jf;
-        break;
-      case BPF_JMP | BPF_JGT | BPF_K:
-        pc += a > ins.k ? ins.jt : ins.jf;
-        break;
-      case BPF_JMP | BPF_JGE | BPF_K:
-        pc += a >= ins.k ? ins.jt : ins.jf;
-        break;
-      case BPF_RET | BPF_K:
-        return ins.k;
-      default:
-        BOOST_FAIL("libseccomp wrote opcode " << ins.code);
-    }
-  }
-  BOOST_FAIL("libseccomp's program has no end");
-  return 0;
-}
-static_assert(sizeof(SeccompData) == 64);
-
-Program Exported(scmp_filter_ctx context) {
-  const int fd = memfd_create("filter", MFD_CLOEXEC);
-  BOOST_REQUIRE(fd >= 0);
-  BOOST_REQUIRE(seccomp_export_bpf(context, fd) == 0);
-  const off_t size = lseek(fd, 0, SEEK_END);
-  Program program(static_cast<size_t>(size) / sizeof(sock_filter));
-  BOOST_REQUIRE(pread(fd, program.data(), static_cast<size_t>(size), 0) == size);
-  close(fd);
-  return program;
-}
-
-scmp_arg_cmp Comparison(const Condition& condition) {
-  if (condition.mask == UINT64_MAX) return SCMP_CMP64(condition.arg, SCMP_CMP_EQ, condition.value);
-  return SCMP_CMP64(condition.arg, SCMP_CMP_MASKED_EQ, condition.mask, condition.value);
-}
-
-Program ByLibseccomp(const CallPlan& plan) {
-  const std::unique_ptr<void, decltype(&seccomp_release)> context(seccomp_init(SCMP_ACT_ERRNO(1)),
-                                                                  &seccomp_release);
-  BOOST_REQUIRE(context != nullptr);
+std::vector<SeccompRule> RulesOf(const CallPlan& plan) {
+  std::vector<SeccompRule> rules;
   for (const CallRule& rule : plan.rules) {
     for (const Conjunction& conjunction : rule.allow) {
-      std::vector<scmp_arg_cmp> comparisons;
-      for (const Condition& condition : conjunction) comparisons.push_back(Comparison(condition));
-      const int result = seccomp_rule_add_exact_array(
-          context.get(), SCMP_ACT_ALLOW, static_cast<int>(rule.nr),
-          static_cast<unsigned>(comparisons.size()), comparisons.data());
-      BOOST_REQUIRE_MESSAGE(result == 0, "call " << rule.nr << ": " << result);
+      SeccompRule one{rule.nr, kRetAllow, {}};
+      for (const Condition& condition : conjunction) {
+        const bool whole = condition.mask == UINT64_MAX;
+        one.comparisons.push_back({condition.arg, whole ? Compare::kEq : Compare::kMaskedEq,
+                                   whole ? condition.value : condition.mask, condition.value});
+      }
+      rules.push_back(one);
     }
   }
-  return Exported(context.get());
+  return rules;
 }
 
 Condition SimpleCondition(PlanMaker& maker, unsigned arg, uint64_t mask) {
@@ -146,7 +90,7 @@ BOOST_AUTO_TEST_CASE(SameAsLibseccomp) {
   for (int i = 0; i < 60; ++i) {
     const CallPlan plan = SimplePlan(maker);
     const Filter ours = MustGenerate(plan);
-    const Program theirs = ByLibseccomp(plan);
+    const Program theirs = ByLibseccomp(kRefused, RulesOf(plan));
     const auto compare = [&](const SeccompData& data) {
       const uint32_t action = Evaluate(ours, data).action;
       BOOST_REQUIRE_MESSAGE(action == Run(theirs, data), testing::Describe(data)

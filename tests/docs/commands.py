@@ -21,7 +21,7 @@ import unittest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
 import enclave  # pylint: disable=wrong-import-position
 
-SHOWING_COMMANDS = {"README.md", "docs/BUNDLE.md", "docs/RUNTIME.md"}  # at least
+SHOWING_COMMANDS = {"README.md", "docs/BUNDLE.md", "docs/FORMATS.md", "docs/RUNTIME.md"}  # at least
 FENCE = re.compile(r"(?:^<!-- file: (\S+) -->\n+)?^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
