@@ -144,6 +144,11 @@ class TestConverter {
   std::optional<uint64_t> Number(const ArgValue& value, Use use) {
     const unsigned bits = argument_.Bits();
     const bool as_signed = argument_.IsSigned() && use == Use::kNumber;
+    if (value.wide) {
+      const auto number = static_cast<uint64_t>(value.number);
+      if (bits == 64 && !as_signed) return number;
+      return OutOfRange(value, fmt::to_string(number));
+    }
     // What is written is an int64_t: it always fits in a signed argument of 64 bits.
     const int64_t low = !argument_.IsSigned() ? 0
                         : bits == 64          ? INT64_MIN

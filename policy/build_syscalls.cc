@@ -7,64 +7,27 @@
 #include <utility>
 
 #include "policy/build.h"
+#include "policy/owned_calls.h"
 #include "policy/scalars.h"
 #include "policy/text.h"
 
 namespace bulkhead {
 namespace {
 
-struct OwnedCall {
-  std::string_view name;
-  std::string_view key;  // the part of a component that decides about the call
-};
-constexpr OwnedCall kOwned[] = {
-    {"socket", "network"},
-    {"socketpair", "network"},
-    {"connect", "network"},
-    {"bind", "network"},
-    {"listen", "network"},
-    {"accept", "network"},
-    {"accept4", "network"},
-    {"execve", "files.execute"},
-    {"execveat", "files.execute"},
-    {"mount", "files"},
-    {"umount", "files"},
-    {"umount2", "files"},
-    {"move_mount", "files"},
-    {"mount_setattr", "files"},
-    {"open_tree", "files"},
-    {"open_tree_attr", "files"},
-    {"fsopen", "files"},
-    {"fsconfig", "files"},
-    {"fsmount", "files"},
-    {"fspick", "files"},
-    {"pivot_root", "files"},
-    {"chroot", "files"},
-    {"open_by_handle_at", "files"},
-    {"setuid", "user"},
-    {"setgid", "user"},
-    {"setreuid", "user"},
-    {"setregid", "user"},
-    {"setresuid", "user"},
-    {"setresgid", "user"},
-    {"setfsuid", "user"},
-    {"setfsgid", "user"},
-    {"setgroups", "user"},
-    {"capset", "user"},
-};
-
 void RefuseOwned(std::string_view name, const Place& place, Diagnostics& diagnostics) {
-  for (const OwnedCall& owned : kOwned) {
-    if (owned.name != name) continue;
-    diagnostics.Error(place, "E0405", fmt::format("{} belongs to `{}`", Quoted(name), owned.key),
-                      fmt::format("say what is needed under `{}`: it brings the call with the "
-                                  "controls that go with it",
-                                  owned.key));
-  }
+  const std::string_view owner = OwnerOf(name);
+  if (owner.empty()) return;
+  diagnostics.Error(place, "E0405", fmt::format("{} belongs to `{}`", Quoted(name), owner),
+                    fmt::format("say what is needed under `{}`: it brings the call with the "
+                                "controls that go with it",
+                                owner));
 }
 
 ArgValue BuildValue(const Node& node) {
   if (const auto number = ParseSigned(node.text)) return {"", *number, node.place};
+  if (const auto number = ParseInteger(node.text)) {
+    return {"", static_cast<int64_t>(*number), node.place, true};
+  }
   return {node.text, 0, node.place};
 }
 

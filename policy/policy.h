@@ -36,6 +36,7 @@ struct ArgValue {  // a name ("AF_UNIX") or a number
   std::string name;
   int64_t number = 0;  // when name is empty
   Place place;
+  bool wide = false;  // number is the bits of an unsigned number above its largest
 };
 
 struct ArgTest {

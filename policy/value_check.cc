@@ -227,7 +227,8 @@ Verdict CheckType(const Node& node, const Row& row) {
     case Type::kArgument:
       return Require(IsCallName(text), "E0230", node, row.type);
     case Type::kArgValue:
-      return Require(IsConstantName(text) || ParseSigned(text), "E0231", node, row.type);
+      return Require(IsConstantName(text) || ParseSigned(text) || ParseInteger(text), "E0231", node,
+                     row.type);
     case Type::kStatement:
       return Require(IsStatement(text), "E0232", node, row.type);
     case Type::kExcept:

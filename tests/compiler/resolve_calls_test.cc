@@ -300,6 +300,10 @@ BOOST_AUTO_TEST_CASE(OutOfRange) {
   RequireOutOfRange("ioctl", "request", AnyOf({Num(-1)}), "-1",
                     "the kernel reads an unsigned 32-bit number, 0 to 4294967295");
   RequireOutOfRange("kill", "pid", AnyOf({Num(int64_t{1} << 31)}), "2147483648", i32);
+  const ArgValue wide{"", -1, kValuePlace, true};  // UINT64_MAX
+  RequireOutOfRange("kill", "pid", AnyOf({wide}), "18446744073709551615", i32);
+  RequireOutOfRange("lseek", "offset", AnyOf({wide}), "18446744073709551615",
+                    "the kernel reads a signed 64-bit number");
   RequireOutOfRange("kill", "pid", AnyOf({Num(-(int64_t{1} << 31) - 1)}), "-2147483649", i32);
   RequireOutOfRange("mmap", "length", AnyOf({Num(-1)}), "-1",
                     "the kernel reads an unsigned 64-bit number, 0 and above");
