@@ -34,6 +34,8 @@ int Dispatch(const Invocation& invocation) {
       return VerifyLog(invocation);
     case Command::kAuditSummary:
       return SummarizeLog(invocation);
+    case Command::kImportOci:
+      return ImportOciProfile(invocation);
     case Command::kExportBpf:
       return ExportToBpf(invocation);
     case Command::kExportOci:

@@ -29,6 +29,8 @@ constexpr ParameterRow kParameters[] = {
      "PATH",
      false, true},
     {P::kLog, "", "", "FILE", "", "an audit log", true},
+    {P::kOciProfile, "", "", "FILE", "",
+     "an OCI seccomp profile, or one in the extended form of Docker and Podman", true},
     {P::kTarget, "--target", "", "TARGET", "",
      "the kernel to compile for, over the policy's own: a shipped target, a file, or `running` for "
      "the kernel of this machine"},
@@ -43,6 +45,13 @@ constexpr ParameterRow kParameters[] = {
      "the bulkhead-init to run; default: the one beside bulkhead, then the one in PATH"},
     {P::kFormat, "--format", "", "FORMAT", "text|json", "the form of the answer"},
     {P::kTargetFormat, "--format", "", "FORMAT", "yaml|json", "the form of the answer"},
+    {P::kImportTarget, "--target", "", "TARGET", "",
+     "the kernel to import for: a shipped target, a file, or `running` for the kernel of this "
+     "machine; default: running"},
+    {P::kCapability, "--cap", "", "CAP_NAME", "",
+     "takes the rules of the profile that are for holders of this capability", false, true},
+    {P::kImportExec, "--exec", "", "PATH", "",
+     "the program of the component; default: /usr/bin/true, to be replaced"},
     {P::kFileOutput, "--output", "-o", "FILE", "", "the file to write", true},
     {P::kRefuse, "--refuse", "", "ANSWER", "notify|errno|kill",
      "what refused calls get: the listener as compiled, EPERM, or the end of the process"},
@@ -64,6 +73,8 @@ constexpr P kRunParameters[] = {P::kInput, P::kTarget, P::kSet, P::kDate, P::kIn
 constexpr P kExecParameters[] = {P::kBundle, P::kComponent, P::kProgram, P::kInit};
 constexpr P kDoctorParameters[] = {P::kTargetFormat};
 constexpr P kAuditParameters[] = {P::kLog, P::kFormat};
+constexpr P kImportOciParameters[] = {P::kOciProfile, P::kImportTarget, P::kCapability,
+                                      P::kImportExec};
 constexpr P kExportBpfParameters[] = {P::kBundle, P::kComponent, P::kFileOutput, P::kRefuse,
                                       P::kExecve};
 constexpr P kExportOciParameters[] = {P::kBundle, P::kComponent, P::kFileOutput, P::kOciRefuse,
@@ -123,6 +134,14 @@ constexpr CommandRow kCommands[] = {
      "Counts events by component, control, action and verdict. The chain is checked as well; a "
      "broken one is reported and the exit code is 1.",
      kAuditParameters, "bulkhead audit summary /var/log/bulkhead/audit.jsonl"},
+    {Command::kImportOci, "import oci-seccomp", "make a policy of an OCI seccomp profile",
+     "Prints a policy with one component, `imported`, that allows the system calls of the profile "
+     "and that `bulkhead check` accepts. What could not be carried over goes to standard error, "
+     "each with its place in the profile and the reason: nothing is dropped in silence, and "
+     "nothing is allowed that the profile does not allow but what every component may do.\n"
+     "Exit code 1: the profile is broken, or allows by default, which no policy can.",
+     kImportOciParameters,
+     "bulkhead import oci-seccomp --exec /usr/bin/app profile.json > app.yaml"},
     {Command::kExportBpf, "export bpf", "write a component's filter as BPF",
      "Writes the seccomp filter as an array of struct sock_filter, eight bytes an instruction, "
      "little-endian, as bwrap --seccomp and minijail --seccomp-bpf-binary take it. Without a "

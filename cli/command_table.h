@@ -20,6 +20,7 @@ enum class Parameter : uint8_t {
   kObject,
   kProgram,
   kLog,
+  kOciProfile,
   // Options.
   kTarget,
   kSet,
@@ -29,6 +30,9 @@ enum class Parameter : uint8_t {
   kInit,
   kFormat,
   kTargetFormat,
+  kImportTarget,
+  kCapability,
+  kImportExec,
   kFileOutput,
   kRefuse,
   kOciRefuse,
@@ -58,6 +62,7 @@ enum class Command : uint8_t {
   kDoctor,
   kAuditVerify,
   kAuditSummary,
+  kImportOci,
   kExportBpf,
   kExportOci,
 };

@@ -16,6 +16,7 @@ int RunProgram(const Invocation& invocation);
 int Doctor(const Invocation& invocation);
 int VerifyLog(const Invocation& invocation);
 int SummarizeLog(const Invocation& invocation);
+int ImportOciProfile(const Invocation& invocation);
 int ExportToBpf(const Invocation& invocation);
 int ExportToOci(const Invocation& invocation);
 

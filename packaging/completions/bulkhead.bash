@@ -9,7 +9,7 @@ _bulkhead() {
     words='text json'
     [[ $command == doctor ]] && words='yaml json'
   elif [[ $COMP_CWORD -eq 1 ]]; then
-    words='check compile inspect why run exec doctor audit export --help --version'
+    words='check compile inspect why run exec doctor audit import export --help --version'
   elif [[ $current == -* || $command == audit ]]; then
     case $command in
     'check') words='--help --target --set --date --format' ;;
@@ -21,9 +21,11 @@ _bulkhead() {
     'doctor') words='--help --format' ;;
     'audit verify') words='--help --format' ;;
     'audit summary') words='--help --format' ;;
+    'import oci-seccomp') words='--help --target --cap --exec' ;;
     'export bpf') words='--help --output --refuse --execve' ;;
     'export oci-seccomp') words='--help --output --refuse --execve' ;;
     'audit'*) words='verify summary' ;;
+    'import'*) words='oci-seccomp' ;;
     'export'*) words='bpf oci-seccomp' ;;
     esac
   fi

@@ -9,9 +9,11 @@ complete -c bulkhead -n '__fish_use_subcommand' -a exec -d 'run one component, o
 complete -c bulkhead -n '__fish_use_subcommand' -a doctor -d 'show what the running kernel can enforce, as a target'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit' -a verify -d 'check the hash chain of an audit log'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit' -a summary -d 'count the events of an audit log'
+complete -c bulkhead -n '__fish_seen_subcommand_from import' -a oci-seccomp -d 'make a policy of an OCI seccomp profile'
 complete -c bulkhead -n '__fish_seen_subcommand_from export' -a bpf -d 'write a component'\''s filter as BPF'
 complete -c bulkhead -n '__fish_seen_subcommand_from export' -a oci-seccomp -d 'write a component'\''s filter as an OCI profile'
 complete -c bulkhead -n __fish_use_subcommand -a audit
+complete -c bulkhead -n __fish_use_subcommand -a import
 complete -c bulkhead -n __fish_use_subcommand -a export
 complete -c bulkhead -n '__fish_seen_subcommand_from check' -l target -r -d 'the kernel to compile for, over the policy'\''s own: a shipped target, a file, or `running` for the kernel of this machine'
 complete -c bulkhead -n '__fish_seen_subcommand_from check' -l set -r -d 'a variable of the policy, over its `vars`'
@@ -37,6 +39,9 @@ complete -c bulkhead -n '__fish_seen_subcommand_from exec' -l init -r -d 'the bu
 complete -c bulkhead -n '__fish_seen_subcommand_from doctor' -l format -x -a 'yaml json' -d 'the form of the answer'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from verify' -l format -x -a 'text json' -d 'the form of the answer'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from summary' -l format -x -a 'text json' -d 'the form of the answer'
+complete -c bulkhead -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from oci-seccomp' -l target -r -d 'the kernel to import for: a shipped target, a file, or `running` for the kernel of this machine; default: running'
+complete -c bulkhead -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from oci-seccomp' -l cap -r -d 'takes the rules of the profile that are for holders of this capability'
+complete -c bulkhead -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from oci-seccomp' -l exec -r -d 'the program of the component; default: /usr/bin/true, to be replaced'
 complete -c bulkhead -n '__fish_seen_subcommand_from export; and __fish_seen_subcommand_from bpf' -l output -s o -r -d 'the file to write'
 complete -c bulkhead -n '__fish_seen_subcommand_from export; and __fish_seen_subcommand_from bpf' -l refuse -x -a 'notify errno kill' -d 'what refused calls get: the listener as compiled, EPERM, or the end of the process'
 complete -c bulkhead -n '__fish_seen_subcommand_from export; and __fish_seen_subcommand_from bpf' -l execve -x -a 'as-is allow' -d '`allow` lets execve pass: a launcher makes it after it has loaded the filter'

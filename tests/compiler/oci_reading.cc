@@ -122,32 +122,51 @@ bool Matches(const SeccompRule& rule, const SeccompData& data) {
          });
 }
 
-// Registers as a C library fills them: a number of the argument's width, an int sign-extended.
-uint64_t Filled(uint64_t value, const SyscallArgList& args, unsigned index) {
-  if (index >= args.size()) return value;
-  const unsigned bits = ArgBits(args[index].type);
-  if (bits == 64) return value;
-  value &= (uint64_t{1} << bits) - 1;
-  return value;
+uint64_t SignExtended(uint64_t value, ArgType type) {
+  const unsigned bits = ArgBits(type);
+  const bool negative = ArgIsSigned(type) && bits < 64 && (value >> (bits - 1) & 1) != 0;
+  return negative ? value | ~((uint64_t{1} << bits) - 1) : value;
 }
 
-}  // namespace
+bool MatchesAsRead(const SeccompRule& rule, const SeccompData& data, const SyscallArgList& args) {
+  return rule.nr == data.nr && std::ranges::all_of(rule.comparisons, [&](const Comparison& item) {
+           const uint64_t plain = data.args.at(item.arg);
+           const uint64_t extended =
+               item.arg < args.size() ? SignExtended(plain, args[item.arg].type) : plain;
+           return item.op == Compare::kNe ? Holds(item, plain) && Holds(item, extended)
+                                          : Holds(item, plain) || Holds(item, extended);
+         });
+}
 
-bool OciReading::Allows(const SeccompData& data) const {
-  bool allowed = default_action == kRetAllow;
-  for (const SeccompRule& rule : rules) {
-    if (!Matches(rule, data)) continue;
+// Refused where rules with different actions meet.
+template <typename Match>
+bool AllowedBy(const OciReading& reading, Match match) {
+  bool allowed = reading.default_action == kRetAllow;
+  for (const SeccompRule& rule : reading.rules) {
+    if (!match(rule)) continue;
     if (rule.action != kRetAllow) return false;
     allowed = true;
   }
   return allowed;
 }
 
-uint32_t OciReading::Action(const SeccompData& data) const {
-  for (const SeccompRule& rule : rules) {
-    if (Matches(rule, data)) return rule.action;
-  }
-  return default_action;
+// A number of the argument's width.
+uint64_t Filled(uint64_t value, const SyscallArgList& args, unsigned index) {
+  if (index >= args.size()) return value;
+  const unsigned bits = ArgBits(args[index].type);
+  if (bits == 64) return value;
+  return value & ((uint64_t{1} << bits) - 1);
+}
+
+}  // namespace
+
+bool OciReading::Allows(const SeccompData& data) const {
+  return AllowedBy(*this, [&](const SeccompRule& rule) { return Matches(rule, data); });
+}
+
+bool OciReading::AllowsAsRead(const SeccompData& data, Arch arch) const {
+  const SyscallArgList args = SyscallArgs(arch, SyscallName(arch, data.nr));
+  return AllowedBy(*this, [&](const SeccompRule& rule) { return MatchesAsRead(rule, data, args); });
 }
 
 OciReading ReadOci(std::string_view text, const OciHost& host) {

@@ -24,13 +24,14 @@ struct OciReading {
   // What the rules say of the call, comparing whole registers. Where some allow it and others
   // don't, it is refused.
   bool Allows(const SeccompData& data) const;
-  // Its action where rules with other actions than these do not meet.
-  uint32_t Action(const SeccompData& data) const;
+  // The same of the call that the kernel sees: a signed argument may also come sign-extended. A
+  // value that is excluded is so in either form.
+  bool AllowsAsRead(const SeccompData& data, Arch arch) const;
 };
 
 OciReading ReadOci(std::string_view text, const OciHost& host = {});
 
-// Calls at and beside what the rules compare with; registers as a C library fills them.
+// Calls at and beside what the rules compare with; no register has bits above its argument.
 std::vector<SeccompData> CallsNear(const OciReading& reading, Arch arch);
 
 }  // namespace bulkhead::testing

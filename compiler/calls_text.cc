@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/calls_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "profiles/syscalls.h"
+
+namespace bulkhead {
+namespace {
+
+class Argument {
+ public:
+  Argument(const Condition& condition, const ArgInfo& info)
+      : condition_(condition),
+        info_(info),
+        max_(condition.bits == 64 ? UINT64_MAX : (uint64_t{1} << condition.bits) - 1) {}
+
+  std::string Text() const { return condition_.op == Condition::Op::kRange ? Range() : Masked(); }
+
+ private:
+  std::string Number(uint64_t value) const {
+    const bool negative = ArgIsSigned(info_.type) && (value >> (condition_.bits - 1) & 1) != 0;
+    return negative ? fmt::to_string(static_cast<int64_t>(value | ~max_)) : fmt::to_string(value);
+  }
+
+  std::string Masked() const {
+    if (condition_.mask == max_) {
+      const std::string value = Number(condition_.value);
+      return condition_.negated ? fmt::format("{{not: {}}}", value) : value;
+    }
+    return fmt::format("{{mask: {}, equals: {}}}", condition_.mask, condition_.value);
+  }
+
+  std::string FromTo(uint64_t from, uint64_t to) const {
+    return fmt::format("{{from: {}, to: {}}}", Number(from), Number(to));
+  }
+
+  // Ranges of the language are of signed numbers where the argument is one: an unsigned range
+  // around the sign bit is all but the range outside it.
+  std::string Range() const {
+    const auto& [from, to] = std::pair(condition_.from, condition_.to);
+    const uint64_t sign = (max_ >> 1) + 1;
+    if (!ArgIsSigned(info_.type) || (from & sign) == (to & sign)) return FromTo(from, to);
+    return from == 0 ? fmt::format("{{not: {}}}", FromTo(to + 1, max_))
+                     : fmt::format("{{not: {}}}", FromTo(0, from - 1));
+  }
+
+  const Condition& condition_;
+  const ArgInfo& info_;
+  uint64_t max_;
+};
+
+bool IsValue(const Conjunction& conjunction) {
+  if (conjunction.size() != 1) return false;
+  const Condition& only = conjunction.front();
+  const uint64_t max = only.bits == 64 ? UINT64_MAX : (uint64_t{1} << only.bits) - 1;
+  return only.op == Condition::Op::kMasked && !only.negated && only.mask == max;
+}
+
+class ListWriter {
+ public:
+  ListWriter(Arch arch, size_t indent) : arch_(arch), indent_(indent) {}
+
+  void Add(uint32_t nr, const std::vector<Conjunction>& any) {
+    if (any.empty()) return;
+    const std::string name(SyscallName(arch_, nr));
+    auto& list = EveryArchHas(name) ? common_ : own_;
+    const SyscallArgList args = SyscallArgs(arch_, name);
+    if (std::ranges::any_of(any, &Conjunction::empty)) {
+      list[name] = {name};
+      return;
+    }
+    for (std::string& tests : Tests(any, args)) {
+      list[name].push_back(fmt::format("{{{}: {{{}}}}}", name, tests));
+    }
+  }
+
+  std::string Text(std::string_view key) {
+    if (common_.empty() && own_.empty()) return "";
+    std::string text = fmt::format("{:{}}{}:\n", "", indent_, key);
+    size_t items = Write(common_, indent_ + 2, text);
+    if (!own_.empty()) {
+      ++items;
+      text +=
+          fmt::format("{:{}}- on:\n{:{}}{}:\n", "", indent_ + 2, "", indent_ + 6, ArchName(arch_));
+      most_ = std::max(most_, Write(own_, indent_ + 8, text));
+    }
+    most_ = std::max(most_, items);
+    return text;
+  }
+
+  size_t most() const { return most_; }
+
+ private:
+  using List = std::map<std::string, std::vector<std::string>>;
+
+  static bool EveryArchHas(std::string_view name) {
+    return SyscallNumber(Arch::kX86_64, name) && SyscallNumber(Arch::kAarch64, name);
+  }
+
+  // Values of one argument in one entry, every other conjunction in one of its own.
+  static std::vector<std::string> Tests(const std::vector<Conjunction>& any,
+                                        const SyscallArgList& args) {
+    std::map<unsigned, std::vector<std::string>> values;
+    std::vector<std::string> entries;
+    for (const Conjunction& conjunction : any) {
+      if (IsValue(conjunction)) {
+        const Condition& only = conjunction.front();
+        values[only.arg].push_back(Argument(only, args[only.arg]).Text());
+        continue;
+      }
+      std::string tests;
+      for (const Condition& condition : conjunction) {
+        const ArgInfo& info = args[condition.arg];
+        tests += fmt::format("{}{}: {}", tests.empty() ? "" : ", ", info.name,
+                             Argument(condition, info).Text());
+      }
+      entries.push_back(std::move(tests));
+    }
+    for (const auto& [arg, list] : values) {
+      entries.push_back(fmt::format("{}: [{}]", args[arg].name, fmt::join(list, ", ")));
+    }
+    return entries;
+  }
+
+  static size_t Write(const List& list, size_t indent, std::string& text) {
+    size_t count = 0;
+    for (const auto& [name, items] : list) {
+      for (const std::string& item : items) {
+        text += fmt::format("{:{}}- {}\n", "", indent, item);
+        ++count;
+      }
+    }
+    return count;
+  }
+
+  Arch arch_;
+  size_t indent_;
+  List common_;
+  List own_;
+  size_t most_ = 0;
+};
+
+}  // namespace
+
+CallLists CallsText(const std::vector<CallRule>& rules, Arch arch, size_t indent) {
+  ListWriter allow(arch, indent);
+  ListWriter deny(arch, indent);
+  for (const CallRule& rule : rules) {
+    allow.Add(rule.nr, rule.allow);
+    deny.Add(rule.nr, rule.deny);
+  }
+  CallLists lists;
+  lists.yaml = allow.Text("allow") + deny.Text("deny");
+  lists.most_items = std::max(allow.most(), deny.most());
+  return lists;
+}
+
+}  // namespace bulkhead
