@@ -45,6 +45,8 @@ constexpr ParameterRow kParameters[] = {
      "the bulkhead-init to run; default: the one beside bulkhead, then the one in PATH"},
     {P::kFormat, "--format", "", "FORMAT", "text|json", "the form of the answer"},
     {P::kTargetFormat, "--format", "", "FORMAT", "yaml|json", "the form of the answer"},
+    {P::kKernelConfig, "--kernel-config", "", "FILE", "",
+     "a kernel's .config: what that kernel can enforce, instead of the running one"},
     {P::kImportTarget, "--target", "", "TARGET", "",
      "the kernel to import for: a shipped target, a file, or `running` for the kernel of this "
      "machine; default: running"},
@@ -71,7 +73,7 @@ constexpr P kWhyParameters[] = {P::kInput,  P::kComponent, P::kAction, P::kObjec
                                 P::kTarget, P::kSet,       P::kDate,   P::kFormat};
 constexpr P kRunParameters[] = {P::kInput, P::kTarget, P::kSet, P::kDate, P::kInit, P::kFormat};
 constexpr P kExecParameters[] = {P::kBundle, P::kComponent, P::kProgram, P::kInit};
-constexpr P kDoctorParameters[] = {P::kTargetFormat};
+constexpr P kDoctorParameters[] = {P::kKernelConfig, P::kTargetFormat};
 constexpr P kAuditParameters[] = {P::kLog, P::kFormat};
 constexpr P kImportOciParameters[] = {P::kOciProfile, P::kImportTarget, P::kCapability,
                                       P::kImportExec};
@@ -122,8 +124,13 @@ constexpr CommandRow kCommands[] = {
     {Command::kDoctor, "doctor", "show what the running kernel can enforce, as a target",
      "Measures the kernel and prints it as a target file. Privileges that are missing go to "
      "standard error, each with what it is needed for.\n"
+     "With --kernel-config it reads a configuration instead, and adds, as comments, the Kconfig "
+     "fragment or the release that would lift each limit. What only a boot shows (`lsm=`, mounts, "
+     "modules that aren't there) is not in a configuration.\n"
      "Exit code 3: components can't be confined here.",
-     kDoctorParameters, "bulkhead doctor > this-machine.yaml"},
+     kDoctorParameters,
+     "bulkhead doctor > this-machine.yaml\n"
+     "bulkhead doctor --kernel-config /boot/config-6.1.0-50-amd64"},
     {Command::kAuditVerify, "audit verify", "check the hash chain of an audit log",
      "Every record must follow from the one before. Prints the runs that the log holds, under "
      "which "

@@ -30,6 +30,7 @@ enum class Parameter : uint8_t {
   kInit,
   kFormat,
   kTargetFormat,
+  kKernelConfig,
   kImportTarget,
   kCapability,
   kImportExec,

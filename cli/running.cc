@@ -34,6 +34,13 @@ std::vector<std::string> Candidates() {
   return names;
 }
 
+std::string FeatureValue(const FeatureInfo& info, const FeatureSet& features) {
+  if (info.is_level) return std::to_string(features.Level(info.feature));
+  return features.Has(info.feature) ? "true" : "false";
+}
+
+}  // namespace
+
 std::map<std::string, std::vector<std::string>> HostPathSets(Arch arch) {
   for (const std::string& name : Candidates()) {
     Sources sources;
@@ -43,13 +50,6 @@ std::map<std::string, std::vector<std::string>> HostPathSets(Arch arch) {
   }
   return {};
 }
-
-std::string FeatureValue(const FeatureInfo& info, const FeatureSet& features) {
-  if (info.is_level) return std::to_string(features.Level(info.feature));
-  return features.Has(info.feature) ? "true" : "false";
-}
-
-}  // namespace
 
 std::string OsReleaseField(std::string_view text, std::string_view key) {
   for (size_t from = 0; from < text.size();) {
@@ -72,12 +72,11 @@ TargetSpec RunningSpec() {
   return spec;
 }
 
-std::string TargetYaml(const TargetSpec& spec) {
+std::string TargetYaml(const TargetSpec& spec, std::string_view origin) {
   const Target& target = spec.target;
   std::string out = fmt::format(
-      "# What the running kernel offers, as bulkhead doctor measured it.\n"
-      "bulkhead: 1\ntarget: {}\narch: {}\nkernel: \"{}.{}\"\nplatform: {}\nfeatures:\n",
-      target.name, ArchName(target.arch), target.kernel_major, target.kernel_minor,
+      "# {}\nbulkhead: 1\ntarget: {}\narch: {}\nkernel: \"{}.{}\"\nplatform: {}\nfeatures:\n",
+      origin, target.name, ArchName(target.arch), target.kernel_major, target.kernel_minor,
       target.platform);
   for (const FeatureInfo& info : Features()) {
     out += fmt::format("  {:<24}{}\n", std::string(info.key) + ":",

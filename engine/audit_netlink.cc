@@ -149,7 +149,7 @@ tl::expected<AuditState, AuditError> AuditControl::State() {
     state.enabled = status.enabled;
     state.owner = status.pid;
     state.lost = status.lost;
-    state.backlog = status.backlog_limit;
+    state.queue = {status.backlog_limit, status.backlog_wait_time};
     return true;
   });
   if (error != 0) return tl::unexpected(AuditError{"get", error});
@@ -172,17 +172,18 @@ tl::expected<void, AuditError> AuditControl::SetEnabled(bool on) {
   return Result(on ? "enable" : "disable", error);
 }
 
-tl::expected<void, AuditError> AuditControl::SetBacklog(uint32_t records) {
+tl::expected<void, AuditError> AuditControl::SetQueue(const AuditQueue& queue) {
   audit_status status = {};
-  status.mask = AUDIT_STATUS_BACKLOG_LIMIT;
-  status.backlog_limit = records;
-  return Result("backlog",
-                Ask(fd_, AUDIT_SET, ++sequence_, AsBytes(status), [](const Message&) {}));
+  status.mask = AUDIT_STATUS_BACKLOG_LIMIT | AUDIT_STATUS_BACKLOG_WAIT_TIME;
+  status.backlog_limit = queue.length;
+  status.backlog_wait_time = queue.wait;
+  return Result("queue", Ask(fd_, AUDIT_SET, ++sequence_, AsBytes(status), [](const Message&) {}));
 }
 
 tl::expected<void, AuditError> AuditControl::AddTaskNever() {
-  return Result("add-rule",
-                Ask(fd_, AUDIT_ADD_RULE, ++sequence_, TaskNever(), [](const Message&) {}));
+  const int error = Ask(fd_, AUDIT_ADD_RULE, ++sequence_, TaskNever(), [](const Message&) {});
+  // Another supervisor that starts at this moment has added the same.
+  return Result("add-rule", error == EEXIST ? 0 : error);
 }
 
 tl::expected<void, AuditError> AuditControl::DeleteTaskNever() {

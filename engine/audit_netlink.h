@@ -17,13 +17,21 @@ struct AuditError {
   int error = 0;     // errno
 };
 
+// Records that wait for their readers. Where the queue is full, whoever causes the next record, or
+// asks anything of audit, sleeps for `wait` and can't be interrupted; then the record is dropped.
+struct AuditQueue {
+  uint32_t length = 0;
+  uint32_t wait = 0;  // in ticks of the kernel
+  bool operator==(const AuditQueue&) const = default;
+};
+
 struct AuditState {
   uint32_t enabled = 0;  // 0 off, 1 on, 2 on and locked until reboot
   uint32_t owner = 0;    // pid of an audit daemon, 0 for none
   uint32_t lost = 0;     // records the kernel dropped since boot
-  uint32_t backlog = 0;  // how many may wait for their readers; beyond that they are dropped
-  uint32_t rules = 0;    // how many are installed, of all lists
-  bool ours = false;     // our own `task,never` is among them, told by its key
+  AuditQueue queue;
+  uint32_t rules = 0;  // how many are installed, of all lists
+  bool ours = false;   // our own `task,never` is among them, told by its key
   bool operator==(const AuditState&) const = default;
 };
 
@@ -41,7 +49,7 @@ class AuditControl {
 
   tl::expected<AuditState, AuditError> State();
   tl::expected<void, AuditError> SetEnabled(bool on);
-  tl::expected<void, AuditError> SetBacklog(uint32_t records);
+  tl::expected<void, AuditError> SetQueue(const AuditQueue& queue);
 
   // The rule `task,never`: processes forked from now on get no audit context, so that enabling
   // audit costs them nothing at their system calls. Landlock's records need no context. It carries

@@ -21,9 +21,13 @@ namespace {
 
 constexpr uint32_t kReadLogBit = 1U << (AUDIT_NLGRP_READLOG - 1);
 constexpr char kSockets[] = "/proc/net/netlink";
-constexpr uint32_t kBacklog = 8192;       // as auditd's rules set it; a record is about 300 bytes
-constexpr uint32_t kDefaultBacklog = 64;  // kernel/audit.c: AUDIT_BACKLOG_LIMIT
-constexpr int kReceiveBuffer = 8 << 20;   // about 10,000 records
+// Long, as auditd's rules set it (a record is about 300 bytes), and without waiting: with it a
+// flood of refusals would put this process to sleep for a minute when it next asks for the count of
+// lost records.
+constexpr AuditQueue kQueue = {8192, 0};
+// kernel/audit.c: AUDIT_BACKLOG_LIMIT, AUDIT_BACKLOG_WAIT_TIME at 250 ticks a second.
+constexpr AuditQueue kKernelsQueue = {64, 60 * 250};
+constexpr int kReceiveBuffer = 8 << 20;  // about 10,000 records
 
 uint64_t Now() {
   timespec now = {};
@@ -74,14 +78,14 @@ AuditPlan PlanAudit(const AuditState& state) {
   const bool off = state.enabled == 0;
   const bool untouched = off && state.owner == 0 && state.rules == 0;
   const bool left_on = state.enabled == 1 && state.owner == 0 && state.ours;
-  // What a killed supervisor of ours raised goes back to what the kernel begins with.
-  const uint32_t found = state.backlog == kBacklog ? kDefaultBacklog : state.backlog;
-  const uint32_t backlog = state.owner == 0 && (off || left_on) ? found : 0;
+  // What a killed supervisor of ours has set goes back to what the kernel begins with.
+  const AuditQueue found = state.queue == kQueue ? kKernelsQueue : state.queue;
+  const AuditQueue queue = state.owner == 0 && (off || left_on) ? found : AuditQueue{};
   return {.add_rule = untouched,
           .enable = off,
           .delete_rule = untouched || (state.ours && state.enabled < 2),
           .disable = off || left_on,
-          .backlog = backlog};
+          .queue = queue};
 }
 
 std::set<uint64_t> ReadLogReaders(std::string_view proc_net_netlink) {
@@ -135,10 +139,10 @@ tl::expected<void, AuditError> KernelAudit::Apply(const AuditPlan& plan) {
     if (auto added = control_.AddTaskNever(); !added) return added;
   }
   done_.delete_rule = plan.delete_rule;
-  done_.backlog = plan.backlog;
+  done_.queue = plan.queue;
   if (plan.enable) {
-    if (plan.backlog != 0) {
-      if (auto raised = control_.SetBacklog(kBacklog); !raised) return raised;
+    if (plan.queue.length != 0) {
+      if (auto set = control_.SetQueue(kQueue); !set) return set;
     }
     if (auto enabled = control_.SetEnabled(true); !enabled) return enabled;
   }
@@ -162,8 +166,8 @@ tl::expected<void, AuditError> KernelAudit::Close() {
   tl::expected<void, AuditError> result;
   if (leave) return result;
   if (done.disable) result = control_.SetEnabled(false);
-  if (done.backlog != 0) {
-    const auto restored = control_.SetBacklog(done.backlog);
+  if (done.queue.length != 0) {
+    const auto restored = control_.SetQueue(done.queue);
     if (result) result = restored;
   }
   if (done.delete_rule) {
@@ -218,6 +222,9 @@ bool KernelAudit::ReadOne(const LandlockHandler& handler) {
 
 void KernelAudit::Tick(const LandlockHandler& handler) {
   domains_.Expire(Now(), handler);
+  // Where the queue is somebody else's and makes us wait, nothing is asked: see kQueue. What is
+  // lost then shows at the domains' ends.
+  if (done_.queue.length == 0) return;
   if (const auto news = control_.Poll(); news) Heed(*news);
 }
 
@@ -233,6 +240,7 @@ void KernelAudit::Heed(const AuditNews& news) {
 
 void KernelAudit::Flush(const LandlockHandler& handler) {
   domains_.Flush(handler);
+  if (done_.queue.length == 0) return;
   if (const auto state = control_.State(); state) Heed({state->enabled != 0, state->lost});
 }
 

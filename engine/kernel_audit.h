@@ -33,7 +33,7 @@ struct AuditPlan {  // what Open() changes, and Close() then
   bool enable = false;
   bool delete_rule = false;
   bool disable = false;
-  uint32_t backlog = 0;  // what to set it to again; 0: it is left alone
+  AuditQueue queue;  // what to set it to again; length 0: it is left alone
   bool operator==(const AuditPlan&) const = default;
 };
 

@@ -38,10 +38,11 @@ inline constexpr size_t kFeatureCount = 18;
 
 struct FeatureInfo {
   Feature feature;
-  std::string_view key;    // in target files: "landlock"
-  std::string_view what;   // for people: "Landlock ABI"
-  std::string_view since;  // kernel release
-  bool is_level;           // a number to reach, otherwise 0 or 1
+  std::string_view key;     // in target files: "landlock"
+  std::string_view what;    // for people: "Landlock ABI"
+  std::string_view since;   // kernel release
+  bool is_level;            // a number to reach, otherwise 0 or 1
+  std::string_view config;  // symbols of the kernel's configuration, without CONFIG_, all needed
 };
 
 std::span<const FeatureInfo> Features();  // in enum order

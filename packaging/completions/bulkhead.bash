@@ -18,7 +18,7 @@ _bulkhead() {
     'why') words='--help --target --set --date --format' ;;
     'run') words='--help --target --set --date --init --format' ;;
     'exec') words='--help --init' ;;
-    'doctor') words='--help --format' ;;
+    'doctor') words='--help --kernel-config --format' ;;
     'audit verify') words='--help --format' ;;
     'audit summary') words='--help --format' ;;
     'import oci-seccomp') words='--help --target --cap --exec' ;;

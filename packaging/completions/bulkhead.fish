@@ -36,6 +36,7 @@ complete -c bulkhead -n '__fish_seen_subcommand_from run' -l date -r -d 'the day
 complete -c bulkhead -n '__fish_seen_subcommand_from run' -l init -r -d 'the bulkhead-init to run; default: the one beside bulkhead, then the one in PATH'
 complete -c bulkhead -n '__fish_seen_subcommand_from run' -l format -x -a 'text json' -d 'the form of the answer'
 complete -c bulkhead -n '__fish_seen_subcommand_from exec' -l init -r -d 'the bulkhead-init to run; default: the one beside bulkhead, then the one in PATH'
+complete -c bulkhead -n '__fish_seen_subcommand_from doctor' -l kernel-config -r -d 'a kernel'\''s .config: what that kernel can enforce, instead of the running one'
 complete -c bulkhead -n '__fish_seen_subcommand_from doctor' -l format -x -a 'yaml json' -d 'the form of the answer'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from verify' -l format -x -a 'text json' -d 'the form of the answer'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from summary' -l format -x -a 'text json' -d 'the form of the answer'

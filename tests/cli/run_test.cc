@@ -131,6 +131,28 @@ BOOST_AUTO_TEST_CASE(DoctorPrintsATargetThatCompilesToTheSameBytes) {
   BOOST_TEST((test::ReadText(bundle + "g") == test::ReadText(bundle + "l")));
 }
 
+BOOST_AUTO_TEST_CASE(DoctorReadsAKernelsConfiguration) {
+  test::WriteText(directory / "config",
+                  "# Linux/x86 6.1.176 Kernel Configuration\nCONFIG_X86_64=y\n"
+                  "CONFIG_SECCOMP_FILTER=y\nCONFIG_PID_NS=y\nCONFIG_IPC_NS=y\nCONFIG_UTS_NS=y\n"
+                  "CONFIG_NET_NS=y\nCONFIG_PROC_FS=y\n");
+  const auto yaml = Bulkhead({"doctor", "--kernel-config", directory / "config"});
+  BOOST_TEST(yaml.exit == 0, yaml.err);
+  BOOST_TEST(yaml.out.find("  landlock:               0\n") != std::string::npos, yaml.out);
+  BOOST_TEST(yaml.out.find("#   CONFIG_SECURITY_LANDLOCK=y\n") != std::string::npos, yaml.out);
+  BOOST_TEST(yaml.out.find("#   CONFIG_LSM=\"landlock\"\n") != std::string::npos, yaml.out);
+  // It is a target that a policy compiles for, and says what that target can't.
+  test::WriteText(directory / "configured.yaml", yaml.out);
+  const auto run =
+      Bulkhead({"compile", policy, "-o", bundle, "--target", directory / "configured.yaml"});
+  BOOST_TEST(run.exit <= 1, run.err);
+  const auto json = test::Parsed(
+      Bulkhead({"doctor", "--format", "json", "--kernel-config", directory / "config"}).out);
+  BOOST_TEST(json["limits"][0]["feature"] == "landlock");
+  BOOST_TEST(Bulkhead({"doctor", "--kernel-config", directory / "missing"}).exit == 3);
+  BOOST_TEST(Bulkhead({"doctor", "--kernel-config", policy}).exit == 1);
+}
+
 BOOST_AUTO_TEST_CASE(DoctorAsJson) {
   const auto run = Bulkhead({"doctor", "--format", "json"});
   const auto json = test::Parsed(run.out);
@@ -161,7 +183,7 @@ BOOST_AUTO_TEST_CASE(TargetFilesSayWhatTheTargetIs) {
   spec.path_sets = {{"loader", {"/lib/ld.so"}}, {"libraries", {"/usr/lib", "/etc/x"}}};
   Sources sources;
   Diagnostics diagnostics;
-  const auto read = ReadTarget("t.yaml", TargetYaml(spec), sources, diagnostics);
+  const auto read = ReadTarget("t.yaml", TargetYaml(spec, "made"), sources, diagnostics);
   BOOST_REQUIRE(read);
   BOOST_TEST((read->target == spec.target));
   BOOST_TEST((read->path_sets == spec.path_sets));

@@ -108,13 +108,17 @@ BOOST_AUTO_TEST_CASE(TheTablesAreBoundedAndDropNoRefusal) {
 }
 
 AuditState State(uint32_t enabled, uint32_t owner, uint32_t rules, bool ours) {
-  return {
-      .enabled = enabled, .owner = owner, .lost = 9, .backlog = 320, .rules = rules, .ours = ours};
+  return {.enabled = enabled,
+          .owner = owner,
+          .lost = 9,
+          .queue = {320, 7},
+          .rules = rules,
+          .ours = ours};
 }
 
 BOOST_AUTO_TEST_CASE(UntouchedAuditIsTakenWhole) {
   const AuditPlan all{
-      .add_rule = true, .enable = true, .delete_rule = true, .disable = true, .backlog = 320};
+      .add_rule = true, .enable = true, .delete_rule = true, .disable = true, .queue = {320, 7}};
   BOOST_TEST((PlanAudit(State(0, 0, 0, false)) == all));
 }
 
@@ -128,14 +132,14 @@ BOOST_AUTO_TEST_CASE(AuditThatBelongsToSomebodyIsNotChanged) {
   AuditPlan switch_only;
   switch_only.enable = switch_only.disable = true;
   BOOST_TEST((PlanAudit(State(0, 300, 0, false)) == switch_only));
-  switch_only.backlog = 320;
+  switch_only.queue = {320, 7};
   BOOST_TEST((PlanAudit(State(0, 0, 1, false)) == switch_only));
 }
 
 BOOST_AUTO_TEST_CASE(WhatAKilledSupervisorLeftIsTakenOver) {
   AuditPlan undo_only;
   undo_only.delete_rule = undo_only.disable = true;
-  undo_only.backlog = 320;
+  undo_only.queue = {320, 7};
   BOOST_TEST((PlanAudit(State(1, 0, 1, true)) == undo_only));
   AuditPlan enable = undo_only;
   enable.enable = true;
