@@ -146,6 +146,20 @@ class Floods(Case):
         self.assertLessEqual(total(records), tried)
         self.assertGreaterEqual(total(records) + total(nobodys) + total(lost), tried)
 
+    def test_a_flood_does_not_make_a_pause_longer(self):
+        # The kernel makes who speaks to its audit wait while too many records do: up to a minute.
+        value = {
+            "flood": self.hostile("connect", 48, network={"tcp": {"connect": [{"port": 9}]}}),
+            "caller": self.script(components.CALLER),
+        }
+        running = self.boot(enclave.policy("e2e-pause", value))
+        for _ in range(3):
+            self.pause(running)
+            time.sleep(0.75)
+            os.kill(running.pid, signal.SIGCONT)
+            self.answers_go_on(running)
+        self.ends(running)
+
     def test_tripwires_without_end(self):
         asset = self.asset()
         value = {
@@ -181,6 +195,11 @@ class Floods(Case):
         running, asset, continued = self.stalled("e2e-stall-end")
         self.assertGreaterEqual(self.accounted_for(self.ends(running), asset, continued), ATTEMPTS)
 
+    def pause(self, running):
+        """Stops the supervisor, but not the flood, which it may have held."""
+        os.kill(running.pid, signal.SIGSTOP)
+        os.kill(running.main_pid("flood"), signal.SIGCONT)
+
     def stalled(self, name):
         """An enclave whose supervisor stood still under a flood while a file was tried."""
         asset = self.asset()
@@ -192,7 +211,7 @@ class Floods(Case):
         running = self.boot(policy)
         running.wait_output("prowler | waiting")
         self.wait_more(running, "flood | refused", 0)
-        os.kill(running.pid, signal.SIGSTOP)
+        self.pause(running)
         try:
             time.sleep(1.5)
             os.kill(running.main_pid("prowler"), signal.SIGUSR1)
