@@ -19,11 +19,13 @@ constexpr std::string_view kAfterNumber = " \t\r\n,]}";
 // The bytes for the parser, which tells nobody how far it is.
 class Input {
  public:
+  // NOLINTBEGIN(readability-identifier-naming): what the standard calls them
   using iterator_category = std::input_iterator_tag;
   using value_type = char;
   using difference_type = std::ptrdiff_t;
   using pointer = const char*;
   using reference = const char&;
+  // NOLINTEND(readability-identifier-naming)
 
   Input(const char* at, const char** furthest) : at_(at), furthest_(furthest) {}
   reference operator*() const { return *at_; }

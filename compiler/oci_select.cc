@@ -22,9 +22,9 @@ bool Has(const std::vector<OciName>& names, std::string_view name) {
 }
 
 std::string Joined(const std::vector<OciName>& names) {
-  std::vector<std::string> quoted;
-  for (const OciName& item : names) quoted.push_back(Quoted(item.name));
-  return fmt::format("{}", fmt::join(quoted, ", "));
+  std::string text;
+  for (const OciName& item : names) text += (text.empty() ? "" : ", ") + Quoted(item.name);
+  return text;
 }
 
 class Selector {
