@@ -20,8 +20,8 @@ FeatureSet ProbeKernel();
 // devices an enclave has: "nitro" (/dev/nsm), "tdx" (/dev/tdx_guest), else "none".
 Target RunningTarget(std::string name);
 
-// Whether the kernel would hand the memory of a crashed component to a socket (core(5), Linux 6.16).
-// RLIMIT_CORE, which keeps dumps from files and pipes, doesn't stop that.
+// Whether the kernel would hand the memory of a crashed component to a socket (core(5),
+// Linux 6.16). RLIMIT_CORE, which keeps dumps from files and pipes, doesn't stop that.
 bool DumpsToSocket(std::string_view core_pattern);
 
 // What bulkhead-init would lack here, each with what it is for; empty if nothing. One line each.
