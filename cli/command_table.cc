@@ -118,7 +118,9 @@ constexpr CommandRow kCommands[] = {
      kRunParameters, "bulkhead run --target running enclave.yaml"},
     {Command::kExec, "exec", "run one component, or one program confined as it",
      "Becomes bulkhead-init with one component of the bundle, which stays as its supervisor. "
-     "Everything after -- is the program to run in the component's place.\n"
+     "Everything after -- is the program to run in the component's place. The enclave as a whole "
+     "must "
+     "not run at the same time.\n"
      "Exit code 1: the component failed; its own exit status is on record.",
      kExecParameters, "bulkhead exec enclave.bundle tools -- python3 -I job.py"},
     {Command::kDoctor, "doctor", "show what the running kernel can enforce, as a target",

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -51,7 +52,15 @@ void EndTornLine(int fd) {
   [[maybe_unused]] const ssize_t written = write(fd, "\n", 1);
 }
 
-tl::expected<int, SinkError> OpenFile(const std::string& path) {
+bool IsSameFile(int one, int two) {
+  struct stat a {
+  }, b{};
+  return fstat(one, &a) == 0 && fstat(two, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+// A file has one writer: two would break each other's chain. `current` is the descriptor that this
+// sink writes already, -1 for none; it is returned again where the path still leads there.
+tl::expected<int, SinkError> OpenFile(const std::string& path, int current) {
   if (path.empty() || path.front() != '/') return Failure({"open", EINVAL, path});
   if (auto made = MakeDirectories(path); !made) return tl::unexpected(made.error());
   const int fd =
@@ -60,6 +69,15 @@ tl::expected<int, SinkError> OpenFile(const std::string& path) {
   if (auto checked = CheckPlace(fd, path); !checked) {
     close(fd);
     return tl::unexpected(checked.error());
+  }
+  if (current >= 0 && IsSameFile(fd, current)) {
+    close(fd);
+    return current;
+  }
+  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno == EWOULDBLOCK ? EBUSY : errno;
+    close(fd);
+    return Failure({"lock", error, path});
   }
   EndTornLine(fd);
   return fd;
@@ -77,7 +95,7 @@ tl::expected<int, SinkError> OpenStdout() {
 tl::expected<int, SinkError> OpenSink(const Sink& sink) {
   switch (sink.kind) {
     case SinkKind::kFile:
-      return OpenFile(sink.path);
+      return OpenFile(sink.path, -1);
     case SinkKind::kStdout:
       return OpenStdout();
   }
@@ -157,9 +175,9 @@ int AuditSink::PayDebt() {
 
 tl::expected<void, SinkError> AuditSink::Reopen() {
   if (!is_file()) return {};
-  const auto fd = OpenFile(sink_.path);
+  const auto fd = OpenFile(sink_.path, fd_);
   if (!fd) return tl::unexpected(fd.error());
-  close(fd_);
+  if (*fd != fd_) close(fd_);
   fd_ = *fd;
   return {};
 }

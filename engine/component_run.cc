@@ -311,6 +311,7 @@ void Supervisor::OnRefusals(Component& component) {
   const bool is_absent = std::binary_search(absent.begin(), absent.end(), call.data.nr);
   // Its caller waits for the answer, so its pid is its own until then.
   Event event = RefusalEvent(component, call, is_absent);
+  if (!is_absent) component.last_refused = event.action;
   component.listener.Respond(call, is_absent ? Answer::kAbsent : Answer::kRefuse);
   log_.Append(std::move(event));
   if (!is_absent) Violated(component);
@@ -412,8 +413,13 @@ void Supervisor::OnReaperDead(Component& component) {
   const int status = component.exit_status;
   const UnitState before = component.unit.state();
   const bool wanted = before == UnitState::kStopping;
-  Lifecycle(component, "exit", wanted || status == 0 ? "done" : "failed",
+  const bool failed = !wanted && status != 0;
+  Lifecycle(component, "exit", failed ? "failed" : "done",
             ExitText(status, before != UnitState::kLaunching));
+  if (failed && component.violations != 0) {
+    Status("`" + component.profile->name + "` was refused " + std::to_string(component.violations) +
+           " calls in this run, the last `" + component.last_refused + "`: see the audit log");
+  }
   CloseRun(component);
   CloseListeners(component.profile, component.handover);
   Act(component, component.unit.OnExit(status, NowMs(), Jitter()));
@@ -437,6 +443,7 @@ void Supervisor::CloseRun(Component& component) {
   component.root_device = 0;
   component.muted = false;
   component.held = component.held_before = false;
+  component.violations = 0;
   component.denials = 0;
   component.plan.reset();
   component.cgroup.reset();

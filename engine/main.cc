@@ -53,7 +53,7 @@ tl::expected<std::vector<uint8_t>, std::string> ReadBundle(const std::string& pa
 }
 
 // One supervisor an enclave: a second one would share its directories and sockets.
-tl::expected<Fd, std::string> OwnRunDirectory(const std::string& path) {
+tl::expected<Fd, std::string> OwnRunDirectory(const std::string& path, int lock) {
   const std::string parent = path.substr(0, path.rfind('/'));
   for (const std::string& directory : {parent, path}) {
     if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
@@ -65,7 +65,7 @@ tl::expected<Fd, std::string> OwnRunDirectory(const std::string& path) {
   if (!fd || fstat(fd.get(), &info) != 0 || info.st_uid != 0 || fchmod(fd.get(), 0700) != 0) {
     return tl::make_unexpected("`" + path + "` is not a directory of root's own");
   }
-  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+  if (flock(fd.get(), lock | LOCK_NB) != 0) {
     return tl::make_unexpected("another bulkhead-init runs this enclave (`" + path + "`)");
   }
   return fd;
@@ -120,15 +120,21 @@ int Boot(const InitOptions& options) {
     for (const std::string& line : unmet) Refuse(line);
     return Refuse("this kernel can't enforce the bundle; the enclave does not boot");
   }
+  // Single components of an enclave run beside each other, but not beside the whole.
+  const bool single = !options.only.empty();
   std::string run = "/run/bulkhead/" + (*bundle)->enclave;
-  if (!options.only.empty()) run += "." + options.only;
-  auto lock = OwnRunDirectory(run);
-  if (!lock) return Refuse(lock.error());
+  const auto whole_lock = OwnRunDirectory(run, single ? LOCK_SH : LOCK_EX);
+  if (!whole_lock) return Refuse(whole_lock.error());
+  tl::expected<Fd, std::string> single_lock;
+  if (single) {
+    run += "." + options.only;
+    single_lock = OwnRunDirectory(run, LOCK_EX);
+    if (!single_lock) return Refuse(single_lock.error());
+  }
   RaiseDescriptorLimit();
   std::fprintf(stderr, "bulkhead-init: enclave `%s`, bundle sha384:%s\n",
                (*bundle)->enclave.c_str(), Hex(digest).c_str());
-  auto supervisor =
-      Supervisor::Create(std::move(*bundle), digest, kernel, {run, !options.only.empty()});
+  auto supervisor = Supervisor::Create(std::move(*bundle), digest, kernel, {run, single});
   if (!supervisor) return Refuse(supervisor.error().what);
   // Its sockets are closed by the end of the process and not before it: what a component left in
   // one, a connection with SO_LINGER, would hold up a close(2), but not an exit.

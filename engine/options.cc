@@ -7,13 +7,13 @@ namespace bulkhead {
 namespace {
 
 constexpr std::string_view kUsage =
-    "usage: bulkhead-init BUNDLE\n"
-    "       bulkhead-init --only COMPONENT BUNDLE [-- COMMAND [ARG ...]]\n"
+    "usage: bulkhead-init BUNDLE [--only COMPONENT] [-- CMD...]\n"
+    "       bulkhead-init --help | --version\n"
     "\n"
     "Boots the enclave of a compiled bundle: verifies it, compares it with the running kernel,\n"
     "confines and starts its components, keeps them and records what they were refused.\n"
     "\n"
-    "  --only COMPONENT  confine and supervise one component; COMMAND replaces its command line\n"
+    "  --only COMPONENT  confine and supervise one component; CMD replaces its command line\n"
     "  --help            this text\n"
     "  --version         the version\n"
     "\n"

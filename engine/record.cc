@@ -102,6 +102,7 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
     event.rule = "components." + event.component +
                  (event.action.starts_with("net.") ? ".network" : ".files");
   }
+  if (component != nullptr) component->last_refused = event.action;
   log_.Append(std::move(event));
   if (component == nullptr) return;
   Violated(*component);

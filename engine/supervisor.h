@@ -110,7 +110,8 @@ class Supervisor {
     uint32_t denials = 0;      // by Landlock, since the last tick
     bool held = false;         // over budget: all of it is stopped until the next tick
     bool held_before = false;  // in this run
-    uint64_t violations = 0;
+    uint64_t violations = 0;   // in this run
+    std::string last_refused;  // the action of the last one
   };
 
   Supervisor(Bundle bundle, const FeatureSet& kernel, SupervisorOptions options, AuditLog log);

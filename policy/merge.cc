@@ -194,7 +194,7 @@ void ReportUnknownProfile(const Node& reference, const Library& library, Diagnos
   const auto meant = Nearest(reference.text, names);
   diagnostics.Error(reference.place, "E0301", Quoted(reference.text) + " is not a profile",
                     meant ? fmt::format("did you mean `{}`?", *meant)
-                          : "profiles are shipped, in files of `use`, or in `profiles`");
+                          : fmt::format("profiles here: {}", fmt::join(names, ", ")));
 }
 
 }  // namespace

@@ -232,6 +232,19 @@ class Lifecycle(enclave.Case):
         self.assertEqual(running.stop(), 0)
         running.verify_audit()
 
+    def test_a_component_does_not_run_beside_its_enclave(self):
+        running = self.boot(enclave.policy("e2e-beside", {"one": python(SLEEP)}))
+        bundle = str(self.directory / "policy.bundle")
+        beside = enclave.run(enclave.BULKHEAD, "exec", bundle, "one", "--", "true")
+        self.assertEqual(beside.returncode, 3, beside.stderr)
+        self.assertIn("another bulkhead-init", beside.stderr)
+        self.assertEqual(running.stop(), 0)
+        # Control: alone it does.
+        alone = enclave.run(enclave.BULKHEAD, "exec", bundle, "one", "--",
+                            "/usr/bin/python3", "-c", "pass")
+        self.assertEqual(alone.returncode, 0, alone.stderr)
+        running.verify_audit()
+
     def test_a_file_beneath_a_private_directory_is_there(self):
         given = self.directory / "given"
         given.write_text("here", encoding="utf-8")

@@ -369,6 +369,21 @@ BOOST_AUTO_TEST_CASE(TheFileAndItsDirectoryArePrivate) {
   BOOST_TEST((info.st_mode & 07777) == 0700);
 }
 
+BOOST_AUTO_TEST_CASE(AFileHasOneWriter) {
+  const Place place;
+  {
+    AuditLog log = place.Open();
+    const auto second =
+        AuditLog::Open({{SinkKind::kFile, place.path()}}, TestBundle(), "b", kFakeClock);
+    BOOST_REQUIRE(!second);
+    BOOST_TEST(second.error().step == "lock");
+    BOOST_TEST(log.Reopen().has_value());  // its own, not rotated
+    BOOST_TEST(log.Append(Refusal("a")) != 0);
+  }
+  place.Open();
+  BOOST_TEST(VerifyChain(place.path()).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(APlaceThatOthersCanWriteIsRefused) {
   const Place place;
   WriteSampleLog(place);

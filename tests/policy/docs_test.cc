@@ -9,6 +9,7 @@
 #include <string>
 
 #include "policy/schema.h"
+#include "policy/shipped_docs.h"
 #include "tests/policy/support.h"
 
 namespace bulkhead::testing {
@@ -29,6 +30,16 @@ void Compare(const std::filesystem::path& path, const std::string& expected) {
 }
 
 BOOST_AUTO_TEST_SUITE(Docs)
+
+BOOST_AUTO_TEST_CASE(ShippedFilesAreDocumented) {
+  const std::string text = RenderShippedMarkdown();
+  Compare(Document("PROFILES.md"), text);
+  for (const char* name : {"| `batch` | Does one job", "| `python` | ",
+                           "| `@io` | reads and writes", "| `debian-12` | Debian 12"}) {
+    BOOST_TEST(text.find(name) != std::string::npos, name);
+  }
+  BOOST_TEST(text.find("|  |") == std::string::npos, "an item without a description");
+}
 
 BOOST_AUTO_TEST_CASE(LanguageReferenceIsTheTable) {
   const std::string text = ReadAll(Document("LANGUAGE.md"));
