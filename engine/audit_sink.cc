@@ -86,7 +86,14 @@ tl::expected<int, SinkError> OpenFile(const std::string& path, int current) {
 // A description of its own, so that O_NONBLOCK does not change anybody else's. A socket cannot be
 // opened again; it is written with MSG_DONTWAIT.
 tl::expected<int, SinkError> OpenStdout() {
-  int fd = open("/proc/self/fd/1", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  // A file never blocks, and has one offset with standard error where a shell wrote `> FILE 2>&1`:
+  // with another each would write over the other's lines.
+  struct stat info {};
+  const bool file = fstat(STDOUT_FILENO, &info) == 0 && S_ISREG(info.st_mode);
+  int fd = -1;
+  if (!file) {
+    fd = open("/proc/self/fd/1", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+  }
   if (fd < 0) fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
   if (fd < 0) return Failure({"open", errno, "stdout"});
   return fd;

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """How components start, end and come back, with real processes under a real supervisor."""
 
+import json
 import os
 import signal
+import subprocess
 import time
 import unittest
 
@@ -244,6 +246,23 @@ class Lifecycle(enclave.Case):
                             "/usr/bin/python3", "-c", "pass")
         self.assertEqual(alone.returncode, 0, alone.stderr)
         running.verify_audit()
+
+    def test_standard_output_in_a_file_holds_every_record(self):
+        policy = enclave.policy("e2e-stdout", {"one": python("print('said')", restart={
+            "when": "never"})})
+        policy["audit"] = {"sinks": ["stdout"]}
+        bundle = self.compile(self.write_policy(policy))
+        output = self.directory / "both"
+        with open(output, "wb") as file:  # without O_APPEND, one offset for both, as `> FILE 2>&1`
+            done = subprocess.run([enclave.BULKHEAD_INIT, str(bundle)], stdin=subprocess.DEVNULL,
+                                  stdout=file, stderr=file, timeout=60, check=False)
+        text = output.read_text(encoding="utf-8")
+        self.assertEqual(done.returncode, 0, text)
+        records = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        self.assertEqual([r["seq"] for r in records], list(range(1, len(records) + 1)))
+        self.assertEqual(records[-1]["action"], "log-close")
+        self.assertIn("bulkhead-init: `one` start\n", text)
+        self.assertIn("one | said\n", text)
 
     def test_a_file_beneath_a_private_directory_is_there(self):
         given = self.directory / "given"
