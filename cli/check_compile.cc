@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -87,6 +89,15 @@ int Check(const Invocation& invocation) {
 }
 
 int CompileToFile(const Invocation& invocation) {
+  const std::filesystem::path policy = invocation.One(Parameter::kPolicy);
+  for (const char* suffix : {"", ".map"}) {
+    std::error_code none;
+    const std::string output = std::string(invocation.One(Parameter::kOutput)) + suffix;
+    if (std::filesystem::equivalent(output, policy, none)) {
+      PrintError(fmt::format("`{}` would be written over: it is the policy", Shown(output)));
+      return kExitWrongUsage;
+    }
+  }
   const auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
   if (!result) return result.error();
   if (!result->compilation) return Failed(invocation, *result);

@@ -117,7 +117,9 @@ constexpr CommandRow kCommands[] = {
      "other runtime. Ctrl-C stops the components in order; the exit code is that of bulkhead-init.",
      kRunParameters, "bulkhead run --target running enclave.yaml"},
     {Command::kExec, "exec", "run one component, or one program confined as it",
-     "Becomes bulkhead-init with one component of the bundle, which stays as its supervisor. "
+     "Starts one component of the bundle afresh, under a bulkhead-init of its own that stays as "
+     "its "
+     "supervisor; it does not enter an enclave that runs. "
      "Everything after -- is the program to run in the component's place. The enclave as a whole "
      "must "
      "not run at the same time.\n"

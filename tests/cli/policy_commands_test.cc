@@ -111,6 +111,13 @@ BOOST_AUTO_TEST_CASE(UnreadablePoliciesAreTheEnvironment) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(CompileDoesNotWriteOverThePolicy) {
+  const std::string before = test::ReadText(policy);
+  BOOST_TEST(Bulkhead({"compile", policy, "-o", policy}).exit == 2);
+  BOOST_TEST(test::ReadText(policy) == before);
+  BOOST_TEST(Bulkhead({"compile", policy, "-o", policy + ".bundle"}).exit == 0);
+}
+
 BOOST_AUTO_TEST_CASE(CompileGivesTheSameBytesFromAnyFolder) {
   Compile();
   std::filesystem::create_directory(directory / "elsewhere");
