@@ -129,9 +129,10 @@ struct Stages {
 };
 
 std::vector<Filter> Generate(const std::vector<CallPlan>& plans) {
+  FilterGenerator generator(DefaultCallMix(Arch::kX86_64), Weighing::kUncached);
   std::vector<Filter> filters;
   for (const CallPlan& plan : plans) {
-    auto filter = GenerateFilter(plan);
+    auto filter = generator.Generate(plan);
     if (!filter) Fail(filter.error());
     filters.push_back(std::move(*filter));
   }

@@ -7,6 +7,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/files.h"
+#include "cli/filter_report.h"
 #include "cli/inputs.h"
 #include "cli/json.h"
 #include "cli/ledger.h"
@@ -42,11 +43,17 @@ Json SuccessJson(const PolicyResult& result) {
 
 int Finish(std::string_view text) { return PrintOut(text) ? kExitDone : kExitCannot; }
 
+CallMix MixOf(const PolicyResult& result) {
+  return result.mix ? *result.mix : DefaultCallMix(result.compilation->bundle->target.arch);
+}
+
 std::string Report(const std::string& path, const std::vector<uint8_t>& bytes,
-                   const Bundle& bundle) {
+                   const PolicyResult& result) {
+  const Bundle& bundle = result.compilation->bundle;
   std::string out = fmt::format("wrote {} ({} bytes), target {}\n{}\n\n", path, bytes.size(),
                                 bundle->target.name, DigestText(BundleDigest(bytes)));
   out += LedgerTable(bundle->ledger);
+  out += "\n" + FilterTable(*bundle, MixOf(result));
   return out + WaiverTable(bundle->waivers);
 }
 
@@ -60,6 +67,7 @@ Json ReportJson(const std::string& path, const std::vector<uint8_t>& bytes,
   json["digest"] = DigestText(BundleDigest(bytes));
   json["waivers"] = WaiversJson(bundle->waivers);
   json["ledger"] = LedgerJson(bundle->ledger);
+  json["filters"] = FiltersJson(*bundle, MixOf(result));
   return json;
 }
 
@@ -109,7 +117,7 @@ int CompileToFile(const Invocation& invocation) {
   }
   if (WantsJson(invocation)) return Finish(JsonText(ReportJson(path, bytes, *result)));
   PrintDiagnostics(*result);
-  return Finish(Report(Shown(path), bytes, result->compilation->bundle));
+  return Finish(Report(Shown(path), bytes, *result));
 }
 
 }  // namespace bulkhead

@@ -86,12 +86,18 @@ Answer UnknownOption(const CommandRow& command, const std::string& word) {
 // Storage that outlives the parse, one vector a parameter, in the order of the table.
 using Storage = std::vector<std::vector<std::string>>;
 
-// Every option takes one word each time it is given; that it is given once only is checked after.
+// Every option but a switch takes one word each time it is given; that it is given once only is
+// checked after.
 void Declare(CLI::App& app, const ParameterRow& row, std::vector<std::string>& storage) {
   const bool argument = row.option.empty();
   const std::string name =
       argument ? std::string(row.value)
                : fmt::format("{}{}{}", row.letter, row.letter.empty() ? "" : ",", row.option);
+  if (row.IsSwitch()) {
+    app.add_flag_function(
+        name, [&storage](int64_t times) { storage.assign(static_cast<size_t>(times), "yes"); });
+    return;
+  }
   CLI::Option* option = app.add_option(name, storage)->required(row.required);
   if (argument && !row.repeated) option->expected(1);
   if (!argument || !row.repeated) option->allow_extra_args(false);

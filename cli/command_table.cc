@@ -61,13 +61,19 @@ constexpr ParameterRow kParameters[] = {
      "what refused calls get: EPERM, or the end of the process"},
     {P::kExecve, "--execve", "", "ANSWER", "as-is|allow",
      "`allow` lets execve pass: a launcher makes it after it has loaded the filter"},
+    {P::kWeights, "--weights", "", "FILE", "",
+     "how often which call is made, which shapes the filters and never their answers: lines of "
+     "`program weight nr arg0 .. arg5`; default: a mix of servers, compilers and tools"},
+    {P::kWeightsAll, "--weights-all", "", "", "",
+     "shape the filters for all calls; default: for those that the target's kernel runs a filter "
+     "for, from Linux 5.11 on not those that are always allowed"},
     {P::kInitOnly, "--only", "", "COMPONENT", "",
      "start this component alone, without its channels and whatever it starts after"},
 };
 
 constexpr P kCheckParameters[] = {P::kPolicy, P::kTarget, P::kSet, P::kDate, P::kFormat};
-constexpr P kCompileParameters[] = {P::kPolicy, P::kOutput, P::kTarget,
-                                    P::kSet,    P::kDate,   P::kFormat};
+constexpr P kCompileParameters[] = {P::kPolicy, P::kOutput,  P::kTarget,     P::kSet,
+                                    P::kDate,   P::kWeights, P::kWeightsAll, P::kFormat};
 constexpr P kInspectParameters[] = {P::kBundle, P::kOnly, P::kFormat};
 constexpr P kWhyParameters[] = {P::kInput,  P::kComponent, P::kAction, P::kObject,
                                 P::kTarget, P::kSet,       P::kDate,   P::kFormat};
@@ -92,10 +98,13 @@ constexpr CommandRow kCommands[] = {
      "bulkhead check enclave.yaml\nbulkhead check --target debian-12 enclave.yaml"},
     {Command::kCompile, "compile", "compile a policy to a bundle",
      "Writes the bundle that bulkhead-init boots, and beside it BUNDLE.map, which says from which "
-     "line of the policy each statement comes. The same policy gives the same bytes on any machine "
-     "and on any day.\n"
+     "line of the policy each statement comes. The same policy and weights give the same bytes on "
+     "any "
+     "machine and on any day.\n"
      "Prints the digest that is measured at boot and the ledger: for each statement the controls "
-     "that enforce it and what records a refusal. Waivers are named.",
+     "that enforce it and what records a refusal. Waivers are named. For each filter it says its "
+     "length and how many instructions run for a call, on average and at worst, over the mix of "
+     "calls and over those that the kernel runs the filter for.",
      kCompileParameters, "bulkhead compile enclave.yaml -o enclave.bundle"},
     {Command::kInspect, "inspect", "show everything that is in a bundle",
      "Prints target, requirements, and for each component its identity, view, Landlock rights, "

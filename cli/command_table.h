@@ -38,6 +38,8 @@ enum class Parameter : uint8_t {
   kRefuse,
   kOciRefuse,
   kExecve,
+  kWeights,
+  kWeightsAll,
   // Options of bulkhead-init.
   kInitOnly,
 };
@@ -46,11 +48,13 @@ struct ParameterRow {
   Parameter id;
   std::string_view option;   // "--output"; empty: an argument
   std::string_view letter;   // "-o", or empty
-  std::string_view value;    // what stands for the value in usage lines
+  std::string_view value;    // what stands for the value in usage lines; empty: takes none
   std::string_view choices;  // "text|json", the first is the default; empty: any value
   std::string_view help;
   bool required = false;
   bool repeated = false;
+
+  bool IsSwitch() const { return value.empty(); }
 };
 
 enum class Command : uint8_t {

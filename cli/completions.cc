@@ -75,7 +75,8 @@ std::string FishOption(const CommandRow& command, const ParameterRow& row) {
   std::string line =
       fmt::format("complete -c bulkhead -n '{}' -l {}", condition, row.option.substr(2));
   if (!row.letter.empty()) line += fmt::format(" -s {}", row.letter.substr(1));
-  line += row.choices.empty() ? " -r" : fmt::format(" -x -a '{}'", Spaced(row.choices));
+  if (!row.IsSwitch())
+    line += row.choices.empty() ? " -r" : fmt::format(" -x -a '{}'", Spaced(row.choices));
   return line + fmt::format(" -d '{}'\n", Quotable(row.help));
 }
 

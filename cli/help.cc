@@ -35,8 +35,8 @@ std::string Wrapped(std::string_view text, size_t indent) {
 
 std::string Term(const ParameterRow& row) {
   if (row.option.empty()) return fmt::format("{}{}", row.value, row.repeated ? "..." : "");
-  return fmt::format("{}{}{} {}", row.letter, row.letter.empty() ? "" : ", ", row.option,
-                     row.value);
+  return fmt::format("{}{}{}{}{}", row.letter, row.letter.empty() ? "" : ", ", row.option,
+                     row.IsSwitch() ? "" : " ", row.value);
 }
 
 std::string Explanation(const ParameterRow& row) {
@@ -101,6 +101,7 @@ std::string Usage(const CommandRow& command) {
   for (const Parameter parameter : command.parameters) {
     const ParameterRow& row = Row(parameter);
     std::string text = row.option.empty()   ? std::string(row.value)
+                       : row.IsSwitch()     ? std::string(row.option)
                        : row.letter.empty() ? fmt::format("{} {}", row.option, row.value)
                                             : fmt::format("{} {}", row.letter, row.value);
     if (row.repeated) text += "...";

@@ -62,6 +62,17 @@ tl::expected<std::string, int> DateOf(const Invocation& invocation) {
   return date;
 }
 
+// Nothing without --weights.
+tl::expected<std::optional<CallMix>, int> MixOf(const Invocation& invocation) {
+  if (!invocation.Has(Parameter::kWeights)) return std::nullopt;
+  const std::string path = invocation.One(Parameter::kWeights);
+  const auto bytes = ReadFile(path, kMaxCallMixSize);
+  if (!bytes) return Cannot(bytes.error());
+  auto mix = ParseCallMix({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
+  if (!mix) return Cannot(fmt::format("weights {}: {}", Quoted(path), mix.error()));
+  return std::optional(std::move(*mix));
+}
+
 std::optional<std::string> WhyUnreadable(const std::string& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return "it is a directory";
@@ -119,9 +130,16 @@ tl::expected<PolicyResult, int> CompilePolicy(const std::string& path,
   const auto date = DateOf(invocation);
   if (!date) return tl::make_unexpected(date.error());
   PolicyResult result;
+  CompileOptions compile{*date};
+  if (auto mix = MixOf(invocation)) {
+    compile.mix = result.mix = std::move(*mix);
+  } else {
+    return tl::make_unexpected(mix.error());
+  }
+  if (invocation.Has(Parameter::kWeightsAll)) compile.weighing = Weighing::kAll;
   Diagnostics diagnostics;
   const auto loaded = LoadPolicyFile(path, *options, result.sources, diagnostics);
-  if (loaded) result.compilation = Compile(*loaded, CompileOptions{*date}, diagnostics);
+  if (loaded) result.compilation = Compile(*loaded, compile, diagnostics);
   result.diagnostics = diagnostics.Sorted();
   return result;
 }

@@ -23,6 +23,7 @@ using Places = std::map<std::string, std::string, std::less<>>;
 struct PolicyResult {  // of a policy that could be read
   Sources sources;
   std::vector<Diagnostic> diagnostics;     // sorted
+  std::optional<CallMix> mix;              // of --weights
   std::optional<Compilation> compilation;  // nothing exactly when there are errors
 };
 tl::expected<PolicyResult, int> CompilePolicy(const std::string& path,

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/filter_report.h"
 #include "cli/names.h"
 #include "compiler/disassemble.h"
 #include "profiles/syscalls.h"
@@ -84,6 +85,8 @@ Json FilterJson(const ProfileData& profile) {
           {"on_violation", NameOf(profile.on_violation)},
           {"absent", absent},
           {"length", profile.filter.size()},
+          {"executed",
+           FilterCostJson(CostOf(profile.filter, profile.arch, DefaultCallMix(profile.arch)))},
           {"instructions", lines}};
 }
 

@@ -37,8 +37,9 @@ std::string Paragraphs(std::string_view text) {
 
 std::string ParameterItem(const ParameterRow& row) {
   std::string term = row.letter.empty() ? "" : fmt::format("\\fB{}\\fR, ", Roff(row.letter));
-  if (!row.option.empty()) term += fmt::format("\\fB{}\\fR ", Roff(row.option));
-  term += fmt::format("\\fI{}\\fR", Roff(row.value));
+  if (!row.option.empty()) term += fmt::format("\\fB{}\\fR", Roff(row.option));
+  if (!row.option.empty() && !row.IsSwitch()) term += " ";
+  if (!row.IsSwitch()) term += fmt::format("\\fI{}\\fR", Roff(row.value));
   if (row.option.empty() && row.repeated) term += "...";
   std::string text(row.help);
   if (!row.choices.empty()) {

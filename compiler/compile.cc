@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "compiler/filter_gen.h"
 #include "compiler/planner.h"
 
 namespace bulkhead {
@@ -157,6 +158,11 @@ std::vector<MapRow> MapOf(const Policy& policy) {
   return map;
 }
 
+FilterGenerator GeneratorFor(const Target& target, const CompileOptions& options) {
+  return {options.mix ? *options.mix : DefaultCallMix(target.arch),
+          options.weighing.value_or(WeighingFor(target.kernel_major, target.kernel_minor))};
+}
+
 }  // namespace
 
 std::vector<ComponentPlan> PlanComponents(EnclavePlan& enclave) {
@@ -173,7 +179,8 @@ std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOpti
                                    Diagnostics& diagnostics) {
   EnclavePlan enclave(loaded, options.date, diagnostics);
   std::vector<ComponentPlan> components = PlanComponents(enclave);
-  MakeFilters(components);
+  FilterGenerator generator = GeneratorFor(enclave.target, options);
+  MakeFilters(components, generator);
   CheckEnclave(enclave, components);
   if (diagnostics.HasErrors()) return std::nullopt;
   auto bundle = Bundle::Make(Assemble(enclave, components));

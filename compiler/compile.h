@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "compiler/call_mix.h"
 #include "policy/diagnostics.h"
 #include "policy/load.h"
 #include "profiles/bundle.h"
@@ -25,6 +26,10 @@ struct Compilation {
 
 struct CompileOptions {
   std::string date;  // YYYY-MM-DD: waivers older than this are errors, never other bytes
+  // What shapes the filters, never their answers: nothing for the built-in mix of calls, and for
+  // the weighing that the target's kernel asks for.
+  std::optional<CallMix> mix = {};
+  std::optional<Weighing> weighing = {};
 };
 
 // nullopt exactly when `diagnostics` has errors: a statement that the target can't enforce is one,

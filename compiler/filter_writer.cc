@@ -101,6 +101,7 @@ Label FilterWriter::Branch(uint16_t code, uint32_t k, Label yes, Label no) {
   if (yes == no) return yes;
   const Label near_no = InReach(no);
   const Label near_yes = InReach(yes);
+  ++branches_;
   return Push(
       {code, static_cast<uint8_t>(Distance(near_yes)), static_cast<uint8_t>(Distance(near_no)), k});
 }

@@ -45,6 +45,9 @@ class FilterWriter {
   // Brings the accumulator to `held` and goes on at `next`.
   Entry Load(const Held& held, Label next);
 
+  // Conditional jumps so far; of other instructions some may be left out at the end.
+  size_t branches() const { return branches_; }
+
   // The program, which starts with the instruction written last, without what no path reaches.
   // It can be longer than the kernel takes.
   Filter Finish() const;
@@ -57,6 +60,7 @@ class FilterWriter {
   Label InReach(Label label);
 
   Filter reversed_;
+  size_t branches_ = 0;
   std::map<uint32_t, Label> returns_;  // the last written of each action
   std::map<Label, Label> relays_;      // the last jump written to each far place
 };

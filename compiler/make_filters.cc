@@ -45,8 +45,9 @@ void Finish(ComponentPlan& plan, const CallPlan& calls, const Filter& filter) {
 }
 
 // Nothing for a plan without a filter, or without a proof; that is an error.
-std::optional<Filter> MakeFilter(const ComponentPlan& plan, Prover& prover) {
-  auto filter = GenerateFilter(*plan.calls);
+std::optional<Filter> MakeFilter(const ComponentPlan& plan, FilterGenerator& generator,
+                                 Prover& prover) {
+  auto filter = generator.Generate(*plan.calls);
   if (!filter) {
     plan.Error(
         plan.policy.at.place, "E0542",
@@ -64,14 +65,14 @@ std::optional<Filter> MakeFilter(const ComponentPlan& plan, Prover& prover) {
 }  // namespace
 
 // The generator is a function of the plan: components whose plans are equal share filter and proof.
-void MakeFilters(std::vector<ComponentPlan>& components) {
+void MakeFilters(std::vector<ComponentPlan>& components, FilterGenerator& generator) {
   Prover prover;
   std::map<CallPlan, Filter> made;
   for (ComponentPlan& plan : components) {
     if (!plan.calls) continue;
     auto found = made.find(*plan.calls);
     if (found == made.end()) {
-      auto filter = MakeFilter(plan, prover);
+      auto filter = MakeFilter(plan, generator, prover);
       if (!filter) continue;
       found = made.emplace(*plan.calls, std::move(*filter)).first;
     }

@@ -18,6 +18,8 @@
 
 namespace bulkhead {
 
+class FilterGenerator;
+
 // Waivers of the policy. Each must name a statement, and must not have expired by `date`.
 class WaiverBook {
  public:
@@ -95,7 +97,7 @@ void PlanCalls(ComponentPlan& plan);  // last: after all owned calls are known
 std::vector<ComponentPlan> PlanComponents(EnclavePlan& enclave);
 
 // The filters of the planned calls, which are taken, generated and proved.
-void MakeFilters(std::vector<ComponentPlan>& components);
+void MakeFilters(std::vector<ComponentPlan>& components, FilterGenerator& generator);
 
 // What must hold between components and for the enclave as a whole.
 void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& components);

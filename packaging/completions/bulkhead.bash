@@ -13,7 +13,7 @@ _bulkhead() {
   elif [[ $current == -* || $command == audit ]]; then
     case $command in
     'check') words='--help --target --set --date --format' ;;
-    'compile') words='--help --output --target --set --date --format' ;;
+    'compile') words='--help --output --target --set --date --weights --weights-all --format' ;;
     'inspect') words='--help --component --format' ;;
     'why') words='--help --target --set --date --format' ;;
     'run') words='--help --target --set --date --init --format' ;;

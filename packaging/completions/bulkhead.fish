@@ -23,6 +23,8 @@ complete -c bulkhead -n '__fish_seen_subcommand_from compile' -l output -s o -r 
 complete -c bulkhead -n '__fish_seen_subcommand_from compile' -l target -r -d 'the kernel to compile for, over the policy'\''s own: a shipped target, a file, or `running` for the kernel of this machine'
 complete -c bulkhead -n '__fish_seen_subcommand_from compile' -l set -r -d 'a variable of the policy, over its `vars`'
 complete -c bulkhead -n '__fish_seen_subcommand_from compile' -l date -r -d 'the day on which waivers are judged; default: today in UTC'
+complete -c bulkhead -n '__fish_seen_subcommand_from compile' -l weights -r -d 'how often which call is made, which shapes the filters and never their answers: lines of `program weight nr arg0 .. arg5`; default: a mix of servers, compilers and tools'
+complete -c bulkhead -n '__fish_seen_subcommand_from compile' -l weights-all -d 'shape the filters for all calls; default: for those that the target'\''s kernel runs a filter for, from Linux 5.11 on not those that are always allowed'
 complete -c bulkhead -n '__fish_seen_subcommand_from compile' -l format -x -a 'text json' -d 'the form of the answer'
 complete -c bulkhead -n '__fish_seen_subcommand_from inspect' -l component -r -d 'this component only'
 complete -c bulkhead -n '__fish_seen_subcommand_from inspect' -l format -x -a 'text json' -d 'the form of the answer'

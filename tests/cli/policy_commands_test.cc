@@ -131,6 +131,55 @@ BOOST_AUTO_TEST_CASE(CompileGivesTheSameBytesFromAnyFolder) {
   BOOST_TEST((test::ReadText(bundle) != test::ReadText(directory / "other.bundle")));
 }
 
+BOOST_AUTO_TEST_CASE(WeightsShapeTheFilters) {
+  Compile();
+  const std::string usual = test::ReadText(bundle);
+  const auto with = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments{"compile", policy, "-o", bundle};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto run = Bulkhead(arguments);
+    BOOST_REQUIRE_MESSAGE(run.exit == 0, run.err);
+    return test::ReadText(bundle);
+  };
+  const std::string all = with({"--weights-all"});
+  BOOST_TEST((all != usual));
+  BOOST_TEST((with({"--weights-all"}) == all));
+  test::WriteText(directory / "weights", "a 1 0 0 0 0 0 0 0\nb 3 39 0 0 0 0 0 0\n");
+  const std::string given = with({"--weights", directory / "weights"});
+  BOOST_TEST((given != usual));
+  test::WriteText(directory / "weights", "b 3 39 0 0 0 0 0 0\na 1 0 0 0 0 0 0 0\n");
+  BOOST_TEST((with({"--weights", directory / "weights"}) == given));
+
+  test::WriteText(directory / "weights", "a 1 0 0 0 0 0 0\n");
+  auto run = Bulkhead({"compile", policy, "-o", bundle, "--weights", directory / "weights"});
+  BOOST_TEST(run.exit == 3);
+  BOOST_TEST(run.err.find("line 1 is not `program weight nr arg0 arg1 arg2 arg3 arg4 arg5`") !=
+                 std::string::npos,
+             run.err);
+  run = Bulkhead({"compile", policy, "-o", bundle, "--weights", directory / "none"});
+  BOOST_TEST(run.exit == 3);
+  run = Bulkhead({"compile", policy, "-o", bundle, "--weights-all", "--weights-all"});
+  BOOST_TEST(run.exit == 2);
+}
+
+BOOST_AUTO_TEST_CASE(FiltersAreMeasured) {
+  const auto compiled =
+      Parsed(Bulkhead({"compile", policy, "-o", bundle, "--format", "json"}).out)["filters"][0];
+  BOOST_TEST((Keys(compiled) ==
+              std::vector<std::string>{"component", "length", "longest", "all", "uncached"}));
+  const auto inspected = Parsed(Bulkhead({"inspect", bundle, "--format", "json"}).out);
+  const auto& filter = inspected["components"][0]["filter"];
+  BOOST_TEST(filter["length"] == compiled["length"]);
+  BOOST_TEST(filter["executed"]["all"] == compiled["all"]);
+  BOOST_TEST(filter["executed"]["uncached"] == compiled["uncached"]);
+  const auto all =
+      Parsed(Bulkhead({"compile", policy, "-o", bundle, "--weights-all", "--format", "json"}).out);
+  BOOST_TEST(all["filters"][0]["all"]["average"].get<double>() <
+             compiled["all"]["average"].get<double>());
+  BOOST_TEST(all["filters"][0]["uncached"]["average"].get<double>() >
+             compiled["uncached"]["average"].get<double>());
+}
+
 BOOST_AUTO_TEST_CASE(CompileWritesModeAndLeavesNothingElse) {
   Compile();
   for (const std::string& path : {bundle, bundle + ".map"}) {
@@ -164,7 +213,7 @@ BOOST_AUTO_TEST_CASE(CompilePrintsDigestAndLedger) {
   const auto json = Parsed(Bulkhead({"compile", policy, "-o", bundle, "--format", "json"}).out);
   BOOST_TEST((Keys(json) == std::vector<std::string>{"ok", "enclave", "target", "components",
                                                      "diagnostics", "bundle", "map", "size",
-                                                     "digest", "waivers", "ledger"}));
+                                                     "digest", "waivers", "ledger", "filters"}));
   BOOST_TEST(json["digest"].get<std::string>() == digest);
   BOOST_TEST(json["size"].get<size_t>() == bytes.size());
   BOOST_TEST(!json["ledger"].empty());

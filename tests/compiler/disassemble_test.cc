@@ -21,18 +21,17 @@ BOOST_AUTO_TEST_CASE(Numbers) {
   plan.absent = {435};
   plan.absent_action = kRetErrno | 38;
   BOOST_TEST(Disassemble(MustGenerate(plan), plan.arch) == R"(   0  load arch
-   1  if == aarch64 go to 2 else 12
+   1  if == aarch64 go to 2 else 11
    2  load nr
-   3  if >= 94 (exit_group) go to 6 else 4
-   4  if >= 63 (read) go to 5 else 11
-   5  if >= 65 (readv) go to 11 else 8
-   6  if >= 435 (clone3) go to 9 else 7
-   7  if >= 95 (waitid) go to 11 else 8
-   8  return allow
-   9  if >= 436 (close_range) go to 11 else 10
-  10  return errno 38
-  11  return notify
-  12  return kill process
+   3  if >= 63 (read) go to 4 else 10
+   4  if >= 94 (exit_group) go to 6 else 5
+   5  if >= 65 (readv) go to 10 else 9
+   6  if == 94 (exit_group) go to 9 else 7
+   7  if == 435 (clone3) go to 8 else 10
+   8  return errno 38
+   9  return allow
+  10  return notify
+  11  return kill process
 )");
 }
 
@@ -49,28 +48,28 @@ BOOST_AUTO_TEST_CASE(Arguments) {
   BOOST_TEST(Disassemble(MustGenerate(plan), plan.arch) == R"(   0  load arch
    1  if == x86_64 go to 2 else 27
    2  load nr
-   3  if >= 0x40000000 go to 27 else 4
-   4  if >= 16 (ioctl) go to 10 else 5
-   5  if >= 9 (mmap) go to 7 else 6
-   6  if >= 1 (write) go to 26 else 25
-   7  if >= 10 (mprotect) go to 26 else 8
-   8  load arg2.low
-   9  if & 0x4 go to 26 else 25
-  10  if >= 41 (socket) go to 17 else 11
-  11  if >= 17 (pread64) go to 26 else 12
-  12  load arg0.low
-  13  if == 0x0 go to 26 else 14
-  14  load arg1.low
-  15  if == 0x5401 go to 25 else 16
-  16  if == 0x541b go to 25 else 26
-  17  if >= 42 (connect) go to 26 else 18
-  18  load arg0.low
-  19  if == 0x1 go to 20 else 26
-  20  load arg1.low
-  21  and 0xfff7f7ff
-  22  if == 0x1 go to 23 else 26
+   3  if >= 42 (connect) go to 10 else 4
+   4  if >= 9 (mmap) go to 6 else 5
+   5  if == 0 (read) go to 25 else 26
+   6  if >= 17 (pread64) go to 9 else 7
+   7  if == 9 (mmap) go to 23 else 8
+   8  if == 16 (ioctl) go to 18 else 26
+   9  if == 41 (socket) go to 11 else 26
+  10  if >= 0x40000000 go to 27 else 26
+  11  load arg0.low
+  12  if == 0x1 go to 13 else 26
+  13  load arg1.low
+  14  and 0xfff7f7ff
+  15  if == 0x1 go to 16 else 26
+  16  load arg2.low
+  17  if == 0x0 go to 25 else 26
+  18  load arg1.low
+  19  if == 0x5401 go to 21 else 20
+  20  if == 0x541b go to 21 else 26
+  21  load arg0.low
+  22  if == 0x0 go to 26 else 25
   23  load arg2.low
-  24  if == 0x0 go to 25 else 26
+  24  if & 0x4 go to 26 else 25
   25  return allow
   26  return notify
   27  return kill process

@@ -91,6 +91,22 @@ BOOST_AUTO_TEST_CASE(DividedByMask) {
   BOOST_TEST(!DivideByMask({{0, UINT32_MAX}}, 1, MaskTest::kEqual, 0).has_value());
 }
 
+// Where the mask has all upper bits no number is too large to be told apart.
+BOOST_AUTO_TEST_CASE(DividedByUpperBits) {
+  PlanMaker maker(Seed());
+  for (int i = 0; i < 2000; ++i) {
+    const Ranges ranges = maker.OneIn(2) ? Ranges{{0, UINT32_MAX}} : Some(maker);
+    const auto mask = UINT32_MAX << maker.Below(12) | static_cast<uint32_t>(maker.Value(32));
+    const auto limit = static_cast<uint32_t>(maker.OneIn(2) ? 0 : maker.Value(32)) & mask;
+    const auto equal = DivideByMask(ranges, mask, MaskTest::kEqual, limit);
+    BOOST_REQUIRE(equal.has_value());
+    RequireDivided(ranges, *equal, maker, [&](uint32_t n) { return (n & mask) == limit; });
+    const auto set = DivideByMask(ranges, mask, MaskTest::kAbove, 0);
+    BOOST_REQUIRE(set.has_value());
+    RequireDivided(ranges, *set, maker, [&](uint32_t n) { return (n & mask) != 0; });
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
