@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -48,6 +49,16 @@ void AddRule(scmp_filter_ctx context, const CallRule& rule, Comparable& count) {
   }
 }
 
+Filter ReadFilter(int file) {
+  struct stat status {};
+  if (fstat(file, &status) != 0) Fail("fstat");
+  Filter filter(static_cast<size_t>(status.st_size) / sizeof(Instruction));
+  static_assert(sizeof(Instruction) == 8, "struct sock_filter");
+  const size_t size = filter.size() * sizeof(Instruction);
+  if (pread(file, filter.data(), size, 0) != static_cast<ssize_t>(size)) Fail("pread");
+  return filter;
+}
+
 }  // namespace
 
 std::string LibseccompVersion() {
@@ -59,7 +70,8 @@ Comparable MakeByLibseccomp(const std::vector<CallPlan>& plans, uint32_t optimiz
   Comparable count;
   const int file = memfd_create("filter", MFD_CLOEXEC);
   for (const CallPlan& plan : plans) {
-    const scmp_filter_ctx context = seccomp_init(SCMP_ACT_NOTIFY);
+    const scmp_filter_ctx context =
+        seccomp_init(plan.otherwise == kRetUserNotif ? SCMP_ACT_NOTIFY : SCMP_ACT_ERRNO(1));
     if (context == nullptr) Fail("seccomp_init");
     seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, optimize);
     for (const CallRule& rule : plan.rules) AddRule(context, rule, count);
@@ -67,6 +79,7 @@ Comparable MakeByLibseccomp(const std::vector<CallPlan>& plans, uint32_t optimiz
       Fail("seccomp_export_bpf");
     }
     seccomp_release(context);
+    count.filters.push_back(ReadFilter(file));
   }
   close(file);
   return count;

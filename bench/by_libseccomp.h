@@ -14,6 +14,7 @@ namespace bulkhead::bench {
 std::string LibseccompVersion();
 
 struct Comparable {
+  std::vector<Filter> filters;  // one a plan
   size_t rules = 0;
   size_t simplified = 0;  // made without a test that libseccomp can't be told
 };

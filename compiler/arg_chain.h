@@ -9,7 +9,7 @@
 namespace bulkhead {
 
 // Writes the tests and gives the place where they start.
-Entry WriteArgChain(FilterWriter& writer, const CallRule& rule, const Entry& allow,
-                    const Entry& refuse);
+CodeEntry WriteArgChain(FilterWriter& writer, const CallRule& rule, const CodeEntry& allow,
+                        const CodeEntry& refuse);
 
 }  // namespace bulkhead

@@ -43,16 +43,33 @@ Verdict Settled(Condition condition) {
   return {std::nullopt, condition};
 }
 
+bool IsPlainMask(const Condition& condition) {
+  return condition.op == Op::kMasked && !condition.negated;
+}
+
+// Two masks of one argument are one. False: they contradict each other.
+bool Join(Conjunction& conjunction, const Condition& condition) {
+  const auto same = std::ranges::find_if(conjunction, [&](const Condition& other) {
+    return IsPlainMask(other) && other.arg == condition.arg && other.bits == condition.bits;
+  });
+  if (!IsPlainMask(condition) || same == conjunction.end()) {
+    conjunction.push_back(condition);
+    return true;
+  }
+  const uint64_t common = same->mask & condition.mask;
+  if (((same->value ^ condition.value) & common) != 0) return false;
+  same->mask |= condition.mask;
+  same->value |= condition.value;
+  return true;
+}
+
 // nullopt: it never holds.
 std::optional<Conjunction> Settled(const Conjunction& conjunction) {
   Conjunction result;
   for (const Condition& condition : conjunction) {
     const Verdict verdict = Settled(condition);
-    if (!verdict.known) {
-      result.push_back(verdict.rest);
-    } else if (!*verdict.known) {
-      return std::nullopt;
-    }
+    if (verdict.known == false) return std::nullopt;
+    if (!verdict.known && !Join(result, verdict.rest)) return std::nullopt;
   }
   std::ranges::sort(result);
   result.erase(std::unique(result.begin(), result.end()), result.end());
@@ -194,6 +211,14 @@ std::vector<Conjunction> Given(const std::vector<Conjunction>& list, const Held&
 }  // namespace
 
 Residue Simplified(Residue residue) {
+  // To deny all but one mask is to ask for it.
+  std::erase_if(residue.deny, [&](const Conjunction& deny) {
+    const bool single = deny.size() == 1 && deny[0].op == Op::kMasked && deny[0].negated;
+    if (!single || residue.allow.size() != 1) return false;
+    residue.allow[0].push_back(deny[0]);
+    residue.allow[0].back().negated = false;
+    return true;
+  });
   residue.allow = Settled(residue.allow);
   residue.deny = Settled(residue.deny);
   if (residue.allow.empty() || Always(residue.deny)) return {};

@@ -14,6 +14,9 @@ namespace {
 constexpr size_t kMostTimes = 2;
 constexpr size_t kMostBesides = 8;
 
+// What a stretch of values that is never asked for counts, as a part of all calls.
+constexpr uint64_t kBase = kMixTotal >> 20;
+
 // What conditions one by one take.
 size_t ChainLength(const CallRule& rule) {
   size_t length = 0;
@@ -35,7 +38,7 @@ uint32_t WordOf(const MixedCall& call, const Held& held) {
 
 class Planner {
  public:
-  explicit Planner(size_t budget) : left_(budget) {}
+  Planner(size_t budget, uint64_t node_cost) : left_(budget), node_cost_(node_cost) {}
 
   // kRefuse, kAllow, or the node; nothing when the budget is exceeded. Each step decides a word,
   // so that recursion goes no deeper than there are words and masks, within the budget.
@@ -82,27 +85,26 @@ class Planner {
     return outcome.has_value();
   }
 
-  static void FinishNode(ArgTree::Node& node) {
+  void FinishNode(ArgTree::Node& node) const {
     const auto& segments = node.line.segments;
     const uint32_t mask = node.held.mask;
     node.is_bit_test = mask != UINT32_MAX && segments.size() == 2 &&
                        (segments[1].first == 1 || (mask & (mask - 1)) == 0);
     if (node.is_bit_test) return;
-    uint64_t total = 0;
-    for (const Segment& segment : segments) total += segment.weight;
-    node.tree = PlanTree(node.line, {total / 1024 + 1, total / 256 + 64});
+    node.tree = PlanTree(node.line, {node_cost_, kBase});
   }
 
   size_t left_;
+  uint64_t node_cost_;
   ArgTree tree_;
   std::map<Residue, uint32_t> planned_;
 };
 
 }  // namespace
 
-std::optional<ArgTree> PlanArgTree(const CallRule& rule, const CallMix& calls) {
+std::optional<ArgTree> PlanArgTree(const CallRule& rule, const CallMix& calls, uint64_t node_cost) {
   // Every comparison of a tree is at one of its cuts, of which one stretch has two.
-  Planner planner(2 * (kMostTimes * ChainLength(rule) + kMostBesides));
+  Planner planner(2 * (kMostTimes * ChainLength(rule) + kMostBesides), node_cost);
   const auto root = planner.Plan(Simplified({rule.allow, rule.deny}), calls);
   if (!root) return std::nullopt;
   return planner.Take(*root);

@@ -31,8 +31,9 @@ struct ArgTree {
   uint32_t root = kRefuse;
 };
 
-// `calls` are those that the rule decides, for the weights. nullopt: the decisions would be far
-// more than the conditions, which are better tested one after the other.
-std::optional<ArgTree> PlanArgTree(const CallRule& rule, const CallMix& calls);
+// `calls` are those that the rule decides, for the weights; a comparison more in the program may
+// save `node_cost` of them. nullopt: the decisions would be far more than the conditions, which are
+// better tested one after the other.
+std::optional<ArgTree> PlanArgTree(const CallRule& rule, const CallMix& calls, uint64_t node_cost);
 
 }  // namespace bulkhead

@@ -11,7 +11,7 @@ namespace {
 // of a line's length.
 constexpr size_t kMostSearched = 128;
 // So many single numbers, the heaviest, are tried before any cut.
-constexpr size_t kMostTakenOut = 8;
+constexpr size_t kMostTakenOut = 4;
 // A number lighter than one of so many parts of its line isn't taken out of the middle of it.
 constexpr uint64_t kHeavy = 200;
 // How far beyond its bounds a best cut is looked for.

@@ -15,6 +15,10 @@
 namespace bulkhead {
 namespace {
 
+// Where the kernel answers most calls without the filter, so much less is the sum of those that
+// count.
+constexpr uint64_t kUncachedPart = 64;
+
 bool FitsWidth(const Condition& condition) {
   if (condition.arg > 5) return false;
   if (condition.bits != 16 && condition.bits != 32 && condition.bits != 64) return false;
@@ -81,7 +85,10 @@ class FilterGenerator::Program {
   Filter Write() {
     const Label kill = writer_.Return(kRetKillProcess);
     std::vector<Label> leaves;
-    for (const Outcome& outcome : ranges_.outcomes) leaves.push_back(Leaf(outcome));
+    for (const Outcome& outcome : ranges_.outcomes) {
+      leaves.push_back(Leaf(outcome));
+      ranges_.numbers.heights.push_back(writer_.LongestFrom(leaves.back()));
+    }
     const Label tree = WriteTree(generator_.NumberTree(ranges_.numbers), leaves);
     Label start = writer_.Load({kOffsetNr, UINT32_MAX}, tree).cold;
     start = writer_.Branch(kJumpEqual, AuditArch(plan_.arch), start, kill);
@@ -107,30 +114,30 @@ class FilterGenerator::Program {
   Label Leaf(const Outcome& outcome) {
     if (outcome.rule == nullptr) return writer_.Return(outcome.action);
     const size_t before = writer_.branches();
-    const Entry refuse = Entry::Cold(writer_.Return(outcome.action));
-    const Entry allow = Entry::Cold(writer_.Return(kRetAllow));
+    const CodeEntry refuse = CodeEntry::Cold(writer_.Return(outcome.action));
+    const CodeEntry allow = CodeEntry::Cold(writer_.Return(kRetAllow));
     const ArgTree* tree = chains_only_ ? nullptr : generator_.ArgumentTree(*outcome.rule);
-    const Entry entry = tree != nullptr ? WriteArgTree(*tree, allow, refuse)
-                                        : WriteArgChain(writer_, *outcome.rule, allow, refuse);
+    const CodeEntry entry = tree != nullptr ? WriteArgTree(*tree, allow, refuse)
+                                            : WriteArgChain(writer_, *outcome.rule, allow, refuse);
     sizes_.emplace_back(writer_.branches() - before, outcome.rule->nr);
     return entry.cold;
   }
 
-  Entry WriteArgTree(const ArgTree& tree, const Entry& allow, const Entry& refuse) {
-    std::vector<Entry> entries{refuse, allow};
+  CodeEntry WriteArgTree(const ArgTree& tree, const CodeEntry& allow, const CodeEntry& refuse) {
+    std::vector<CodeEntry> entries{refuse, allow};
     for (const ArgTree::Node& node : tree.nodes) {
       std::vector<Label> leaves;
       leaves.reserve(entries.size());
       const Held held = node.is_bit_test ? Held{node.held.word, UINT32_MAX} : node.held;
-      for (const Entry& entry : entries) leaves.push_back(entry.For(held));
+      for (const CodeEntry& entry : entries) leaves.push_back(entry.For(held));
       entries.push_back(WriteArgNode(node, held, leaves));
     }
     return entries[tree.root];
   }
 
   // Equal tests that go on at the same places are one.
-  Entry WriteArgNode(const ArgTree::Node& node, const Held& held,
-                     const std::vector<Label>& leaves) {
+  CodeEntry WriteArgNode(const ArgTree::Node& node, const Held& held,
+                         const std::vector<Label>& leaves) {
     std::vector<std::pair<uint32_t, Label>> line;
     for (const Segment& segment : node.line.segments) {
       line.emplace_back(segment.first, leaves[segment.outcome]);
@@ -151,7 +158,8 @@ class FilterGenerator::Program {
   bool chains_only_;
   CallRanges ranges_;
   FilterWriter writer_;
-  std::map<std::tuple<uint32_t, uint32_t, std::vector<std::pair<uint32_t, Label>>>, Entry> written_;
+  std::map<std::tuple<uint32_t, uint32_t, std::vector<std::pair<uint32_t, Label>>>, CodeEntry>
+      written_;
   std::vector<std::pair<size_t, uint32_t>> sizes_;
 };
 
@@ -166,7 +174,8 @@ const ArgTree* FilterGenerator::ArgumentTree(const CallRule& rule) {
   if (is_new) {
     const auto begin = std::ranges::lower_bound(mix_, rule.nr, {}, &MixedCall::nr);
     const auto end = std::ranges::upper_bound(mix_, rule.nr, {}, &MixedCall::nr);
-    known->second = PlanArgTree(rule, CallMix(begin, end));
+    const uint64_t cost = weighing_ == Weighing::kAll ? kNodeCost : kNodeCost / kUncachedPart;
+    known->second = PlanArgTree(rule, CallMix(begin, end), cost);
   }
   return known->second ? &*known->second : nullptr;
 }

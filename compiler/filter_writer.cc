@@ -71,13 +71,21 @@ Filter Compacted(const Filter& filter) {
 
 }  // namespace
 
-Label Entry::For(const Held& held) const {
+Label CodeEntry::For(const Held& held) const {
   if (!warm || held.word != needs.word) return cold;
   if (held == needs) return ready;
   return held.mask == UINT32_MAX ? loaded : cold;
 }
 
 Label FilterWriter::Push(const Instruction& instruction) {
+  const auto after = [&](size_t distance) { return longest_[reversed_.size() - 1 - distance]; };
+  if (instruction.code == kReturn) {
+    longest_.push_back(1);
+  } else if (instruction.code == kJumpAlways) {
+    longest_.push_back(1 + after(instruction.k));
+  } else {
+    longest_.push_back(1 + std::max(after(instruction.jt), after(instruction.jf)));
+  }
   reversed_.push_back(instruction);
   return reversed_.size() - 1;
 }
@@ -106,7 +114,7 @@ Label FilterWriter::Branch(uint16_t code, uint32_t k, Label yes, Label no) {
       {code, static_cast<uint8_t>(Distance(near_yes)), static_cast<uint8_t>(Distance(near_no)), k});
 }
 
-Entry FilterWriter::Load(const Held& held, Label next) {
+CodeEntry FilterWriter::Load(const Held& held, Label next) {
   if (next + 1 != reversed_.size()) {
     next = Push({kJumpAlways, 0, 0, static_cast<uint32_t>(Distance(next))});
   }

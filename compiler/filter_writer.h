@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <vector>
 
 #include "profiles/filter.h"
 
@@ -23,14 +24,14 @@ struct Held {
 };
 
 // Where a test starts. What the accumulator holds already need not be loaded again.
-struct Entry {
+struct CodeEntry {
   Label cold = 0;    // whatever it holds
   Label loaded = 0;  // it holds {needs.word, all bits}
   Label ready = 0;   // it holds `needs`
   Held needs;
   bool warm = false;  // loaded and ready are set
 
-  static Entry Cold(Label label) { return {label, label, label, {}, false}; }
+  static CodeEntry Cold(Label label) { return {label, label, label, {}, false}; }
   Label For(const Held& held) const;
 };
 
@@ -43,7 +44,10 @@ class FilterWriter {
   Label Branch(uint16_t code, uint32_t k, Label yes, Label no);
 
   // Brings the accumulator to `held` and goes on at `next`.
-  Entry Load(const Held& held, Label next);
+  CodeEntry Load(const Held& held, Label next);
+
+  // The most instructions from there to a return.
+  uint32_t LongestFrom(Label label) const { return longest_[label]; }
 
   // Conditional jumps so far; of other instructions some may be left out at the end.
   size_t branches() const { return branches_; }
@@ -60,6 +64,7 @@ class FilterWriter {
   Label InReach(Label label);
 
   Filter reversed_;
+  std::vector<uint32_t> longest_;  // from each of them
   size_t branches_ = 0;
   std::map<uint32_t, Label> returns_;  // the last written of each action
   std::map<Label, Label> relays_;      // the last jump written to each far place

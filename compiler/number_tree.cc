@@ -12,15 +12,15 @@
 namespace bulkhead {
 namespace {
 
-// A comparison more in the program may save one for so small a part of the calls.
-constexpr uint64_t kNodeCost = kMixTotal >> 16;
-// What every range counts for besides the points, from what shapes the tree for these alone to what
-// makes it balanced: the first that is shallow enough is taken.
-constexpr uint64_t kBases[] = {kMixTotal >> 12, kMixTotal >> 10, kMixTotal >> 8, kMixTotal >> 6,
-                               kMixTotal >> 4};
-// Comparisons on the longest path, above those of a balanced tree. Rare numbers pay for frequent
-// ones; what an attacker can ask for as often as he likes stays bounded.
-constexpr size_t kDeeper = 4;
+// What every range counts for besides the points, so that rare ones are not at the end of a list.
+constexpr uint64_t kBase = kMixTotal >> 12;
+// What an instruction more on the longest path may save. Rare numbers pay for frequent ones, but an
+// attacker can ask for the rarest as often as he likes.
+constexpr uint64_t kPathCost = kMixTotal >> 4;
+// Longest paths are shortened in so many steps, by making what ends them heavier.
+constexpr size_t kSteps = 8;
+constexpr size_t kMostVain = 4;  // steps in a row that gain nothing
+constexpr uint64_t kFirstBoost = kMixTotal >> 9;
 
 // The low bits whose combinations are looked at: those of the numbers of calls.
 constexpr size_t kBits = 9;
@@ -28,8 +28,6 @@ constexpr size_t kNumbers = size_t{1} << kBits;
 // Only so many combinations are tried, and only if they catch this part of the calls.
 constexpr size_t kTried = 2;
 constexpr uint64_t kWorthwhile = kMixTotal / 8;
-
-size_t Log2(size_t value) { return value < 2 ? 0 : static_cast<size_t>(std::bit_width(value - 1)); }
 
 class LowNumbers {
  public:
@@ -117,64 +115,92 @@ Line Without(const NumberLine& numbers, const LowNumbers& low, uint32_t bits) {
   return rest;
 }
 
+size_t DepthOf(const Branching& tree, uint32_t value) {
+  size_t depth = 0;
+  for (Branching::Target at = tree.root; !at.leaf; ++depth) {
+    const Branching::Node& node = tree.nodes[at.index];
+    at = Holds(node, value) ? node.yes : node.no;
+  }
+  return depth;
+}
+
 uint64_t CostOf(const Branching& tree, const std::vector<Point>& points) {
   uint64_t cost = kNodeCost * tree.nodes.size();
-  for (const Point& point : points) {
-    Branching::Target at = tree.root;
-    while (!at.leaf) {
-      const Branching::Node& node = tree.nodes[at.index];
-      cost += point.weight;
-      at = Holds(node, point.value) ? node.yes : node.no;
-    }
-  }
+  for (const Point& point : points) cost += point.weight * DepthOf(tree, point.value);
   return cost;
 }
 
-class Planner {
- public:
-  explicit Planner(const NumberLine& numbers) : numbers_(numbers), low_(numbers) {
-    for (const uint32_t bits : low_.BitSets()) {
-      apart_.push_back({bits, Without(numbers, low_, bits)});
+// The tree in which the combinations of `bits` are set apart at once; 0: none are.
+Branching Plan(const NumberLine& numbers, const LowNumbers& low, uint32_t bits) {
+  if (bits == 0) return PlanTree(numbers.line, {kNodeCost, kBase});
+  Branching tree = PlanTree(Without(numbers, low, bits), {kNodeCost, kBase});
+  const Branching::Target set_apart{true, low.OutcomeOf(0)};
+  tree.nodes.push_back({Branching::Test::kAnyBit, ~bits, tree.root, set_apart});
+  tree.root = {false, static_cast<uint32_t>(tree.nodes.size() - 1)};
+  return tree;
+}
+
+uint32_t BestBits(const NumberLine& numbers) {
+  const LowNumbers low(numbers);
+  uint32_t best = 0;
+  uint64_t least = CostOf(Plan(numbers, low, 0), numbers.points);
+  for (const uint32_t bits : low.BitSets()) {
+    const uint64_t cost = CostOf(Plan(numbers, low, bits), numbers.points);
+    if (cost >= least) continue;
+    least = cost;
+    best = bits;
+  }
+  return best;
+}
+
+// Instructions to the end, where the segment starts.
+size_t PathOf(const Branching& tree, const NumberLine& numbers, const Segment& segment) {
+  return DepthOf(tree, segment.first) + numbers.heights[segment.outcome];
+}
+
+size_t LongestPath(const Branching& tree, const NumberLine& numbers) {
+  size_t longest = 0;
+  for (const Segment& segment : numbers.line.segments) {
+    longest = std::max(longest, PathOf(tree, numbers, segment));
+  }
+  return longest;
+}
+
+// Where the paths of this length end.
+void Boost(NumberLine& numbers, const Branching& tree, size_t length, uint64_t by) {
+  for (Segment& segment : numbers.line.segments) {
+    if (PathOf(tree, numbers, segment) < length) continue;
+    segment.weight += by;
+    const auto point = std::ranges::lower_bound(numbers.points, segment.first, {}, &Point::value);
+    if (point != numbers.points.end() && point->value == segment.first) {
+      point->weight += by;
+    } else {
+      numbers.points.insert(point, {segment.first, by});
     }
   }
-
-  Branching Plan(uint64_t base) const {
-    Branching best = PlanTree(numbers_.line, {kNodeCost, base});
-    uint64_t cost = CostOf(best, numbers_.points);
-    for (const Apart& apart : apart_) {
-      Branching tree = PlanTree(apart.rest, {kNodeCost, base});
-      const Branching::Target set_apart{true, low_.OutcomeOf(0)};
-      tree.nodes.push_back({Branching::Test::kAnyBit, ~apart.bits, tree.root, set_apart});
-      tree.root = {false, static_cast<uint32_t>(tree.nodes.size() - 1)};
-      const uint64_t other = CostOf(tree, numbers_.points);
-      if (other >= cost) continue;
-      cost = other;
-      best = std::move(tree);
-    }
-    return best;
-  }
-
- private:
-  struct Apart {
-    uint32_t bits;
-    Line rest;
-  };
-  const NumberLine& numbers_;
-  LowNumbers low_;
-  std::vector<Apart> apart_;
-};
+}
 
 }  // namespace
 
 Branching PlanNumberTree(const NumberLine& numbers) {
-  const size_t deep_enough = Log2(numbers.line.segments.size()) + kDeeper;
-  const Planner planner(numbers);
-  Branching tree;
-  for (const uint64_t base : kBases) {
-    tree = planner.Plan(base);
-    if (Depth(tree) <= deep_enough) break;
+  const uint32_t bits = BestBits(numbers);
+  NumberLine boosted = numbers;
+  Branching best;
+  uint64_t least = UINT64_MAX;
+  uint64_t by = kFirstBoost;
+  size_t vain = 0;
+  for (size_t step = 0; step < kSteps && vain < kMostVain; ++step, ++vain) {
+    Branching tree = Plan(boosted, LowNumbers(boosted), bits);
+    const size_t longest = LongestPath(tree, numbers);
+    const uint64_t cost = CostOf(tree, numbers.points) + kPathCost * longest;
+    Boost(boosted, tree, longest, by);
+    by += by / 2;
+    if (cost >= least) continue;
+    vain = 0;
+    least = cost;
+    best = std::move(tree);
   }
-  return tree;
+  return best;
 }
 
 }  // namespace bulkhead

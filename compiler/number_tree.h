@@ -8,9 +8,13 @@
 #include <cstdint>
 #include <vector>
 
+#include "compiler/call_mix.h"
 #include "compiler/decision_tree.h"
 
 namespace bulkhead {
+
+// A comparison more in the program must save one for so great a part of the calls.
+inline constexpr uint64_t kNodeCost = kMixTotal >> 6;
 
 struct Point {  // a number that is asked for
   uint32_t value = 0;
@@ -21,10 +25,12 @@ struct Point {  // a number that is asked for
 struct NumberLine {
   Line line;                  // its weights are those of the points
   std::vector<Point> points;  // sorted, each once; their weights come to about kMixTotal
+  // By outcome, the instructions on the longest path of what follows.
+  std::vector<uint32_t> heights;
   auto operator<=>(const NumberLine&) const = default;
 };
 
-// Few comparisons for the points; no path much longer than that of a balanced tree.
+// Few comparisons for the points, and no path much longer than it has to be.
 Branching PlanNumberTree(const NumberLine& numbers);
 
 }  // namespace bulkhead

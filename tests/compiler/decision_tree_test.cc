@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE(NumbersAreFound) {
   PlanMaker maker(seed);
   size_t bit_tests = 0;
   for (int i = 0; i < 200; ++i) {
-    NumberLine numbers{SomeLine(maker, 1 + maker.Below(30), 2), {}};
+    NumberLine numbers{SomeLine(maker, 1 + maker.Below(30), 2), {}, {1, maker.Below(20)}};
     for (Segment& segment : numbers.line.segments) {
       segment.weight = kMixTotal / 64 * maker.Below(64) / numbers.line.segments.size();
       if (segment.weight != 0) numbers.points.push_back({segment.first, segment.weight});
@@ -167,6 +167,7 @@ BOOST_AUTO_TEST_CASE(NumbersAreFound) {
 // {0 to 31, 64 to 95} in one comparison, as no cut can.
 BOOST_AUTO_TEST_CASE(BitsSetNumbersApart) {
   NumberLine numbers;
+  numbers.heights = {1, 1};
   for (const uint32_t first : {0U, 32U, 64U, 96U}) {
     numbers.line.Start({first, first / 32 % 2, kMixTotal / 4});
     numbers.points.push_back({first + 1, kMixTotal / 4});
@@ -178,6 +179,23 @@ BOOST_AUTO_TEST_CASE(BitsSetNumbersApart) {
   for (const Point& point : numbers.points) {
     BOOST_TEST(Find(tree, point.value).outcome == point.value / 32 % 2);
   }
+}
+
+// What has the most behind it is found with the fewest comparisons, though nobody asks for it.
+BOOST_AUTO_TEST_CASE(LongPathsAreShortened) {
+  NumberLine numbers;
+  numbers.heights = {1, 1, 1};
+  for (uint32_t n = 0; n < 40; ++n) {
+    const uint32_t outcome = n == 20 ? 2 : n % 2;
+    const uint64_t weight = kMixTotal >> (n / 2 + 1);
+    numbers.line.Start({n, outcome, weight});
+    numbers.points.push_back({n, weight});
+  }
+  const auto depth = [&] { return Find(PlanNumberTree(numbers), 20).comparisons; };
+  const uint64_t before = depth();
+  numbers.heights[2] = 30;
+  const uint64_t after = depth();
+  BOOST_TEST(after < before, after << " and " << before);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -351,7 +351,7 @@ BOOST_AUTO_TEST_CASE(ConditionsWithoutATreeAreProved) {
     rule.allow.push_back(conjunction);
   }
   const CallPlan plan = PlanOf({rule});
-  BOOST_TEST(!PlanArgTree(plan.rules[0], {}).has_value());
+  BOOST_TEST(!PlanArgTree(plan.rules[0], {}, kNodeCost).has_value());
   BOOST_TEST(!Prove(plan, MustGenerate(plan)).has_value());
 }
 
