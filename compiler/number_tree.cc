@@ -86,7 +86,7 @@ Line Without(const NumberLine& numbers, const LowNumbers& low, uint32_t bits) {
   Line rest;
   rest.last = numbers.line.last;
   uint32_t last = 0;  // that can come
-  const auto start = [&](uint32_t n, uint32_t outcome, uint64_t weight) {
+  const auto start = [&](uint32_t n, uint32_t end, uint32_t outcome, uint64_t weight) {
     if (rest.segments.empty()) {
       rest.Start({0, outcome, weight});
     } else {
@@ -95,10 +95,10 @@ Line Without(const NumberLine& numbers, const LowNumbers& low, uint32_t bits) {
       const uint32_t first = alone && rest.segments.back().outcome != outcome ? last + 1 : n;
       rest.Start({first, outcome, weight});
     }
-    last = n;
+    last = end;
   };
   for (uint32_t n = 0; n < kNumbers; ++n) {
-    if ((n & ~bits) != 0) start(n, low.OutcomeOf(n), low.WeightOf(n));
+    if ((n & ~bits) != 0) start(n, n, low.OutcomeOf(n), low.WeightOf(n));
   }
   const auto& segments = numbers.line.segments;
   for (size_t i = 0; i < segments.size(); ++i) {
@@ -106,11 +106,11 @@ Line Without(const NumberLine& numbers, const LowNumbers& low, uint32_t bits) {
     if (ends_below) continue;
     uint64_t weight = 0;
     const uint32_t first = std::max(segments[i].first, static_cast<uint32_t>(kNumbers));
+    const uint32_t end = segments[i].first + numbers.line.Span(i);
     for (const Point& point : numbers.points) {
-      const bool inside = point.value >= first && point.value - first <= numbers.line.Span(i);
-      if (inside) weight += point.weight;
+      if (point.value >= first && point.value <= end) weight += point.weight;
     }
-    start(first, segments[i].outcome, weight);
+    start(first, end, segments[i].outcome, weight);
   }
   return rest;
 }

@@ -181,6 +181,31 @@ BOOST_AUTO_TEST_CASE(BitsSetNumbersApart) {
   }
 }
 
+// Ranges above the bits that are looked at, beside numbers that stand alone.
+BOOST_AUTO_TEST_CASE(BitsLeaveLongRangesWhole) {
+  NumberLine numbers;
+  numbers.heights = {1, 1, 1};
+  for (const uint32_t first : {0U, 32U, 64U, 96U}) {
+    numbers.line.Start({first, first / 32 % 2, kMixTotal / 4});
+    numbers.points.push_back({first + 1, kMixTotal / 4});
+  }
+  numbers.line.Start({1000000, 2, 0});
+  numbers.line.Start({1000001, 0, 0});
+  numbers.line.Start({0x40000000, 1, 0});
+  const Branching tree = PlanNumberTree(numbers);
+  BOOST_TEST((tree.nodes[tree.root.index].test == Branching::Test::kAnyBit));
+  for (const auto& [value, outcome] :
+       std::initializer_list<std::pair<uint32_t, uint32_t>>{{999999, 1},
+                                                            {1000000, 2},
+                                                            {1000001, 0},
+                                                            {1000002, 0},
+                                                            {0x3fffffff, 0},
+                                                            {0x40000000, 1},
+                                                            {UINT32_MAX, 1}}) {
+    BOOST_TEST(Find(tree, value).outcome == outcome, value);
+  }
+}
+
 // What has the most behind it is found with the fewest comparisons, though nobody asks for it.
 BOOST_AUTO_TEST_CASE(LongPathsAreShortened) {
   NumberLine numbers;
