@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,12 +13,11 @@
 namespace bulkhead::testing {
 
 // Aborts when something does not hold.
-inline void TryPolicyInput(std::string_view input) {
-  Sources sources;
-  Diagnostics diagnostics;
+inline std::optional<LoadedPolicy> TryPolicyInput(std::string_view input, Sources& sources,
+                                                  Diagnostics& diagnostics) {
   // A folder that does not exist: no input makes a file be read.
-  const auto policy = LoadPolicyText("input.yaml", std::string(input), "/nonexistent/folder", {},
-                                     sources, diagnostics);
+  auto policy = LoadPolicyText("input.yaml", std::string(input), "/nonexistent/folder", {}, sources,
+                               diagnostics);
   if (policy.has_value() == diagnostics.HasErrors()) std::abort();
   for (const Diagnostic& diagnostic : diagnostics.Sorted()) {
     if (diagnostic.place.file >= sources.size() || diagnostic.place.line == 0) std::abort();
@@ -28,6 +28,13 @@ inline void TryPolicyInput(std::string_view input) {
   }
   RenderJson(diagnostics.Sorted(), sources);
   if (policy && policy->policy.components.empty()) std::abort();
+  return policy;
+}
+
+inline bool TryPolicyInput(std::string_view input) {
+  Sources sources;
+  Diagnostics diagnostics;
+  return TryPolicyInput(input, sources, diagnostics).has_value();
 }
 
 }  // namespace bulkhead::testing

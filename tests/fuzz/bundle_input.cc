@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/fuzz/bundle_input.h"
+
+#include <algorithm>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "compiler/disassemble.h"
+#include "compiler/why.h"
+#include "profiles/bundle.h"
+#include "tests/fuzz/check.h"
+
+namespace bulkhead::testing {
+namespace {
+
+constexpr std::string_view kStart("BULKHEAD\1\0\0\0", 12);  // docs/BUNDLE.md
+constexpr size_t kHeaderSize = 16;
+constexpr size_t kDigestSize = 48;
+
+// What the readers of a bundle rest on, though nobody compiled it.
+void CheckProfile(const Profile& profile) {
+  Check(!FilterDefect(profile->filter), "a loaded filter has no defect");
+  for (const uint32_t nr : ForbiddenCalls(profile->arch)) {
+    const Evaluation evaluation = Evaluate(profile->filter, {nr, AuditArch(profile->arch), 0, {}});
+    Check(evaluation.action != kRetAllow, "no loaded filter allows call " + std::to_string(nr));
+  }
+  const Arch other = profile->arch == Arch::kX86_64 ? Arch::kAarch64 : Arch::kX86_64;
+  const Evaluation foreign = Evaluate(profile->filter, {0, AuditArch(other), 0, {}});
+  Check(foreign.action != kRetAllow, "no loaded filter allows a foreign architecture");
+}
+
+void AskAbout(const Bundle& bundle, const ProfileData& component) {
+  const std::pair<const char*, std::vector<std::string>> kQuestions[] = {
+      {"read", {"/etc/passwd"}},      {"write", {"/var/lib/a"}}, {"create", {"/tmp/x"}},
+      {"execute", {"/usr/bin/one"}},  {"connect", {"tcp:443"}},  {"listen", {"tcp:80"}},
+      {"connect", {"unix:/run/a.s"}}, {"syscall", {"ioctl"}},    {"connect", {"vsock:parent:1"}},
+      {"syscall", {"ptrace"}}};
+  for (const auto& [action, object] : kQuestions) {
+    const auto answer = Why(bundle, component.name, action, object);
+    Check(answer || !answer.error().empty(), "why answers, or says why not");
+  }
+  Disassemble(component.filter, component.arch);
+}
+
+bool TryBytes(std::span<const uint8_t> bytes) {
+  const auto bundle = DecodeBundle(bytes);
+  if (!bundle) {
+    Check(!bundle.error().empty(), "a refusal has a reason");
+    return false;
+  }
+  const std::vector<uint8_t> again = EncodeBundle(*bundle);
+  Check(std::ranges::equal(again, bytes), "what is loaded encodes to the same bytes");
+  const auto twice = DecodeBundle(again);
+  Check(twice && **twice == **bundle, "and these decode to the same bundle");
+  for (const Profile& profile : bundle->components()) CheckProfile(profile);
+  for (const ProfileData& component : (*bundle)->components) AskAbout(*bundle, component);
+  return true;
+}
+
+}  // namespace
+
+std::vector<uint8_t> Reframed(std::string_view input) {
+  std::vector<uint8_t> bytes(input.begin(), input.end());
+  std::ranges::copy(kStart, bytes.begin());
+  const size_t body = bytes.size() - kHeaderSize - kDigestSize;
+  for (size_t i = 0; i < 4; ++i) bytes[kStart.size() + i] = static_cast<uint8_t>(body >> (8 * i));
+  std::ranges::copy(BundleDigest(bytes), bytes.end() - kDigestSize);
+  return bytes;
+}
+
+bool TryBundleInput(std::string_view input) {
+  const std::vector<uint8_t> bytes(input.begin(), input.end());
+  if (TryBytes(bytes)) return true;
+  return input.size() >= kHeaderSize + kDigestSize && TryBytes(Reframed(input));
+}
+
+}  // namespace bulkhead::testing

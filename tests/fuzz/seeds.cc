@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/fuzz/seeds.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <random>
+#include <set>
+#include <utility>
+
+#include "compiler/compile.h"
+#include "tests/fuzz/bundle_input.h"
+#include "tests/fuzz/check.h"
+#include "tests/fuzz/compile_input.h"
+#include "tests/fuzz/filter_input.h"
+#include "tests/fuzz/oci_input.h"
+#include "tests/fuzz/policy_maker.h"
+#include "tests/fuzz/proof_input.h"
+
+namespace bulkhead::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+using Inputs = std::vector<std::string>;
+
+fs::path Root() { return BULKHEAD_SOURCE_DIR; }
+
+std::string ReadFile(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+// Sorted by name: the same order everywhere.
+Inputs FilesOf(const fs::path& folder, std::string_view extension) {
+  std::vector<fs::path> paths;
+  if (fs::exists(folder)) {
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (!entry.is_regular_file()) continue;
+      if (extension.empty() || entry.path().extension() == extension) paths.push_back(entry.path());
+    }
+  }
+  std::ranges::sort(paths);
+  Inputs files;
+  for (const fs::path& path : paths) files.push_back(ReadFile(path));
+  return files;
+}
+
+// No input makes a file be read, so what a policy would `use` is left out.
+std::string WithoutUse(const std::string& text) {
+  const size_t at = text.find("\nuse:");
+  if (at == std::string::npos) return text;
+  return text.substr(0, at) + text.substr(text.find('\n', at + 1));
+}
+
+Inputs PolicySeeds() {
+  constexpr uint32_t kMade = 200;
+  Inputs seeds = FilesOf(Root() / "tests/policy/broken", ".yaml");
+  for (const char* folder : {"tests/policy/data", "examples/agent-enclave"}) {
+    for (const std::string& text : FilesOf(Root() / folder, ".yaml")) {
+      seeds.push_back(WithoutUse(text));
+    }
+  }
+  for (uint32_t seed = 0; seed < kMade; ++seed) seeds.push_back(PolicyMaker(seed).Policy());
+  return seeds;
+}
+
+std::optional<Bundle> Compiled(const std::string& text) {
+  Sources sources;
+  Diagnostics diagnostics;
+  const auto loaded = LoadPolicyText("seed.yaml", text, "/nonexistent", {}, sources, diagnostics);
+  if (!loaded) return std::nullopt;
+  auto compilation = Compile(*loaded, {"2026-01-01"}, diagnostics);
+  if (!compilation) return std::nullopt;
+  return std::move(compilation->bundle);
+}
+
+std::vector<Bundle> SeedBundles() {
+  std::vector<Bundle> bundles;
+  for (const std::string& text : PolicySeeds()) {
+    if (auto bundle = Compiled(text)) bundles.push_back(std::move(*bundle));
+  }
+  Check(bundles.size() > 10, "some seeds compile");
+  return bundles;
+}
+
+Inputs BundleSeeds() {
+  Inputs seeds;
+  for (const Bundle& bundle : SeedBundles()) {
+    const auto bytes = EncodeBundle(bundle);
+    seeds.emplace_back(bytes.begin(), bytes.end());
+  }
+  return seeds;
+}
+
+// Bytes that mean something else to each reader: all that is wanted of a seed is variety.
+Inputs AnyBytes(size_t count, size_t most) {
+  std::mt19937 random(1);
+  Inputs inputs;
+  for (size_t i = 0; i < count; ++i) {
+    std::string& input = inputs.emplace_back(1 + random() % most, '\0');
+    for (char& byte : input) byte = static_cast<char>(random());
+    input[0] = static_cast<char>(i);  // each way of reading them in turn
+  }
+  return inputs;
+}
+
+Inputs FilterSeeds() {
+  Inputs seeds = AnyBytes(200, 600);
+  for (const Bundle& bundle : SeedBundles()) {
+    for (const Profile& profile : bundle.components()) {
+      seeds.push_back(FilterInput(profile->filter, {0, AuditArch(profile->arch), 0, {}}));
+    }
+  }
+  return seeds;
+}
+
+Inputs ProofSeeds() { return AnyBytes(1000, 400); }
+
+Inputs OciSeeds() { return FilesOf(Root() / "tests/compiler/oci", ".json"); }
+
+// Every word in quotes that the seeds have, once.
+std::string OciDictionary() {
+  std::set<std::string> words;
+  for (const std::string& text : OciSeeds()) {
+    for (size_t from = text.find('"'); from != std::string::npos; from = text.find('"', from)) {
+      const size_t to = text.find('"', from + 1);
+      if (to == std::string::npos) break;
+      words.insert(text.substr(from + 1, to - from - 1));
+      from = to + 1;
+    }
+  }
+  std::string dictionary;
+  for (const std::string& word : words) dictionary += "\"\\\"" + word + "\\\"\"\n";
+  return dictionary;
+}
+
+bool RunProof(std::string_view input) {
+  const ProofOutcome outcome = TryProofInput(input);
+  return outcome == ProofOutcome::kProved || outcome == ProofOutcome::kDisproved;
+}
+
+constexpr FuzzTarget kTargets[] = {
+    {"policy", TryCompileInput, PolicySeeds, PolicyDictionary},
+    {"bundle", TryBundleInput, BundleSeeds, nullptr},
+    {"filter", TryFilterInput, FilterSeeds, nullptr},
+    {"proof", RunProof, ProofSeeds, nullptr},
+    {"oci", TryOciInput, OciSeeds, OciDictionary},
+};
+
+}  // namespace
+
+std::span<const FuzzTarget> FuzzTargets() { return kTargets; }
+
+const FuzzTarget* FindFuzzTarget(std::string_view name) {
+  const auto* found = std::ranges::find(kTargets, name, &FuzzTarget::name);
+  return found == std::end(kTargets) ? nullptr : found;
+}
+
+std::vector<std::string> FindingsOf(std::string_view target) {
+  return FilesOf(Root() / "tests/fuzz/corpus" / target, "");
+}
+
+}  // namespace bulkhead::testing
