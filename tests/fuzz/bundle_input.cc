@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::string_view kStart("BULKHEAD\1\0\0\0", 12);  // docs/BUNDLE.md
 constexpr size_t kHeaderSize = 16;
-constexpr size_t kDigestSize = 48;
+constexpr size_t kDigestSize = sizeof(Digest);
 
 // What the readers of a bundle rest on, though nobody compiled it.
 void CheckProfile(const Profile& profile) {
@@ -60,19 +60,22 @@ bool TryBytes(std::span<const uint8_t> bytes) {
 
 }  // namespace
 
-std::vector<uint8_t> Reframed(std::string_view input) {
-  std::vector<uint8_t> bytes(input.begin(), input.end());
-  std::ranges::copy(kStart, bytes.begin());
-  const size_t body = bytes.size() - kHeaderSize - kDigestSize;
-  for (size_t i = 0; i < 4; ++i) bytes[kStart.size() + i] = static_cast<uint8_t>(body >> (8 * i));
-  std::ranges::copy(BundleDigest(bytes), bytes.end() - kDigestSize);
+std::vector<uint8_t> Framed(std::string_view body) {
+  std::vector<uint8_t> bytes(kStart.begin(), kStart.end());
+  for (unsigned shift = 0; shift < 32; shift += 8) {
+    bytes.push_back(static_cast<uint8_t>(body.size() >> shift));
+  }
+  bytes.insert(bytes.end(), body.begin(), body.end());
+  const Digest digest = Sha384(bytes);
+  bytes.insert(bytes.end(), digest.begin(), digest.end());
   return bytes;
 }
 
 bool TryBundleInput(std::string_view input) {
   const std::vector<uint8_t> bytes(input.begin(), input.end());
   if (TryBytes(bytes)) return true;
-  return input.size() >= kHeaderSize + kDigestSize && TryBytes(Reframed(input));
+  if (input.size() < kHeaderSize + kDigestSize) return false;
+  return TryBytes(Framed(input.substr(kHeaderSize, input.size() - kHeaderSize - kDigestSize)));
 }
 
 }  // namespace bulkhead::testing

@@ -3,7 +3,6 @@
 // the test that replays its corpus.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -11,10 +10,10 @@
 namespace bulkhead::testing {
 
 // Aborts when something does not hold. The bytes are loaded as they are, and, where they are long
-// enough for a frame, with its length and digest made right. True: something was loaded.
+// enough for a frame, with that made right. True: something was loaded.
 bool TryBundleInput(std::string_view input);
 
-// The same bytes, of at least a frame, with its magic, version, length and digest made right.
-std::vector<uint8_t> Reframed(std::string_view input);
+// A frame with the right magic, version, length and digest around any bytes.
+std::vector<uint8_t> Framed(std::string_view body);
 
 }  // namespace bulkhead::testing

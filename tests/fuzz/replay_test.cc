@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "profiles/arch.h"
+#include "tests/fuzz/bundle_changer.h"
 #include "tests/fuzz/bundle_input.h"
 #include "tests/fuzz/compile_input.h"
 #include "tests/fuzz/filter_input.h"
@@ -71,8 +72,24 @@ BOOST_AUTO_TEST_CASE(BundlesWithAWrongDigestAreReached) {
   broken.back() ^= 1;
   broken[13] ^= 1;
   BOOST_TEST(TryBundleInput(broken));
-  BOOST_TEST((Reframed(broken) == std::vector<uint8_t>(whole.begin(), whole.end())));
+  BOOST_TEST((Framed(whole.substr(16, whole.size() - 64)) ==
+              std::vector<uint8_t>(whole.begin(), whole.end())));
   BOOST_TEST(!TryBundleInput(whole.substr(0, 40)));
+}
+
+BOOST_AUTO_TEST_CASE(BundlesChangedFieldByField) {
+  const std::string whole = FindFuzzTarget("bundle")->seeds().front();
+  size_t loaded = 0;
+  constexpr uint32_t kChanges = 300;
+  for (uint32_t seed = 0; seed < kChanges; ++seed) {
+    const auto changed = ChangedBundle(whole, seed);
+    BOOST_REQUIRE(changed.has_value());
+    loaded += TryBundleInput(*changed);
+  }
+  BOOST_TEST_MESSAGE(loaded << " of " << kChanges << " changed bundles are loaded");
+  BOOST_TEST(loaded > 0U);
+  BOOST_TEST(loaded < kChanges);
+  BOOST_TEST(!ChangedBundle(whole.substr(1), 1));
 }
 
 // The interpreter that the evaluator is compared with, by hand.
