@@ -2,3 +2,4 @@
 #define BOOST_TEST_MODULE compiler
 #include <boost/test/unit_test.hpp>
 // has slow suites
+// has kernel suites
