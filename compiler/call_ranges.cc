@@ -2,6 +2,7 @@
 #include "compiler/call_ranges.h"
 
 #include <algorithm>
+#include <map>
 
 namespace bulkhead {
 namespace {
@@ -49,22 +50,21 @@ bool Outcome::operator==(const Outcome& other) const {
 }
 
 CallRanges RangesOf(const CallPlan& plan) {
+  std::map<uint32_t, Outcome> outcomes;
+  for (const uint32_t nr : plan.absent) outcomes[nr].action = plan.absent_action;
+  for (const uint32_t nr : plan.skipped) outcomes[nr].action = kRetErrno;
+  for (const CallRule& rule : plan.rules) {
+    const auto listed = outcomes.find(rule.nr);
+    outcomes[rule.nr] =
+        OutcomeOf(rule, listed == outcomes.end() ? plan.otherwise : listed->second.action);
+  }
   RangeList list;
   list.Start(0, {plan.otherwise, nullptr});
   const uint32_t last = plan.arch == Arch::kX86_64 ? kX32Bit - 1 : UINT32_MAX;
-  auto rule = plan.rules.begin();
-  auto absent = plan.absent.begin();
-  while (rule != plan.rules.end() || absent != plan.absent.end()) {
-    const bool has_rule =
-        rule != plan.rules.end() && (absent == plan.absent.end() || rule->nr <= *absent);
-    const uint32_t nr = has_rule ? rule->nr : *absent;
+  for (const auto& [nr, outcome] : outcomes) {
     if (nr > last) break;
-    const bool is_absent = absent != plan.absent.end() && *absent == nr;
-    const uint32_t refused = is_absent ? plan.absent_action : plan.otherwise;
-    list.Start(nr, has_rule ? OutcomeOf(*rule, refused) : Outcome{refused, nullptr});
+    list.Start(nr, outcome);
     if (nr != UINT32_MAX) list.Start(nr + 1, {plan.otherwise, nullptr});
-    if (has_rule) ++rule;
-    if (is_absent) ++absent;
   }
   if (last != UINT32_MAX) list.Start(last + 1, {kRetKillProcess, nullptr});
   return list.Take();

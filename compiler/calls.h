@@ -46,6 +46,8 @@ struct CallPlan {
   uint32_t otherwise = kRetUserNotif;      // for what is not allowed
   std::vector<uint32_t> absent;            // sorted; not allowed, answered ENOSYS
   uint32_t absent_action = kRetUserNotif;  // kRetErrno | ENOSYS on a target without listeners
+  // Sorted, none of them absent; not allowed, answered 0 by the filter without being made.
+  std::vector<uint32_t> skipped;
   auto operator<=>(const CallPlan&) const = default;
 };
 

@@ -115,7 +115,6 @@ void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& compon
                               Recorder::kNone,
                               "a descriptor can't be refused once it is handed over"});
   }
-  enclave.waivers.Finish(enclave.ledger, enclave.target.name, enclave.diagnostics);
 }
 
 }  // namespace bulkhead

@@ -95,7 +95,6 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
     data.waivers.push_back({waiver.component, waiver.statement, waiver.reason, waiver.until});
   }
   for (const ComponentPlan& component : components) data.components.push_back(component.profile);
-  data.ledger = std::move(enclave.ledger);
   const auto by_name = [](const auto& item) -> const auto& { return item.name; };
   SortBy(data.vars, by_name);
   SortBy(data.sources, by_name);
@@ -105,7 +104,6 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
   SortBy(data.sinks, [](const Sink& s) { return std::pair(s.kind, s.path); });
   SortBy(data.waivers,
          [](const Waiver& w) { return std::tuple(w.component, w.statement, w.until, w.reason); });
-  SortBy(data.ledger, [](const LedgerRow& r) { return std::pair(r.component, r.statement); });
   SortBy(data.requirements, [](const Requirement& r) {
     return std::tuple(r.component, r.statement, r.feature, r.level);
   });
@@ -182,15 +180,21 @@ std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOpti
   FilterGenerator generator = GeneratorFor(enclave.target, options);
   MakeFilters(components, generator);
   CheckEnclave(enclave, components);
+  std::vector<MapRow> map = MapOf(loaded.policy);
+  BundleData data = Assemble(enclave, components);
+  if (!diagnostics.HasErrors()) CheckClosure(components, data, map);
+  enclave.waivers.Finish(enclave.ledger, enclave.target.name, diagnostics);
   if (diagnostics.HasErrors()) return std::nullopt;
-  auto bundle = Bundle::Make(Assemble(enclave, components));
+  data.ledger = std::move(enclave.ledger);
+  SortBy(data.ledger, [](const LedgerRow& r) { return std::pair(r.component, r.statement); });
+  auto bundle = Bundle::Make(std::move(data));
   if (!bundle) {
     diagnostics.Error({}, "E0599",
                       fmt::format("the plan does not hold together: {}", bundle.error()),
                       "this is a bug in bulkhead; please report it with the policy");
     return std::nullopt;
   }
-  return Compilation{std::move(*bundle), MapOf(loaded.policy)};
+  return Compilation{std::move(*bundle), std::move(map)};
 }
 
 std::string RenderMap(const Compilation& compilation, const Sources& sources,

@@ -100,6 +100,18 @@ Json Absent(const ProfileData& profile) {
   return {{"names", names}, {"action", "SCMP_ACT_ERRNO"}, {"errnoRet", kEnosys}};
 }
 
+// Those that the filter answers 0 without making them.
+Json Skipped(const ProfileData& profile) {
+  std::vector<std::string> names;
+  for (const SyscallRow& row : AllSyscalls()) {
+    const auto nr = row.Number(profile.arch);
+    if (!nr) continue;
+    const SeccompData data{*nr, AuditArch(profile.arch), 0, {}};
+    if (Evaluate(profile.filter, data).action == kRetErrno) names.emplace_back(row.name);
+  }
+  return {{"names", names}, {"action", "SCMP_ACT_ERRNO"}, {"errnoRet", 0}};
+}
+
 }  // namespace
 
 tl::expected<std::string, std::string> ExportOci(const ProfileData& profile,
@@ -119,6 +131,9 @@ tl::expected<std::string, std::string> ExportOci(const ProfileData& profile,
     for (const Cube& cube : cubes) entries.push_back(Allow(names, cube));
   }
   if (!profile.absent.empty()) entries.push_back(Absent(profile));
+  if (Json skipped = Skipped(profile); !skipped["names"].empty()) {
+    entries.push_back(std::move(skipped));
+  }
   json["syscalls"] = std::move(entries);
   return json.dump(2) + "\n";
 }

@@ -34,6 +34,11 @@ std::optional<std::string> PlanDefect(const CallPlan& plan) {
   if (std::ranges::adjacent_find(plan.absent, std::greater_equal<>()) != plan.absent.end()) {
     return "the absent calls are not sorted, each once";
   }
+  if (std::ranges::adjacent_find(plan.skipped, std::greater_equal<>()) != plan.skipped.end()) {
+    return "the skipped calls are not sorted, each once";
+  }
+  const auto is_absent = [&](uint32_t nr) { return std::ranges::binary_search(plan.absent, nr); };
+  if (std::ranges::any_of(plan.skipped, is_absent)) return "a call is both absent and skipped";
   for (const CallRule& rule : plan.rules) {
     for (const auto* list : {&rule.allow, &rule.deny}) {
       for (const Conjunction& conjunction : *list) {

@@ -169,6 +169,13 @@ void PlanCalls(ComponentPlan& plan) {
     if (!allowed) calls.absent.push_back(*nr);
   }
   std::sort(calls.absent.begin(), calls.absent.end());
+  for (const std::string_view name : plan.skipped) {
+    const uint32_t nr = SyscallNumber(arch, name).value();
+    const bool allowed = std::any_of(calls.rules.begin(), calls.rules.end(),
+                                     [&](const CallRule& rule) { return rule.nr == nr; });
+    if (!allowed) calls.skipped.push_back(nr);
+  }
+  std::sort(calls.skipped.begin(), calls.skipped.end());
   if (!notify) {
     plan.Error(plan.policy.at.place, "E0541",
                fmt::format("`{}` has no seccomp listeners", plan.enclave.target.name),

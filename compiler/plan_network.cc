@@ -105,7 +105,8 @@ void PlanUnix(ComponentPlan& plan) {
   if (listens || !network.tcp_listen.empty()) {
     Own(plan, "accept");
     Own(plan, "accept4");
-    Own(plan, "listen");
+    // Some programs call it again on the listener that they were given, which listens already.
+    plan.skipped.push_back("listen");
   }
   // A pair reaches nobody but its maker.
   Own(plan, "socketpair",
@@ -176,9 +177,12 @@ void PlanTcpListen(ComponentPlan& plan) {
   const NetworkPolicy& network = plan.policy.network;
   if (network.tcp_listen.empty()) return;
   std::vector<Control> controls{
-      {Layer::kDescriptor, "the supervisor binds the port and hands the socket over"},
+      {Layer::kDescriptor, "the supervisor binds the port and hands the socket over, listening"},
       {Layer::kNamespace, "no network of its own to bind another one in"},
-      {Layer::kSeccomp, "bind and internet sockets are refused"}};
+      {Layer::kSeccomp,
+       Owns(plan, "listen")
+           ? "bind and internet sockets are refused"
+           : "bind and internet sockets are refused; listen is answered 0 without being made"}};
   const Status status = GuardListeners(plan, controls);
   const bool notify = plan.features.Has(Feature::kSeccompNotify);
   plan.Row("network.tcp.listen", std::move(controls), status,
@@ -243,10 +247,7 @@ void PlanTcpPorts(ComponentPlan& plan) {
   std::vector<Control> controls{
       {Layer::kSeccomp, "internet sockets are TCP streams only; no TCP fast open by flags"}};
   if (!waived) controls.insert(controls.begin(), {Layer::kLandlock, "these ports only"});
-  std::string note = "a port is any address: an address can't be told apart here";
-  if (Owns(plan, "listen")) {
-    note += "; listen on a socket without a port takes one that nobody named";
-  }
+  const std::string note = "a port is any address: an address can't be told apart here";
   for (const auto& [key, list] : {std::pair("network.tcp.bind", &network.tcp_bind),
                                   std::pair("network.tcp.connect", &network.tcp_connect)}) {
     if (list->empty()) continue;

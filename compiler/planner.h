@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "compiler/calls.h"
+#include "compiler/compile.h"
 #include "compiler/path_index.h"
 #include "policy/load.h"
 #include "profiles/bundle.h"
@@ -64,6 +65,7 @@ struct ComponentPlan {
   const FeatureSet& features;
   ProfileData profile;
   std::vector<CallRule> owned_calls;      // those that network, files and identity decide
+  std::vector<std::string_view> skipped;  // answered 0 without being made, unless allowed
   std::map<std::string, FileRule> files;  // by path, sets expanded, strongest verb
   std::optional<CallPlan> calls;          // nothing after an error
 
@@ -101,6 +103,10 @@ void MakeFilters(std::vector<ComponentPlan>& components, FilterGenerator& genera
 
 // What must hold between components and for the enclave as a whole.
 void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& components);
+// That no way round what the policy says is open in what was compiled, unless waived; adds ledger
+// rows for those. `enclave` is what the components were compiled to, without the ledger.
+void CheckClosure(std::vector<ComponentPlan>& components, const BundleData& enclave,
+                  const std::vector<MapRow>& map);
 void CheckEdges(EnclavePlan& enclave, const std::vector<ComponentPlan>& components);
 
 // The files of all components that are the enclave's, by the component's place in the list.

@@ -40,6 +40,7 @@ class Expected {
       listed.refusal = plan.otherwise;
     }
     for (const uint32_t nr : plan.absent) listed_[nr].refusal = plan.absent_action;
+    for (const uint32_t nr : plan.skipped) listed_[nr].refusal = kRetErrno;
   }
 
   // Some of the calls in the box to which the plan says something else than `action`.

@@ -37,6 +37,7 @@ uint32_t ReferenceAction(const CallPlan& plan, const SeccompData& data) {
   if (plan.arch == Arch::kX86_64 && data.nr >= kX32Bit) return kRetKillProcess;
   if (IsAllowed(plan, data)) return kRetAllow;
   if (std::ranges::find(plan.absent, data.nr) != plan.absent.end()) return plan.absent_action;
+  if (std::ranges::find(plan.skipped, data.nr) != plan.skipped.end()) return kRetErrno;
   return plan.otherwise;
 }
 

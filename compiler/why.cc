@@ -266,7 +266,8 @@ Answer WhySyscall(const ProfileData& profile, const std::vector<std::string>& ob
                              action == kRetAllow         ? "allowed by the filter"
                              : action == kRetKillProcess ? "kills the process"
                              : absent                    ? "refused: ENOSYS, counted apart"
-                                                         : "refused: EPERM"});
+                             : action == kRetErrno ? "answered 0 by the filter without being made"
+                                                   : "refused: EPERM"});
   answer.rule = "components." + profile.name + ".syscalls";
   if (PossibleActions(profile.filter, data, given).Find().size() > 1) {
     answer.decidable = false;

@@ -10,7 +10,7 @@ bool IsConditional(uint16_t code) {
 }
 
 bool IsKnownAction(uint32_t k) {
-  if ((k & 0xffff0000U) == kRetErrno) return (k & 0xffffU) != 0 && (k & 0xffffU) < 4096;
+  if ((k & 0xffff0000U) == kRetErrno) return (k & 0xffffU) < 4096;
   return k == kRetKillProcess || k == kRetUserNotif || k == kRetAllow || k == kRetLog ||
          k == kRetTrap;
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -17,7 +18,7 @@ struct Instruction {  // struct sock_filter
   uint8_t jt = 0;
   uint8_t jf = 0;
   uint32_t k = 0;
-  bool operator==(const Instruction&) const = default;
+  auto operator<=>(const Instruction&) const = default;
 };
 
 using Filter = std::vector<Instruction>;

@@ -173,8 +173,9 @@ bool ForCombinations(const Tests& tests, SeccompData data, const Visit& visit) {
 void ForBoundaryCalls(const CallPlan& plan, const Filter& filter, const Visit& visit) {
   Tests all = TestsOf(filter, {});
   std::vector<uint32_t> numbers{0x40000000};
-  std::map<uint32_t, uint32_t> classes;  // 1 on: rules; absent calls are one class
+  std::map<uint32_t, uint32_t> classes;  // 1 on: rules; absent and skipped ones a class each
   for (const uint32_t nr : plan.absent) classes[nr] = UINT32_MAX;
+  for (const uint32_t nr : plan.skipped) classes[nr] = UINT32_MAX - 1;
   for (size_t i = 0; i < plan.rules.size(); ++i) {
     classes[plan.rules[i].nr] = static_cast<uint32_t>(i + 1);
   }

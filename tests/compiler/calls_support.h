@@ -93,7 +93,11 @@ class PlanMaker {
     const uint32_t density = densest + Below(38);
     for (uint32_t nr = 0; nr <= 480; ++nr) {
       if (OneIn(density)) plan.rules.push_back(Rule(nr));
-      if (OneIn(20)) plan.absent.push_back(nr);
+      if (OneIn(20)) {
+        plan.absent.push_back(nr);
+      } else if (OneIn(20)) {
+        plan.skipped.push_back(nr);
+      }
     }
     plan.otherwise = OneIn(2) ? kRetUserNotif : kRetErrno | 1;
     plan.absent_action = OneIn(2) ? kRetUserNotif : kRetErrno | 38;

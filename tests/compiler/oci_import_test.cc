@@ -335,7 +335,8 @@ BOOST_AUTO_TEST_CASE(ThereAndBackIsTheSame) {
 BOOST_AUTO_TEST_CASE(ThereAndBackWithoutOtherKeys) {
   const Trip trip(
       "    files: {execute: [/usr/bin/one, /usr/bin/two]}\n"
-      "    network: {tcp: {connect: [443], bind: [80]}}\n    syscalls: {allow: [\"@service\"]}\n",
+      "    network: {tcp: {connect: [443], bind: [80]}}\n    syscalls: {allow: [\"@service\"]}\n"
+      "waivers: [{component: one, statement: network.tcp.bind, reason: r, until: 2099-01-01}]\n",
       "linux-6.18");
   std::set<std::string> lost;
   for (const auto& [nr, set] : trip.before) {

@@ -92,7 +92,8 @@ BOOST_AUTO_TEST_CASE(EdgesHaveAGroupOfBothEnds) {
   BOOST_TEST((two.listeners[0].kind == ListenerKind::kUnixStream));
   BOOST_TEST(two.listeners[0].path == "/run/e/s.sock");
   BOOST_TEST(Allows(two, "accept4"));
-  BOOST_TEST(Allows(two, "listen"));
+  // The listener listens already: a program that says so again goes on, and nothing else begins to.
+  BOOST_TEST(testing::ActionOf(two, "listen") == kRetErrno);
   BOOST_TEST(!Allows(two, "bind"));
   BOOST_TEST(!MakesSocket(two, kUnix, kStream, 0));
 }
@@ -168,10 +169,16 @@ BOOST_AUTO_TEST_CASE(TcpListenersAreGuardedWhereLandlockDecidesNoTcp) {
   }
 }
 
+// A component that listens itself can do so without a port, which takes one.
+constexpr const char* kBindWaiver =
+    "waivers:\n"
+    "  - {component: one, statement: network.tcp.bind, reason: r, until: 2099-01-01}\n";
+
 BOOST_AUTO_TEST_CASE(TcpPorts) {
   const Compiled compiled =
       MustCompile(Granted("    network: {tcp: {connect: [443, 80], bind: [80]}}\n"
-                          "    syscalls: {allow: [sendto, sendmsg, sendmmsg]}\n"));
+                          "    syscalls: {allow: [sendto, sendmsg, sendmmsg]}\n",
+                          kBindWaiver));
   const ProfileData& one = compiled.Component("one");
   BOOST_TEST((one.network == Network::kShared));
   BOOST_REQUIRE(one.landlock.ports.size() == 2U);
@@ -219,13 +226,17 @@ BOOST_AUTO_TEST_CASE(WaivedTcp) {
 }
 
 BOOST_AUTO_TEST_CASE(WhatListenLeavesOpenIsSaid) {
-  const auto note = [](const std::string& network) {
-    const Compiled compiled = MustCompile(Granted("    network: " + network + "\n"));
-    return compiled.Row("one", "components.one.network.tcp.connect")->note;
+  const auto compiled = [](const std::string& network, const std::string& waiver) {
+    return MustCompile(Granted("    network: " + network + "\n", waiver));
   };
-  BOOST_TEST((note("{tcp: {connect: [443]}}").find("listen") == std::string::npos));
-  BOOST_TEST((note("{tcp: {connect: [443], listen: [{port: 80, name: w}]}}").find("listen") !=
-              std::string::npos));
+  const std::string row = "components.one.ways-round.tcp-listen-autobind";
+  const Compiled open = compiled("{tcp: {bind: [80]}}", kBindWaiver);
+  BOOST_REQUIRE(open.Row("one", row) != nullptr);
+  BOOST_TEST((open.Row("one", row)->status == Status::kWaived));
+  // With a listener that is handed over, nothing else begins to listen.
+  const Compiled closed = compiled("{tcp: {connect: [443], listen: [{port: 80, name: w}]}}", "");
+  BOOST_TEST(closed.Row("one", row) == nullptr);
+  BOOST_TEST(testing::ActionOf(closed.Component("one"), "listen") == kRetErrno);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/closure.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/allowed_calls.h"
+#include "profiles/syscalls.h"
+
+namespace bulkhead {
+namespace {
+
+// For one filter after the other, of which all that was read is kept.
+constexpr size_t kMaxNodes = size_t{1} << 24;
+
+std::string CallText(Arch arch, const SeccompData& data) {
+  const std::string_view name = SyscallName(arch, data.nr);
+  std::string args;
+  const SyscallArgList infos = SyscallArgs(arch, name);
+  for (size_t i = 0; i < infos.size(); ++i) {
+    if (data.args.at(i) == 0) continue;
+    args += fmt::format("{}{}={:#x}", args.empty() ? "" : ", ", infos[i].name, data.args.at(i));
+  }
+  return fmt::format("{}({})", name, args);
+}
+
+// The first form that passes, as a call; nothing when none does.
+std::string Passing(const Closer& closer, const Inside& inside) {
+  SeccompData example;
+  for (const CallForm& form : closer.refused) {
+    if (inside.Passes(form, &example)) return CallText(inside.profile.arch, example);
+  }
+  return {};
+}
+
+WayVerdict JudgeWay(const WayRound& way, const Inside& inside) {
+  if (way.stated && !way.stated(inside)) return {&way, Closure::kNotStated, nullptr, {}};
+  std::string witness;
+  for (const Closer& closer : way.closers) {
+    std::string passing = Passing(closer, inside);
+    if (passing.empty() && (!closer.holds || closer.holds(inside))) {
+      return {&way, Closure::kClosed, &closer, {}};
+    }
+    if (!passing.empty()) witness = std::move(passing);
+  }
+  return {&way, Closure::kOpen, nullptr, witness};
+}
+
+}  // namespace
+
+std::string_view IntentName(Intent intent) {
+  constexpr std::string_view kNames[] = {"files", "execute", "memory",    "devices", "tcp",  "udp",
+                                         "unix",  "vsock",   "processes", "signals", "calls"};
+  return kNames[static_cast<size_t>(intent)];
+}
+
+bool Inside::Passes(const CallForm& form, SeccompData* example) const {
+  const auto nr = SyscallNumber(profile.arch, form.call);
+  const auto found = nr ? allowed.find(*nr) : allowed.end();
+  if (found == allowed.end()) return false;
+  const CallSets::Set set = sets.bdd().And(found->second, sets.AnyHolds({form.when}));
+  if (set == Bdd::kNothing) return false;
+  if (example != nullptr) {
+    *example = sets.AnyMember(set);
+    example->nr = *nr;
+    example->arch = AuditArch(profile.arch);
+  }
+  return true;
+}
+
+ClosureCheck::ClosureCheck(const BundleData& enclave) : enclave_(enclave), sets_(kMaxNodes) {}
+
+tl::expected<const ClosureCheck::Allowed*, std::string> ClosureCheck::Read(
+    const ProfileData& profile) {
+  const auto [known, is_new] = read_.try_emplace({profile.arch, profile.filter});
+  if (is_new) {
+    auto allowed = AllowedCalls(profile.filter, profile.arch, sets_);
+    if (!allowed) {
+      read_.erase(known);
+      return tl::make_unexpected(allowed.error());
+    }
+    known->second = std::move(*allowed);
+  }
+  return &known->second;
+}
+
+tl::expected<std::vector<WayVerdict>, std::string> ClosureCheck::Judge(const ProfileData& profile) {
+  const auto allowed = Read(profile);
+  if (!allowed) return tl::make_unexpected(allowed.error());
+  const auto peer_allows = [&](const ProfileData& peer, std::string_view call) {
+    const auto nr = SyscallNumber(peer.arch, call);
+    const auto calls = Read(peer);
+    return !calls || (nr && (*calls)->contains(*nr));  // unread: it may
+  };
+  const Inside inside{enclave_, profile, **allowed, sets_, peer_allows};
+  std::vector<WayVerdict> verdicts;
+  for (const WayRound& way : WaysRound()) verdicts.push_back(JudgeWay(way, inside));
+  if (sets_.bdd().Exhausted()) {
+    return tl::make_unexpected<std::string>("the filter is too intricate to be read back");
+  }
+  return verdicts;
+}
+
+namespace {
+
+std::string Cell(std::string_view text) { return text.empty() ? "-" : std::string(text); }
+
+std::string WayRow(const WayRound& way) {
+  std::string closers;
+  for (const Closer& closer : way.closers) {
+    closers += fmt::format("{}{}: {}", closers.empty() ? "" : "; or ", LayerName(closer.layer),
+                           closer.text);
+  }
+  return fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", way.id, way.looks_closed, way.way,
+                     Cell(way.since), closers,
+                     way.statement.empty() ? "-" : fmt::format("`{}`", way.statement));
+}
+
+}  // namespace
+
+std::string ClosureDocs() {
+  std::string out =
+      "# Ways round\n\n"
+      "<!-- Made from compiler/ways_round.cc by BULKHEAD_REGENERATE=1 test-compiler. -->\n\n"
+      "A rule that looks closed is passed by another system call, another protocol, another mount. "
+      "The compiler knows these ways from one table and judges by it what it has compiled: the "
+      "filter as it is read back from the program, the Landlock rules, the view and the edges, not "
+      "the policy. A way that is open for a statement of the policy is an error, unless that "
+      "statement is waived where the table names one. `bulkhead inspect` prints for each component "
+      "by which control each way is closed. Where several controls are named, any of them closes "
+      "it.\n\nEach way is tried in tests/e2e/half_rules_test.py on the running kernel, where it "
+      "can "
+      "be: past the rule that looks closed, and from inside a component.\n";
+  Intent intent{};
+  bool first = true;
+  for (const WayRound& way : WaysRound()) {
+    if (first || way.intent != intent) {
+      out += fmt::format(
+          "\n## {}\n\n| way | looks closed | passes | since Linux | closed by | can be waived "
+          "|\n| --- | --- | --- | --- | --- | --- |\n",
+          IntentName(way.intent));
+    }
+    first = false;
+    intent = way.intent;
+    out += WayRow(way);
+  }
+  out +=
+      "\n## What the language can't say\n\nNo statement closes these, and none pretends to.\n\n"
+      "| class | about | what stays open | why |\n| --- | --- | --- | --- |\n";
+  for (const LeftOpen& open : WaysLeftOpen()) {
+    out += fmt::format("| `{}` | {} | {} | {} |\n", open.id, IntentName(open.intent), open.what,
+                       open.why);
+  }
+  return out;
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// The known ways round each kind of statement, in one table, and whether a compiled enclave closes
+// them. A control that looks closed is passed by another system call, another mount, another
+// protocol: what is compiled is judged here once more, from the bundle alone, by somebody who knows
+// the way and not how the plan was made. Pure, thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "compiler/call_sets.h"
+#include "compiler/calls.h"
+#include "profiles/bundle.h"
+
+namespace bulkhead {
+
+enum class Intent : uint8_t {
+  kFiles,
+  kExecute,
+  kMemory,
+  kDevices,
+  kTcp,
+  kUdp,
+  kUnix,
+  kVsock,
+  kProcesses,
+  kSignals,
+  kCalls,
+};
+std::string_view IntentName(Intent intent);
+
+// A system call with arguments of which all conditions hold. A call that the architecture lacks
+// passes nowhere.
+struct CallForm {
+  std::string_view call;
+  Conjunction when;
+};
+
+// What is judged: one component of an enclave.
+struct Inside {
+  const BundleData& enclave;
+  const ProfileData& profile;
+  const std::map<uint32_t, CallSets::Set>& allowed;  // by the filter, read back from it
+  CallSets& sets;
+  // Whether the filter of another component allows the call with some arguments.
+  std::function<bool(const ProfileData& peer, std::string_view call)> peer_allows;
+
+  // Whether some call of this form passes; an example of one that does.
+  bool Passes(const CallForm& form, SeccompData* example = nullptr) const;
+};
+
+// One way to close a way round: no call of these forms passes, and the condition holds.
+struct Closer {
+  Layer layer = Layer::kSeccomp;
+  std::string_view text;
+  std::vector<CallForm> refused;
+  std::function<bool(const Inside&)> holds;  // empty: nothing else is asked
+};
+
+struct WayRound {
+  std::string_view id;  // "tcp-fastopen"; stable
+  Intent intent = Intent::kFiles;
+  std::string_view looks_closed;  // the rule that seems to be enough
+  std::string_view way;           // what passes it
+  std::string_view since;         // the release of Linux that brought the way
+  // Whether the component's policy says something that could be got round; empty: always.
+  std::function<bool(const Inside&)> stated;
+  std::vector<Closer> closers;  // any of them closes it
+  // The statement whose waiver accepts it open, and what else to do; empty: it is never accepted.
+  std::string_view statement;
+  std::string_view choices;
+};
+
+// Sorted by intent, ids unique.
+std::span<const WayRound> WaysRound();
+
+// What no statement of the language can close, and why: for the documentation and for reports.
+struct LeftOpen {
+  std::string_view id;
+  Intent intent = Intent::kFiles;
+  std::string_view what;
+  std::string_view why;
+};
+std::span<const LeftOpen> WaysLeftOpen();
+
+enum class Closure : uint8_t { kNotStated, kClosed, kOpen };
+
+struct WayVerdict {
+  const WayRound* way = nullptr;
+  Closure closure = Closure::kOpen;
+  const Closer* closer = nullptr;  // of kClosed
+  std::string witness;             // of kOpen: a call that passes, for people; can be empty
+};
+
+// Judges components one after the other; what their filters have in common is read once. Not
+// thread-safe.
+class ClosureCheck {
+ public:
+  explicit ClosureCheck(const BundleData& enclave);
+
+  // One verdict a way, in their order. `profile` is one of the enclave's. Errors: its filter can't
+  // be read back (compiler/allowed_calls.h).
+  tl::expected<std::vector<WayVerdict>, std::string> Judge(const ProfileData& profile);
+
+ private:
+  using Allowed = std::map<uint32_t, CallSets::Set>;
+  tl::expected<const Allowed*, std::string> Read(const ProfileData& profile);
+
+  const BundleData& enclave_;
+  CallSets sets_;
+  std::map<std::pair<Arch, Filter>, Allowed> read_;
+};
+
+// docs/CLOSURE.md.
+std::string ClosureDocs();
+
+}  // namespace bulkhead

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "compiler/planner.h"
+#include "compiler/ways_round.h"
+#include "profiles/landlock.h"
+#include "profiles/syscalls.h"
+
+namespace bulkhead {
+
+Condition Not(Condition condition) {
+  condition.negated = !condition.negated;
+  return condition;
+}
+
+// `arg` has all bits of `mask`, whatever stands in the half of the register that is not read.
+Condition Bits(unsigned arg, uint64_t mask) { return MaskedEqual(arg, 32, mask, mask); }
+
+std::vector<CallForm> Calls(std::initializer_list<std::string_view> names) {
+  std::vector<CallForm> forms;
+  for (const std::string_view name : names) forms.push_back({name, {}});
+  return forms;
+}
+
+// Internet sockets for which all of `when` holds.
+std::vector<CallForm> Internet(const Conjunction& when) {
+  std::vector<CallForm> forms;
+  for (const uint64_t family : {kAfInet, kAfInet6}) {
+    CallForm form{"socket", when};
+    form.when.push_back(Equal(0, 32, family));
+    forms.push_back(std::move(form));
+  }
+  return forms;
+}
+
+std::vector<CallForm> Joined(std::vector<CallForm> a, const std::vector<CallForm>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::vector<CallForm> Ioctls(std::initializer_list<uint64_t> requests) {
+  std::vector<CallForm> forms;
+  for (const uint64_t request : requests) forms.push_back({"ioctl", {Equal(1, 32, request)}});
+  return forms;
+}
+
+namespace {
+
+bool IsWritableBind(ViewKind kind) {
+  return kind == ViewKind::kWritable || kind == ViewKind::kState || kind == ViewKind::kEdge;
+}
+
+bool Meet(const std::string& a, const std::string& b) { return Covers(a, b) || Covers(b, a); }
+
+bool HasView(const Inside& inside, bool (*kind)(ViewKind)) {
+  return std::ranges::any_of(inside.profile.view,
+                             [&](const ViewEntry& entry) { return kind(entry.kind); });
+}
+
+}  // namespace
+
+bool WritesFiles(const Inside& inside) {
+  return HasView(inside, [](ViewKind kind) {
+    return kind == ViewKind::kWritable || kind == ViewKind::kState;
+  });
+}
+
+bool HandlesAll(const Inside& inside, uint64_t rights) {
+  return (inside.profile.landlock.handled_files & rights) == rights;
+}
+
+// Landlock handles the rights and no rule beneath what keeps its content grants one.
+bool NoRuleGrants(const Inside& inside, uint64_t rights) {
+  if (!HandlesAll(inside, rights)) return false;
+  return std::ranges::none_of(inside.profile.landlock.rules, [&](const LandlockRule& rule) {
+    const bool persistent = std::ranges::any_of(inside.profile.view, [&](const ViewEntry& entry) {
+      return (entry.kind == ViewKind::kWritable || entry.kind == ViewKind::kState) &&
+             Meet(entry.path, rule.path);
+    });
+    return persistent && (rule.access & rights) != 0;
+  });
+}
+
+// What is mapped as code is on read-only mounts, and nobody of the enclave writes beneath them.
+bool CodeIsNobodys(const Inside& inside) {
+  for (const ViewEntry& code : inside.profile.view) {
+    if (code.kind != ViewKind::kReadOnly) continue;
+    for (const ProfileData& other : inside.enclave.components) {
+      const bool written = std::ranges::any_of(other.view, [&](const ViewEntry& entry) {
+        return IsWritableBind(entry.kind) && Covers(code.path, entry.path);
+      });
+      const bool above = std::ranges::any_of(other.view, [&](const ViewEntry& entry) {
+        return IsWritableBind(entry.kind) && Covers(entry.path, code.path);
+      });
+      // In the own view what is written beneath code is a mount of its own, without execution.
+      if (above || (written && other.name != inside.profile.name)) return false;
+    }
+  }
+  return true;
+}
+
+namespace {
+
+bool IsLinked(const Inside& inside, const ProfileData& other) {
+  const std::string& self = inside.profile.name;
+  for (const Channel& channel : inside.enclave.channels) {
+    if ((channel.from == self && channel.to == other.name) ||
+        (channel.to == self && channel.from == other.name)) {
+      return true;
+    }
+  }
+  return std::ranges::any_of(inside.profile.edges, [&](const EdgeDirectory& edge) {
+    return std::ranges::any_of(
+        other.edges, [&](const EdgeDirectory& theirs) { return theirs.path == edge.path; });
+  });
+}
+
+}  // namespace
+
+// Whoever could pass it a file in memory can't make one.
+bool PeersMakeNoMemoryFiles(const Inside& inside) {
+  return std::ranges::none_of(inside.enclave.components, [&](const ProfileData& other) {
+    return other.name != inside.profile.name && IsLinked(inside, other) &&
+           inside.peer_allows(other, "memfd_create");
+  });
+}
+
+bool IsWriteXorExecute(const Inside& inside) {
+  return !inside.Passes({"mmap", {Bits(2, kProtWrite | kProtExec)}});
+}
+
+bool HasTcpListener(const Inside& inside) {
+  return std::ranges::any_of(inside.profile.listeners,
+                             [](const Listener& l) { return l.kind == ListenerKind::kTcp; });
+}
+
+bool HasInternet(const Inside& inside) {
+  return HasTcpListener(inside) || inside.Passes({"socket", {Equal(0, 32, kAfInet)}}) ||
+         inside.Passes({"socket", {Equal(0, 32, kAfInet6)}});
+}
+
+bool IsUnlinked(const Inside& inside) {
+  return inside.profile.edges.empty() &&
+         std::ranges::none_of(inside.enclave.channels, [&](const Channel& channel) {
+           return channel.from == inside.profile.name || channel.to == inside.profile.name;
+         });
+}
+
+bool AllListenersGuarded(const Inside& inside) {
+  return std::ranges::all_of(inside.profile.listeners, [](const Listener& listener) {
+    return listener.kind != ListenerKind::kTcp || listener.guarded;
+  });
+}
+
+namespace {
+
+bool ViewHolds(const Inside& inside, std::string_view path) {
+  return std::ranges::any_of(inside.profile.view, [&](const ViewEntry& entry) {
+    const bool own = entry.kind == ViewKind::kPrivate || entry.kind == ViewKind::kRuntime ||
+                     entry.kind == ViewKind::kTripwire;
+    return !own && (Covers(entry.path, path) || Covers(path, entry.path));
+  });
+}
+
+}  // namespace
+
+// No socket of another edge is in the view.
+bool OwnEdgesAlone(const Inside& inside) {
+  for (const ProfileData& other : inside.enclave.components) {
+    for (const EdgeDirectory& edge : other.edges) {
+      const bool shared = std::ranges::any_of(
+          inside.profile.edges, [&](const EdgeDirectory& own) { return own.path == edge.path; });
+      if (!shared && ViewHolds(inside, edge.path)) return false;
+    }
+  }
+  return true;
+}
+
+bool HidesSupervisor(const Inside& inside) {
+  for (const std::string_view own : {"/run/bulkhead", "/run/notify", "/var/log/bulkhead"}) {
+    if (ViewHolds(inside, own)) return false;
+  }
+  return std::ranges::none_of(inside.enclave.sinks, [&](const Sink& sink) {
+    return sink.kind == SinkKind::kFile && ViewHolds(inside, sink.path);
+  });
+}
+
+bool HasNoDevice(const Inside& inside, std::initializer_list<std::string_view> starts) {
+  return std::ranges::none_of(inside.profile.view, [&](const ViewEntry& entry) {
+    return std::ranges::any_of(
+        starts, [&](std::string_view start) { return entry.path.starts_with(start); });
+  });
+}
+
+bool ProcIsNotWritten(const Inside& inside) {
+  return HandlesAll(inside, landlock::kWriteFile) &&
+         std::ranges::none_of(inside.profile.landlock.rules, [](const LandlockRule& rule) {
+           return Meet(rule.path, "/proc") && (rule.access & landlock::kWriteFile) != 0;
+         });
+}
+
+bool EveryCallHasAName(const Inside& inside) {
+  return std::ranges::all_of(inside.allowed, [&](const auto& item) {
+    return !SyscallName(inside.profile.arch, item.first).empty();
+  });
+}
+
+Closer Kept(Layer layer, std::string_view text) { return {layer, text, {}, {}}; }
+Closer Refused(std::string_view text, std::vector<CallForm> forms) {
+  return {Layer::kSeccomp, text, std::move(forms), {}};
+}
+Closer Checked(Layer layer, std::string_view text, std::function<bool(const Inside&)> holds) {
+  return {layer, text, {}, std::move(holds)};
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of ways round. The releases that brought a way are those of the man pages and of the
+// kernel's log.
+#include "compiler/ways_round.h"
+
+#include <algorithm>
+#include <iterator>
+
+namespace bulkhead {
+namespace {
+
+std::vector<WayRound> AllWays() {
+  std::vector<WayRound> ways;
+  for (auto part : {FileWays(), NetworkWays(), ProcessWays()}) {
+    std::ranges::move(part, std::back_inserter(ways));
+  }
+  std::ranges::stable_sort(ways, {}, &WayRound::intent);
+  return ways;
+}
+
+constexpr LeftOpen kLeftOpen[] = {
+    {"files-full", Intent::kFiles, "a component can fill the file system that its state lies on",
+     "the kernel's quotas belong to file systems, not to processes; `private` and `runtime` have "
+     "sizes, and an enclave gives state a file system of its own"},
+    {"execute-loader-readable", Intent::kExecute,
+     "with the loader granted, every file that can be read on an executable mount can be mapped "
+     "and run",
+     "the kernel asks the mount, not the file, when code is mapped; so such files count as "
+     "executable wherever bulkhead speaks of them, and all of them are the measured image's"},
+    {"execute-script", Intent::kExecute,
+     "an interpreter that may be executed runs any script that it may read",
+     "to the kernel a script that is read is data; grant interpreters to components that run "
+     "code, and reading to nothing else"},
+    {"tcp-address", Intent::kTcp, "a port is any address",
+     "neither Landlock nor a filter sees addresses; a broker does"},
+    {"descriptors-scm-rights", Intent::kUnix,
+     "what a peer passes over a stated edge can be used: an open file, directory or socket",
+     "a filter sees no control messages and Landlock no use of open files; both ends of the edge "
+     "say each other's name, rings can be used by nobody, directories lead only to what the "
+     "receiver's own rules grant, and a TCP listener can't be turned into a client"},
+    {"vsock-address", Intent::kVsock, "no component may use vsock, whatever the address",
+     "only a broker can tell addresses apart; the language has no statement that would promise it"},
+    {"udp-address", Intent::kUdp, "no component may use UDP, whatever the address",
+     "before Landlock ABI 10 nothing tells ports apart; the language has no statement"},
+    {"calls-pointers", Intent::kCalls, "arguments in memory can't be tested",
+     "a filter sees registers, and memory can change after it was read: such a test is an error"},
+    {"calls-kernel-bugs", Intent::kCalls, "an error in the kernel behind a call that is allowed",
+     "every control here is the kernel's; fewer calls are fewer doors, which is all that can be "
+     "said"},
+};
+
+}  // namespace
+
+std::span<const WayRound> WaysRound() {
+  static const std::vector<WayRound> kWays = AllWays();
+  return kWays;
+}
+
+std::span<const LeftOpen> WaysLeftOpen() { return kLeftOpen; }
+
+}  // namespace bulkhead
