@@ -25,6 +25,10 @@ std::string CallText(Arch arch, const SeccompData& data) {
   return fmt::format("{}({})", name, args);
 }
 
+bool IsWritableBind(ViewKind kind) {
+  return kind == ViewKind::kWritable || kind == ViewKind::kState || kind == ViewKind::kEdge;
+}
+
 // The first form that passes, as a call; nothing when none does.
 std::string Passing(const Closer& closer, const Inside& inside) {
   SeccompData example;
@@ -69,7 +73,41 @@ bool Inside::Passes(const CallForm& form, SeccompData* example) const {
   return true;
 }
 
-ClosureCheck::ClosureCheck(const BundleData& enclave) : enclave_(enclave), sets_(kMaxNodes) {}
+Neighbours::Neighbours(const BundleData& enclave) {
+  std::map<std::string_view, std::set<size_t>> sharing;  // by the directory of an edge
+  std::map<std::string_view, size_t> places;
+  for (size_t i = 0; i < enclave.components.size(); ++i) {
+    const ProfileData& profile = enclave.components[i];
+    places[profile.name] = i;
+    for (const ViewEntry& entry : profile.view) {
+      if (IsWritableBind(entry.kind)) written.Add(entry.path, i);
+    }
+    for (const EdgeDirectory& edge : profile.edges) {
+      edges.Add(edge.path, i);
+      sharing[edge.path].insert(i);
+    }
+  }
+  written.Sort();
+  edges.Sort();
+  const auto join = [&](size_t a, size_t b) {
+    if (a != b) peers[enclave.components[a].name].insert(b);
+  };
+  for (const auto& [path, owners] : sharing) {
+    for (const size_t a : owners) {
+      for (const size_t b : owners) join(a, b);
+    }
+  }
+  for (const Channel& channel : enclave.channels) {
+    const auto from = places.find(channel.from);
+    const auto to = places.find(channel.to);
+    if (from == places.end() || to == places.end()) continue;
+    join(from->second, to->second);
+    join(to->second, from->second);
+  }
+}
+
+ClosureCheck::ClosureCheck(const BundleData& enclave)
+    : enclave_(enclave), neighbours_(enclave), sets_(kMaxNodes) {}
 
 tl::expected<const ClosureCheck::Allowed*, std::string> ClosureCheck::Read(
     const ProfileData& profile) {
@@ -93,7 +131,7 @@ tl::expected<std::vector<WayVerdict>, std::string> ClosureCheck::Judge(const Pro
     const auto calls = Read(peer);
     return !calls || (nr && (*calls)->contains(*nr));  // unread: it may
   };
-  const Inside inside{enclave_, profile, **allowed, sets_, peer_allows};
+  const Inside inside{enclave_, neighbours_, profile, **allowed, sets_, peer_allows};
   std::vector<WayVerdict> verdicts;
   for (const WayRound& way : WaysRound()) verdicts.push_back(JudgeWay(way, inside));
   if (sets_.bdd().Exhausted()) {

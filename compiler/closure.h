@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -16,6 +17,7 @@
 
 #include "compiler/call_sets.h"
 #include "compiler/calls.h"
+#include "compiler/path_index.h"
 #include "profiles/bundle.h"
 
 namespace bulkhead {
@@ -42,9 +44,19 @@ struct CallForm {
   Conjunction when;
 };
 
+// What the components of an enclave have to do with each other.
+struct Neighbours {
+  explicit Neighbours(const BundleData& enclave);
+
+  PathIndex written;  // what each can write of the enclave's, by its place in the list
+  PathIndex edges;    // directories of edges
+  std::map<std::string_view, std::set<size_t>> peers;  // who shares an edge or a channel with whom
+};
+
 // What is judged: one component of an enclave.
 struct Inside {
   const BundleData& enclave;
+  const Neighbours& neighbours;
   const ProfileData& profile;
   const std::map<uint32_t, CallSets::Set>& allowed;  // by the filter, read back from it
   CallSets& sets;
@@ -113,6 +125,7 @@ class ClosureCheck {
   tl::expected<const Allowed*, std::string> Read(const ProfileData& profile);
 
   const BundleData& enclave_;
+  Neighbours neighbours_;
   CallSets sets_;
   std::map<std::pair<Arch, Filter>, Allowed> read_;
 };

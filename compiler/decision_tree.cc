@@ -2,6 +2,7 @@
 #include "compiler/decision_tree.h"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 
 namespace bulkhead {
@@ -33,16 +34,19 @@ struct Level {
   Line line;
   std::vector<uint64_t> before;  // weight of the segments before this one
   size_t out = 0;                // the segment that the next level lacks; 0: there is none
-  std::vector<uint64_t> cost;    // of the best tree for the segments a to b, at a * size + b
-  std::vector<uint16_t> choice;
-  std::vector<uint16_t> cut;  // the best place to cut, whether or not it is chosen
+  // At a * size + b, for the segments a to b, each set before it is read:
+  std::unique_ptr<uint64_t[]> cost;  // of the best tree
+  std::unique_ptr<uint16_t[]> choice;
+  std::unique_ptr<uint16_t[]> cut;  // the best place to cut, whether or not it is chosen
 
   explicit Level(Line segments) : line(std::move(segments)) {
     before.push_back(0);
     for (const Segment& segment : line.segments) before.push_back(before.back() + segment.weight);
-    cost.resize(size() * size());
-    choice.resize(size() * size());
-    cut.resize(size() * size());
+    const size_t cells = size() * size();
+    cost = std::make_unique_for_overwrite<uint64_t[]>(cells);
+    choice = std::make_unique_for_overwrite<uint16_t[]>(cells);
+    cut = std::make_unique_for_overwrite<uint16_t[]>(cells);
+    for (size_t i = 0; i < size(); ++i) cost[At(i, i)] = 0;
   }
   size_t size() const { return line.segments.size(); }
   size_t At(size_t a, size_t b) const { return a * size() + b; }
@@ -121,7 +125,9 @@ class Search {
       const Level& next = levels_[k + 1];
       best.Offer(next.cost[next.At(a, b - 2)] + Test(level, a, b), kTakeOut);
     }
-    if (const auto chain = ChainCost(level, a, b)) best.Offer(*chain, kChain);
+    if (b - a <= 2 * kLongestChain) {
+      if (const auto chain = ChainCost(level, a, b)) best.Offer(*chain, kChain);
+    }
     level.cost[at] = best.cost;
     level.choice[at] = best.choice;
   }

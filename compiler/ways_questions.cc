@@ -48,10 +48,6 @@ std::vector<CallForm> Ioctls(std::initializer_list<uint64_t> requests) {
 
 namespace {
 
-bool IsWritableBind(ViewKind kind) {
-  return kind == ViewKind::kWritable || kind == ViewKind::kState || kind == ViewKind::kEdge;
-}
-
 bool Meet(const std::string& a, const std::string& b) { return Covers(a, b) || Covers(b, a); }
 
 bool HasView(const Inside& inside, bool (*kind)(ViewKind)) {
@@ -87,44 +83,22 @@ bool NoRuleGrants(const Inside& inside, uint64_t rights) {
 bool CodeIsNobodys(const Inside& inside) {
   for (const ViewEntry& code : inside.profile.view) {
     if (code.kind != ViewKind::kReadOnly) continue;
-    for (const ProfileData& other : inside.enclave.components) {
-      const bool written = std::ranges::any_of(other.view, [&](const ViewEntry& entry) {
-        return IsWritableBind(entry.kind) && Covers(code.path, entry.path);
-      });
-      const bool above = std::ranges::any_of(other.view, [&](const ViewEntry& entry) {
-        return IsWritableBind(entry.kind) && Covers(entry.path, code.path);
-      });
+    for (const OwnedPath& written : inside.neighbours.written.Meeting(code.path)) {
       // In the own view what is written beneath code is a mount of its own, without execution.
-      if (above || (written && other.name != inside.profile.name)) return false;
+      const bool own = inside.enclave.components[written.owner].name == inside.profile.name;
+      if (!own || Covers(written.path, code.path)) return false;
     }
   }
   return true;
 }
 
-namespace {
-
-bool IsLinked(const Inside& inside, const ProfileData& other) {
-  const std::string& self = inside.profile.name;
-  for (const Channel& channel : inside.enclave.channels) {
-    if ((channel.from == self && channel.to == other.name) ||
-        (channel.to == self && channel.from == other.name)) {
-      return true;
-    }
-  }
-  return std::ranges::any_of(inside.profile.edges, [&](const EdgeDirectory& edge) {
-    return std::ranges::any_of(
-        other.edges, [&](const EdgeDirectory& theirs) { return theirs.path == edge.path; });
-  });
-}
-
-}  // namespace
-
 // Whoever could pass it a file in memory can't make one.
 bool PeersMakeNoMemoryFiles(const Inside& inside) {
-  return std::ranges::none_of(inside.enclave.components, [&](const ProfileData& other) {
-    return other.name != inside.profile.name && IsLinked(inside, other) &&
-           inside.peer_allows(other, "memfd_create");
-  });
+  const auto peers = inside.neighbours.peers.find(inside.profile.name);
+  return peers == inside.neighbours.peers.end() ||
+         std::ranges::none_of(peers->second, [&](size_t peer) {
+           return inside.peer_allows(inside.enclave.components[peer], "memfd_create");
+         });
 }
 
 bool IsWriteXorExecute(const Inside& inside) {
@@ -142,10 +116,7 @@ bool HasInternet(const Inside& inside) {
 }
 
 bool IsUnlinked(const Inside& inside) {
-  return inside.profile.edges.empty() &&
-         std::ranges::none_of(inside.enclave.channels, [&](const Channel& channel) {
-           return channel.from == inside.profile.name || channel.to == inside.profile.name;
-         });
+  return inside.profile.edges.empty() && !inside.neighbours.peers.contains(inside.profile.name);
 }
 
 bool AllListenersGuarded(const Inside& inside) {
@@ -156,11 +127,14 @@ bool AllListenersGuarded(const Inside& inside) {
 
 namespace {
 
+// Nothing of the enclave's is there.
+bool IsOwn(ViewKind kind) {
+  return kind == ViewKind::kPrivate || kind == ViewKind::kRuntime || kind == ViewKind::kTripwire;
+}
+
 bool ViewHolds(const Inside& inside, std::string_view path) {
   return std::ranges::any_of(inside.profile.view, [&](const ViewEntry& entry) {
-    const bool own = entry.kind == ViewKind::kPrivate || entry.kind == ViewKind::kRuntime ||
-                     entry.kind == ViewKind::kTripwire;
-    return !own && (Covers(entry.path, path) || Covers(path, entry.path));
+    return !IsOwn(entry.kind) && (Covers(entry.path, path) || Covers(path, entry.path));
   });
 }
 
@@ -168,14 +142,15 @@ bool ViewHolds(const Inside& inside, std::string_view path) {
 
 // No socket of another edge is in the view.
 bool OwnEdgesAlone(const Inside& inside) {
-  for (const ProfileData& other : inside.enclave.components) {
-    for (const EdgeDirectory& edge : other.edges) {
-      const bool shared = std::ranges::any_of(
-          inside.profile.edges, [&](const EdgeDirectory& own) { return own.path == edge.path; });
-      if (!shared && ViewHolds(inside, edge.path)) return false;
-    }
-  }
-  return true;
+  return std::ranges::all_of(inside.profile.view, [&](const ViewEntry& entry) {
+    return IsOwn(entry.kind) ||
+           std::ranges::all_of(
+               inside.neighbours.edges.Meeting(entry.path), [&](const OwnedPath& edge) {
+                 return std::ranges::any_of(inside.profile.edges, [&](const EdgeDirectory& own) {
+                   return own.path == edge.path;
+                 });
+               });
+  });
 }
 
 bool HidesSupervisor(const Inside& inside) {
