@@ -10,6 +10,7 @@
 #include "cli/json.h"
 #include "cli/ledger.h"
 #include "cli/names.h"
+#include "compiler/closure.h"
 
 namespace bulkhead {
 namespace {
@@ -22,13 +23,42 @@ std::vector<LedgerRow> RowsOf(const Bundle& bundle, const std::string& component
   return rows;
 }
 
+// The known ways round and by what each is closed in this component.
+Json WaysJson(ClosureCheck& check, const ProfileData& profile) {
+  const auto verdicts = check.Judge(profile);
+  if (!verdicts) return {{"not_judged", verdicts.error()}};
+  Json list = Json::array();
+  for (const WayVerdict& verdict : *verdicts) {
+    Json row{{"way", verdict.way->id}, {"about", IntentName(verdict.way->intent)}};
+    switch (verdict.closure) {
+      case Closure::kClosed:
+        row["closed_by"] = LayerName(verdict.closer->layer);
+        row["how"] = verdict.closer->text;
+        break;
+      case Closure::kNotStated:
+        row["closed_by"] = "-";
+        row["how"] = "the policy says nothing that could be got round";
+        break;
+      case Closure::kOpen:
+        row["closed_by"] = "nothing";
+        row["how"] = verdict.witness.empty() ? std::string(verdict.way->way)
+                                             : fmt::format("`{}` passes", verdict.witness);
+        break;
+    }
+    list.push_back(std::move(row));
+  }
+  return list;
+}
+
 Json BundleJson(const Opened& opened, const std::string& component) {
   Json json{{"digest", DigestText(opened.digest)}, {"size", opened.bytes.size()}};
   json.update(EnclaveJson(*opened.bundle));
   Json components = Json::array();
+  ClosureCheck check(*opened.bundle);
   for (const ProfileData& profile : opened.bundle->components) {
     if (component.empty() || profile.name == component) {
       components.push_back(ComponentJson(profile));
+      components.back()["ways_round"] = WaysJson(check, profile);
     }
   }
   json["components"] = std::move(components);

@@ -6,6 +6,7 @@
 #include "cli/filter_report.h"
 #include "cli/names.h"
 #include "compiler/disassemble.h"
+#include "compiler/read_filter.h"
 #include "profiles/syscalls.h"
 
 namespace bulkhead {
@@ -80,14 +81,25 @@ Json FilterJson(const ProfileData& profile) {
     const std::string_view name = SyscallName(profile.arch, number);
     absent.push_back(name.empty() ? std::to_string(number) : std::string(name));
   }
-  return {{"architecture", ArchName(profile.arch)},
-          {"notifies", profile.notifies},
-          {"on_violation", NameOf(profile.on_violation)},
-          {"absent", absent},
-          {"length", profile.filter.size()},
-          {"executed",
-           FilterCostJson(CostOf(profile.filter, profile.arch, DefaultCallMix(profile.arch)))},
-          {"instructions", lines}};
+  Json json{{"architecture", ArchName(profile.arch)},
+            {"notifies", profile.notifies},
+            {"on_violation", NameOf(profile.on_violation)},
+            {"absent", absent}};
+  if (const auto reading = ReadFilter(profile)) {
+    json["proved"] = true;
+    json["paths"] = reading->paths;
+    json["allowed"] = reading->always;
+    json["allowed_by_arguments"] = reading->by_arguments;
+    json["answered_0"] = reading->skipped;
+  } else {
+    json["proved"] = false;
+    json["not_proved"] = reading.error();
+  }
+  json.update({{"length", profile.filter.size()},
+               {"executed",
+                FilterCostJson(CostOf(profile.filter, profile.arch, DefaultCallMix(profile.arch)))},
+               {"instructions", lines}});
+  return json;
 }
 
 Json LimitsJson(const Limits& limits) {

@@ -242,7 +242,14 @@ BOOST_AUTO_TEST_CASE(InspectShowsEverything) {
               std::vector<std::string>{"name",      "argv",   "pin",    "environment", "directory",
                                        "umask",     "stdin",  "stdout", "stderr",      "uid",
                                        "gid",       "groups", "view",   "landlock",    "network",
-                                       "listeners", "edges",  "limits", "lifecycle",   "filter"}));
+                                       "listeners", "edges",  "limits", "lifecycle",   "filter",
+                                       "ways_round"}));
+  BOOST_TEST(hello["filter"]["proved"].get<bool>());
+  BOOST_TEST(hello["filter"]["paths"].get<size_t>() > 10U);
+  BOOST_TEST(hello["ways_round"].size() > 60U);
+  for (const auto& way : hello["ways_round"]) {
+    BOOST_TEST(way["closed_by"].get<std::string>() != "nothing", way["way"]);
+  }
   BOOST_TEST(hello["filter"]["length"].get<size_t>() == hello["filter"]["instructions"].size());
   BOOST_TEST(json["vars"]["place"].get<std::string>() == "/srv/data");
 }
