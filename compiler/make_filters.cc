@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "compiler/filter_gen.h"
 #include "compiler/planner.h"
@@ -28,6 +31,21 @@ void ReportDisproof(const ComponentPlan& plan, const Disproof& disproof) {
              std::move(help));
 }
 
+// What no filter can close on this target.
+std::string UnaskedNote(const Target& target) {
+  std::vector<std::string_view> names;
+  for (const SyscallRow& row : AllSyscalls()) {
+    const auto nr = row.Number(target.arch);
+    if (nr && PassesByFilters(target.arch, *nr, target.kernel_major, target.kernel_minor)) {
+      names.push_back(row.name);
+    }
+  }
+  if (names.empty()) return {};
+  return fmt::format(
+      "; no filter is asked about {}, which the kernel runs only in trampolines of its own",
+      fmt::join(names, ", "));
+}
+
 void Finish(ComponentPlan& plan, const CallPlan& calls, const Filter& filter) {
   plan.profile.filter = filter;
   plan.profile.absent = calls.absent;
@@ -41,7 +59,8 @@ void Finish(ComponentPlan& plan, const CallPlan& calls, const Filter& filter) {
            Status::kEnforced, Recorder::kNotification,
            "always allowed: close, exit, exit_group, restart_syscall, rt_sigreturn, write; calls "
            "that honest code probes for are answered ENOSYS and counted apart; a killed process "
-           "is recorded by the kernel's audit where it is read, else by its exit");
+           "is recorded by the kernel's audit where it is read, else by its exit" +
+               UnaskedNote(plan.enclave.target));
 }
 
 // Nothing for a plan without a filter, or without a proof; that is an error.

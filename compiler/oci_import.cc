@@ -221,6 +221,9 @@ class Importer {
         std::ranges::sort(*list);
         list->erase(std::unique(list->begin(), list->end()), list->end());
       }
+      // No policy can deny a call that passes by every filter. It has no arguments: denied at all
+      // is denied altogether.
+      if (!reading.deny.empty() && PassesByFilters(arch_, nr)) continue;
       if (reading.named_allowed) rules.push_back({nr, reading.allow, reading.deny});
     }
     return rules;

@@ -149,6 +149,13 @@ class Resolver {
     }
     const auto nr = SyscallNumber(arch_, rule.name);
     if (!nr) return Missing(rule, from);
+    if (side_ == Side::kDeny && PassesByFilters(arch_, *nr)) {
+      diagnostics_.Error(rule.at.place, "E0515",
+                         fmt::format("{} can't be denied", Quoted(rule.name)),
+                         "the kernel asks no filter about it, and runs it only in trampolines of "
+                         "its own: leave it out");
+      return;
+    }
     auto conjunctions = ConvertTests(arch_, rule.name, rule.args, rule.at.place, diagnostics_);
     if (!conjunctions) return;
     CallRule call;

@@ -234,7 +234,20 @@ class PossibleActions {
   std::set<uint32_t> actions_;
 };
 
-Answer WhySyscall(const ProfileData& profile, const std::vector<std::string>& object) {
+// What the filter says of the call, where it is asked.
+ControlVerdict FilterVerdict(const ProfileData& profile, const SeccompData& data) {
+  const uint32_t action = Evaluate(profile.filter, data).action;
+  const bool absent = std::ranges::binary_search(profile.absent, data.nr);
+  return {Layer::kSeccomp, action == kRetAllow,
+          action == kRetAllow         ? "allowed by the filter"
+          : action == kRetKillProcess ? "kills the process"
+          : absent                    ? "refused: ENOSYS, counted apart"
+          : action == kRetErrno       ? "answered 0 by the filter without being made"
+                                      : "refused: EPERM"};
+}
+
+Answer WhySyscall(const Target& target, const ProfileData& profile,
+                  const std::vector<std::string>& object) {
   if (object.empty()) return tl::make_unexpected("`syscall` takes a name and arguments");
   const std::string& name = object[0];
   const auto nr = SyscallNumber(profile.arch, name);
@@ -260,16 +273,14 @@ Answer WhySyscall(const ProfileData& profile, const std::vector<std::string>& ob
     given.insert(index);
   }
   WhyAnswer answer;
-  const uint32_t action = Evaluate(profile.filter, data).action;
-  const bool absent = std::binary_search(profile.absent.begin(), profile.absent.end(), *nr);
-  answer.controls.push_back({Layer::kSeccomp, action == kRetAllow,
-                             action == kRetAllow         ? "allowed by the filter"
-                             : action == kRetKillProcess ? "kills the process"
-                             : absent                    ? "refused: ENOSYS, counted apart"
-                             : action == kRetErrno ? "answered 0 by the filter without being made"
-                                                   : "refused: EPERM"});
   answer.rule = "components." + profile.name + ".syscalls";
-  if (PossibleActions(profile.filter, data, given).Find().size() > 1) {
+  const bool unasked = PassesByFilters(profile.arch, *nr, target.kernel_major, target.kernel_minor);
+  answer.controls.push_back(unasked ? ControlVerdict{Layer::kSeccomp, true, "no filter is asked"}
+                                    : FilterVerdict(profile, data));
+  if (unasked) {
+    answer.note =
+        "the kernel runs it only in trampolines that it maps itself where root has set a probe";
+  } else if (PossibleActions(profile.filter, data, given).Find().size() > 1) {
     answer.decidable = false;
     answer.note =
         "the answer hangs on arguments: give them as NAME=VALUE; those not given were "
@@ -385,7 +396,7 @@ Answer Why(const Bundle& bundle, std::string_view component, std::string_view ac
   for (const FileAction& file : kFileActions) {
     if (file.name == action) return WhyFile(**profile, file, object);
   }
-  if (action == "syscall") return WhySyscall(**profile, object);
+  if (action == "syscall") return WhySyscall(bundle->target, **profile, object);
   if (action == "connect" || action == "listen") {
     return WhyNetwork(**profile, action == "listen", object);
   }

@@ -2,6 +2,7 @@
 #include "profiles/syscalls.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace bulkhead {
 namespace {
@@ -106,6 +107,13 @@ const SyscallRow* FindRow(std::string_view name) {
   return row != std::end(kRows) && row->name == name ? row : nullptr;
 }
 
+struct Unfiltered {
+  std::string_view name;
+  std::pair<uint32_t, uint32_t> since;  // the release that has the call
+};
+
+constexpr Unfiltered kUnfiltered[] = {{"uprobe", {6, 18}}, {"uretprobe", {6, 11}}};
+
 }  // namespace
 
 unsigned ArgBits(ArgType type) {
@@ -141,6 +149,17 @@ std::string_view SyscallName(Arch arch, uint32_t number) {
 }
 
 bool IsSyscallName(std::string_view name) { return FindRow(name) != nullptr; }
+
+bool PassesByFilters(Arch arch, uint32_t number, uint32_t kernel_major, uint32_t kernel_minor) {
+  const std::string_view name = SyscallName(arch, number);
+  return std::ranges::any_of(kUnfiltered, [&](const Unfiltered& call) {
+    return call.name == name && std::pair(kernel_major, kernel_minor) >= call.since;
+  });
+}
+
+bool PassesByFilters(Arch arch, uint32_t number) {
+  return PassesByFilters(arch, number, UINT32_MAX, 0);
+}
 
 SyscallArgList SyscallArgs(Arch arch, std::string_view name) {
   const SyscallRow* row = FindRow(name);

@@ -91,6 +91,15 @@ std::string_view SyscallName(Arch arch, uint32_t number);
 // Known on any architecture.
 bool IsSyscallName(std::string_view name);
 
+// Whether kernels from this release on let the call pass by every filter. Such a call does nothing
+// but in trampolines that the kernel maps itself where root has set a probe: made elsewhere it ends
+// in SIGILL (uretprobe) or ENXIO (uprobe). Sources: kernel/seccomp.c (seccomp_uprobe_exception, the
+// first of 6.14 and of the stable releases that had the call), arch/x86/kernel/uprobes.c.
+bool PassesByFilters(Arch arch, uint32_t number, uint32_t kernel_major, uint32_t kernel_minor);
+
+// On any kernel.
+bool PassesByFilters(Arch arch, uint32_t number);
+
 // Empty also when the call has no arguments or is not on this architecture.
 SyscallArgList SyscallArgs(Arch arch, std::string_view name);
 

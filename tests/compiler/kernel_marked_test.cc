@@ -38,17 +38,6 @@ constexpr uint32_t kX32Bit = 0x40000000;
 constexpr uint32_t kLastNumber = 600;  // some above the newest call
 constexpr size_t kNearRounds = 4;
 
-// The kernel lets these pass by every filter, since Linux 6.14 and 6.18 (kernel/seccomp.c), and
-// runs them only from the trampolines that it maps itself where root has set a probe.
-constexpr std::string_view kUnfiltered[] = {"uretprobe", "uprobe"};
-
-bool IsUnfiltered(const SeccompData& data) {
-  return data.arch == AuditArch(NativeArch()) &&
-         std::ranges::any_of(kUnfiltered, [&](std::string_view name) {
-           return SyscallName(NativeArch(), data.nr) == name;
-         });
-}
-
 // Each return of a filter answers with an errno of its own; what it answered before, by the order
 // of the returns.
 struct Marked {
@@ -141,7 +130,10 @@ class Calls {
     AddBits(tally);
     AddNear(seed);
     AddBoundaries();
-    std::erase_if(calls_, [](const KernelCall& call) { return IsUnfiltered(AsSeen(call)); });
+    std::erase_if(calls_, [](const KernelCall& call) {
+      return call.way == Way::kNative &&
+             PassesByFilters(NativeArch(), static_cast<uint32_t>(call.number));
+    });
     return std::move(calls_);
   }
 
@@ -286,9 +278,9 @@ BOOST_AUTO_TEST_CASE(AWrongAnswerIsNoticed) {
 BOOST_AUTO_TEST_CASE(WhatPassesByFiltersDoesNothing) {
   const KernelCell cell;
   const Marked marked = Mark(testing::ShippedFilters().front().filter);
-  for (const std::string_view name : kUnfiltered) {
-    const auto nr = SyscallNumber(NativeArch(), name);
-    if (!nr) continue;
+  for (const SyscallRow& row : AllSyscalls()) {
+    const auto nr = row.Number(NativeArch());
+    if (!nr || !PassesByFilters(NativeArch(), *nr)) continue;
     constexpr long kDidNotReturn = 1;
     const SharedArray<long> result(1);
     result[0] = kDidNotReturn;
@@ -296,11 +288,11 @@ BOOST_AUTO_TEST_CASE(WhatPassesByFiltersDoesNothing) {
       if (testing::LoadFilter(marked.filter, false) == 0) result[0] = testing::MakeCall({*nr});
       __builtin_trap();
     }));
-    BOOST_TEST(end == -SIGILL, name << " ended " << end);
+    BOOST_TEST(end == -SIGILL, row.name << " ended " << end);
     const auto at = ReturnOf(marked, result[0]);  // of an older kernel, which asks the filter
     const bool refused = at && marked.actions[*at] != kRetAllow;
     BOOST_TEST((result[0] == kDidNotReturn || result[0] == -ENXIO || refused),
-               name << " came to " << result[0]);
+               row.name << " came to " << result[0]);
   }
 }
 

@@ -25,7 +25,6 @@ namespace {
 
 using testing::CallsNear;
 using testing::MustCompile;
-using testing::OciHost;
 using testing::OciReading;
 using testing::ReadOci;
 
@@ -188,6 +187,19 @@ BOOST_AUTO_TEST_CASE(ListsWhatIsLeftBehind) {
 )";
   const std::string losses = MustImport(Contents(kFolder + "denials.json")).Losses();
   BOOST_TEST(losses == expected, losses);
+}
+
+// A policy can't deny it; the profile that says both is read all the same.
+BOOST_AUTO_TEST_CASE(DenyingWhatPassesByFilters) {
+  const Result result = MustImport(
+      R"({"defaultAction": "SCMP_ACT_ERRNO", "syscalls": [
+          {"names": ["getpid", "uretprobe"], "action": "SCMP_ACT_ALLOW"},
+          {"names": ["uretprobe"], "action": "SCMP_ACT_ERRNO"}]})");
+  const std::string& policy = result.imported->policy;
+  BOOST_TEST(policy.find("uretprobe") == std::string::npos, policy);
+  BOOST_TEST(policy.find("getpid") != std::string::npos, policy);
+  BOOST_TEST(result.Losses().find("`uretprobe`: allowed by one rule and refused by another") !=
+             std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(ConditionsOfRules) {

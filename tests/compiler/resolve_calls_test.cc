@@ -287,8 +287,8 @@ BOOST_AUTO_TEST_CASE(ConstantOfAnotherArchitecture) {
                   "put the call under `on`, with the architecture that has it"});
 }
 
-void RequireOutOfRange(std::string call, std::string arg, ArgTest test, const std::string& text,
-                       const std::string& help) {
+void RequireOutOfRange(const std::string& call, const std::string& arg, ArgTest test,
+                       const std::string& text, const std::string& help) {
   const std::string message = "`" + text + "` is out of range for `" + arg + "` of `" + call + "`";
   RequireMistake(Rule(call, {{arg, std::move(test)}}), {"E0509", kValuePlace, message, help});
 }
@@ -372,6 +372,16 @@ BOOST_AUTO_TEST_CASE(GroupWithArguments) {
   RequireMistake(resolved, {"E0514", kRulePlace, "arguments of `@io` can't be tested",
                             "it is a group: name the call, and its arguments, by itself"});
   BOOST_TEST(resolved.rules.empty());
+}
+
+// To allow it changes nothing, and other launchers' profiles do.
+BOOST_AUTO_TEST_CASE(DenyingWhatPassesByFilters) {
+  const Resolved denied = Resolve({}, {}, {Rule("uretprobe")});
+  RequireMistake(denied, {"E0515", kRulePlace, "`uretprobe` can't be denied",
+                          "the kernel asks no filter about it, and runs it only in trampolines of "
+                          "its own: leave it out"});
+  BOOST_TEST(denied.rules.empty());
+  BOOST_TEST(Resolve({}, {Rule("uretprobe")}).diagnostics.empty());
 }
 
 // A rule with a mistake in it allows nothing, whatever else it says.

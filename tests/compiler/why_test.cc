@@ -160,6 +160,27 @@ BOOST_AUTO_TEST_CASE(Calls) {
          {"one", "syscall", {"lseek", "offset=4294967305"}, false, ".syscalls", notified}});
 }
 
+// About these the kernel asks no filter, where it has them.
+BOOST_AUTO_TEST_CASE(CallsThatPassByFilters) {
+  const auto verdict = [](uint32_t major, uint32_t minor, const char* call) {
+    const Compiled compiled = MustCompile(kPolicy, [=](LoadedPolicy& loaded) {
+      loaded.target.target.kernel_major = major;
+      loaded.target.target.kernel_minor = minor;
+    });
+    const WhyAnswer answer = Ask(compiled, "one", "syscall", {call});
+    const bool in_ledger =
+        compiled.Row("one", "components.one.syscalls")->note.find(call) != std::string::npos;
+    BOOST_TEST(answer.allowed == in_ledger, call);
+    BOOST_TEST(answer.note.empty() != answer.allowed, call);
+    return answer.controls.front().text;
+  };
+  BOOST_TEST(verdict(6, 18, "uretprobe") == "no filter is asked");
+  BOOST_TEST(verdict(6, 18, "uprobe") == "no filter is asked");
+  BOOST_TEST(verdict(6, 17, "uretprobe") == "no filter is asked");
+  BOOST_TEST(verdict(6, 17, "uprobe") == "refused: EPERM");
+  BOOST_TEST(verdict(6, 10, "uretprobe") == "refused: EPERM");
+}
+
 // What hangs on an argument that was not given is said, wherever the filter tests it.
 BOOST_AUTO_TEST_CASE(UndecidableCalls) {
   const Compiled compiled = MustCompile(kPolicy);
