@@ -11,10 +11,13 @@
 #include "cli/inputs.h"
 #include "cli/json.h"
 #include "cli/ledger.h"
+#include "cli/matrix.h"
 #include "cli/names.h"
 
 namespace bulkhead {
 namespace {
+
+constexpr std::string_view kAllTargets = "all";
 
 bool WantsJson(const Invocation& invocation) {
   return invocation.One(Parameter::kFormat) == "json";
@@ -85,6 +88,7 @@ tl::expected<void, std::string> Write(const std::string& path, const std::vector
 }  // namespace
 
 int Check(const Invocation& invocation) {
+  if (invocation.One(Parameter::kTarget) == kAllTargets) return ShowMatrix(invocation);
   const auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
   if (!result) return result.error();
   if (!result->compilation) return Failed(invocation, *result);
@@ -97,6 +101,14 @@ int Check(const Invocation& invocation) {
 }
 
 int CompileToFile(const Invocation& invocation) {
+  const bool all = invocation.One(Parameter::kTarget) == kAllTargets;
+  if (all == invocation.Has(Parameter::kOutput)) {
+    PrintError(all ? "`--target all` writes no bundle: leave `--output` out"
+                   : "compile: --output is required",
+               "`bulkhead compile --help` shows its usage");
+    return kExitWrongUsage;
+  }
+  if (all) return ShowMatrix(invocation);
   const std::filesystem::path policy = invocation.One(Parameter::kPolicy);
   for (const char* suffix : {"", ".map"}) {
     std::error_code none;

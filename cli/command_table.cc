@@ -39,7 +39,7 @@ constexpr ParameterRow kParameters[] = {
     {P::kDate, "--date", "", "YYYY-MM-DD", "",
      "the day on which waivers are judged; default: today in UTC"},
     {P::kOutput, "--output", "-o", "BUNDLE", "",
-     "the bundle to write; BUNDLE.map is written beside it", true},
+     "the bundle to write; BUNDLE.map is written beside it; needed but for `--target all`"},
     {P::kOnly, "--component", "", "COMPONENT", "", "this component only"},
     {P::kInit, "--init", "", "PATH", "",
      "the bulkhead-init to run; default: the one beside bulkhead, then the one in PATH"},
@@ -93,7 +93,10 @@ constexpr CommandRow kCommands[] = {
     {Command::kCheck, "check", "report every mistake in a policy",
      "Reads the policy, compiles it for its target and prints all mistakes at once, each with its "
      "place, a stable code and advice. Nothing is written.\n"
-     "Mistakes go to standard error; with --format json the whole answer goes to standard output.",
+     "Mistakes go to standard error; with --format json the whole answer goes to standard output.\n"
+     "With `--target all` prints what becomes of each statement on each shipped target; exit code "
+     "1: "
+     "one of them does not hold the policy.",
      kCheckParameters,
      "bulkhead check enclave.yaml\nbulkhead check --target debian-12 enclave.yaml"},
     {Command::kCompile, "compile", "compile a policy to a bundle",
@@ -104,8 +107,13 @@ constexpr CommandRow kCommands[] = {
      "Prints the digest that is measured at boot and the ledger: for each statement the controls "
      "that enforce it and what records a refusal. Waivers are named. For each filter it says its "
      "length and how many instructions run for a call, on average and at worst, over the mix of "
-     "calls and over those that the kernel runs the filter for.",
-     kCompileParameters, "bulkhead compile enclave.yaml -o enclave.bundle"},
+     "calls and over those that the kernel runs the filter for.\n"
+     "With `--target all` nothing is written: prints what becomes of each statement on each "
+     "shipped "
+     "target, enforced, substituted, waived or refused, and for each refusal the reason and the "
+     "choices. Exit code 1: no target holds the policy.",
+     kCompileParameters,
+     "bulkhead compile enclave.yaml -o enclave.bundle\nbulkhead compile enclave.yaml --target all"},
     {Command::kInspect, "inspect", "show everything that is in a bundle",
      "Prints target, requirements, and for each component its identity, view, Landlock rights, "
      "system call filter in assembly, limits and life cycle, then the ledger.",

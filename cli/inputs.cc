@@ -120,8 +120,7 @@ std::string TodayUtc() {
   return fmt::format("{:04}-{:02}-{:02}", day.tm_year + 1900, day.tm_mon + 1, day.tm_mday);
 }
 
-tl::expected<PolicyResult, int> CompilePolicy(const std::string& path,
-                                              const Invocation& invocation) {
+tl::expected<PolicyInputs, int> ReadInputs(const std::string& path, const Invocation& invocation) {
   if (const auto why = WhyUnreadable(path)) {
     return Cannot(fmt::format("policy {} can't be read: {}", Quoted(path), *why));
   }
@@ -129,17 +128,25 @@ tl::expected<PolicyResult, int> CompilePolicy(const std::string& path,
   if (!options) return tl::make_unexpected(options.error());
   const auto date = DateOf(invocation);
   if (!date) return tl::make_unexpected(date.error());
-  PolicyResult result;
   CompileOptions compile{*date};
   if (auto mix = MixOf(invocation)) {
-    compile.mix = result.mix = std::move(*mix);
+    compile.mix = std::move(*mix);
   } else {
     return tl::make_unexpected(mix.error());
   }
   if (invocation.Has(Parameter::kWeightsAll)) compile.weighing = Weighing::kAll;
+  return PolicyInputs{path, *options, std::move(compile)};
+}
+
+tl::expected<PolicyResult, int> CompilePolicy(const std::string& path,
+                                              const Invocation& invocation) {
+  const auto inputs = ReadInputs(path, invocation);
+  if (!inputs) return tl::make_unexpected(inputs.error());
+  PolicyResult result;
+  result.mix = inputs->compile.mix;
   Diagnostics diagnostics;
-  const auto loaded = LoadPolicyFile(path, *options, result.sources, diagnostics);
-  if (loaded) result.compilation = Compile(*loaded, compile, diagnostics);
+  const auto loaded = LoadPolicyFile(path, inputs->load, result.sources, diagnostics);
+  if (loaded) result.compilation = Compile(*loaded, inputs->compile, diagnostics);
   result.diagnostics = diagnostics.Sorted();
   return result;
 }

@@ -13,12 +13,21 @@
 #include "cli/command_line.h"
 #include "compiler/compile.h"
 #include "policy/diagnostics.h"
+#include "policy/load.h"
 #include "profiles/bundle.h"
 
 namespace bulkhead {
 
 // From statement ids to "file:line:column".
 using Places = std::map<std::string, std::string, std::less<>>;
+
+// What a command line says of a policy, before the policy is read.
+struct PolicyInputs {
+  std::string path;
+  LoadOptions load;
+  CompileOptions compile;
+};
+tl::expected<PolicyInputs, int> ReadInputs(const std::string& path, const Invocation& invocation);
 
 struct PolicyResult {  // of a policy that could be read
   Sources sources;

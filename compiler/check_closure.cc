@@ -35,8 +35,9 @@ void Report(ComponentPlan& plan, const WayVerdict& verdict, const std::vector<Ma
   std::string help =
       waivable ? fmt::format("choices: {}; or a waiver of `{}`", way.choices, way.statement)
                : "this is a bug in bulkhead: please report it with the policy";
-  plan.Error(waivable ? PlaceOf(plan, way.statement, map) : plan.policy.at.place, "E0545",
-             std::move(text), std::move(help));
+  plan.Refuse(waivable ? PlaceOf(plan, way.statement, map) : plan.policy.at.place,
+              waivable ? way.statement : fmt::format("ways-round.{}", way.id), "E0545",
+              std::move(text), std::move(help));
 }
 
 }  // namespace

@@ -79,11 +79,12 @@ void CheckMeasure(EnclavePlan& enclave) {
   if (waiver == nullptr) {
     const Place place =
         enclave.policy.measure ? enclave.policy.measure->at.place : enclave.policy.target.at.place;
-    enclave.diagnostics.Error(
+    Diagnostic& refused = enclave.diagnostics.Error(
         place, "E0555",
         fmt::format("the policy is not measured, and `{}` is a TEE target", enclave.target.name),
         "measuring into a register is not in this version: add a waiver of `measure` with a "
         "reason and a date");
+    refused.statement = "measure";
     return;
   }
   enclave.ledger.push_back({"", "measure", {}, Status::kWaived, Recorder::kNone, waiver->reason});

@@ -173,20 +173,32 @@ std::vector<ComponentPlan> PlanComponents(EnclavePlan& enclave) {
   return components;
 }
 
-std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOptions& options,
-                                   Diagnostics& diagnostics) {
-  EnclavePlan enclave(loaded, options.date, diagnostics);
+namespace {
+
+// All but the checks of the bundle itself. What can't be compiled is in the diagnostics, and the
+// rest of the ledger is there all the same.
+BundleData CompileEnclave(EnclavePlan& enclave, const CompileOptions& options,
+                          const std::vector<MapRow>& map) {
   std::vector<ComponentPlan> components = PlanComponents(enclave);
   FilterGenerator generator = GeneratorFor(enclave.target, options);
   MakeFilters(components, generator);
   CheckEnclave(enclave, components);
-  std::vector<MapRow> map = MapOf(loaded.policy);
   BundleData data = Assemble(enclave, components);
-  if (!diagnostics.HasErrors()) CheckClosure(components, data, map);
-  enclave.waivers.Finish(enclave.ledger, enclave.target.name, diagnostics);
-  if (diagnostics.HasErrors()) return std::nullopt;
+  if (!enclave.diagnostics.HasErrors()) CheckClosure(components, data, map);
+  enclave.waivers.Finish(enclave.ledger, enclave.target.name, enclave.diagnostics);
   data.ledger = std::move(enclave.ledger);
   SortBy(data.ledger, [](const LedgerRow& r) { return std::pair(r.component, r.statement); });
+  return data;
+}
+
+}  // namespace
+
+std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOptions& options,
+                                   Diagnostics& diagnostics) {
+  EnclavePlan enclave(loaded, options.date, diagnostics);
+  std::vector<MapRow> map = MapOf(loaded.policy);
+  BundleData data = CompileEnclave(enclave, options, map);
+  if (diagnostics.HasErrors()) return std::nullopt;
   auto bundle = Bundle::Make(std::move(data));
   if (!bundle) {
     diagnostics.Error({}, "E0599",
@@ -195,6 +207,23 @@ std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOpti
     return std::nullopt;
   }
   return Compilation{std::move(*bundle), std::move(map)};
+}
+
+Survey SurveyTarget(const LoadedPolicy& loaded, const CompileOptions& options) {
+  Diagnostics diagnostics;
+  EnclavePlan enclave(loaded, options.date, diagnostics);
+  Survey survey;
+  const std::vector<MapRow> map = MapOf(loaded.policy);
+  survey.ledger = CompileEnclave(enclave, options, map).ledger;
+  for (Diagnostic& mistake : diagnostics.Sorted()) {
+    if (mistake.severity != Severity::kError) continue;
+    if (mistake.statement.empty()) {
+      const auto said = std::ranges::find(map, mistake.place, &MapRow::place);
+      if (said != map.end()) mistake.statement = said->id;
+    }
+    survey.mistakes.push_back(std::move(mistake));
+  }
+  return survey;
 }
 
 std::string RenderMap(const Compilation& compilation, const Sources& sources,

@@ -37,6 +37,13 @@ struct CompileOptions {
 std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOptions& options,
                                    Diagnostics& diagnostics);
 
+// What a target makes of a policy, whether or not it can enforce all of it.
+struct Survey {
+  std::vector<LedgerRow> ledger;     // of what is enforced, by component and statement
+  std::vector<Diagnostic> mistakes;  // errors: what is not, and what is wrong on any target
+};
+Survey SurveyTarget(const LoadedPolicy& loaded, const CompileOptions& options);
+
 // "sha384:<bundle digest>\n" then "id\tfile:line:col\n" sorted.
 std::string RenderMap(const Compilation& compilation, const Sources& sources,
                       const Digest& bundle_digest);

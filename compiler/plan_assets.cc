@@ -75,12 +75,15 @@ void PlanAsset(ComponentPlan& plan, const AssetPolicy& asset) {
   if (wired.empty()) return;
   const bool watched = !plan.HasRecords() && plan.features.Has(Feature::kFanotifyPerm);
   if (!plan.HasRecords() && !watched) {
-    plan.Error(asset.at.place, "E0529",
-               fmt::format("attempts of `{}` on the asset `{}` can't be recorded on `{}`",
-                           plan.policy.name, asset.name, plan.enclave.target.name),
-               "they are recorded by Landlock's audit records (Linux 6.15, the initial PID and "
-               "network namespaces) or by fanotify permission events; choose a target with "
-               "either, or take the asset out");
+    Diagnostic& refused = plan.enclave.diagnostics.Error(
+        asset.at.place, "E0529",
+        fmt::format("attempts of `{}` on the asset `{}` can't be recorded on `{}`",
+                    plan.policy.name, asset.name, plan.enclave.target.name),
+        "they are recorded by Landlock's audit records (Linux 6.15, the initial PID and "
+        "network namespaces) or by fanotify permission events; choose a target with "
+        "either, or take the asset out");
+    refused.component = plan.policy.name;
+    refused.statement = "assets." + asset.name;
     return;
   }
   std::sort(wired.begin(), wired.end());

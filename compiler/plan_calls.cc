@@ -177,10 +177,10 @@ void PlanCalls(ComponentPlan& plan) {
   }
   std::sort(calls.skipped.begin(), calls.skipped.end());
   if (!notify) {
-    plan.Error(plan.policy.at.place, "E0541",
-               fmt::format("`{}` has no seccomp listeners", plan.enclave.target.name),
-               "the launch's own exec passes through a listener (Linux 5.0); choose a target that "
-               "has them");
+    plan.Refuse(plan.policy.at.place, "syscalls", "E0541",
+                fmt::format("`{}` has no seccomp listeners", plan.enclave.target.name),
+                "the launch's own exec passes through a listener (Linux 5.0); choose a target that "
+                "has them");
     return;
   }
   plan.calls = std::move(calls);

@@ -175,10 +175,10 @@ bool MayOnlyWrite(ComponentPlan& plan) {
   });
   if (found == plan.files.end()) return true;
   if (plan.enclave.waivers.Use(plan.policy.name, "files.write") != nullptr) return false;
-  plan.Error(found->second.at.place, "E0536",
-             fmt::format("`{}` can't tell `write` from `create`: it has no Landlock",
-                         plan.enclave.target.name),
-             "say `create`, choose a target with Landlock, or waive `files.write`");
+  plan.Refuse(found->second.at.place, "files.write", "E0536",
+              fmt::format("`{}` can't tell `write` from `create`: it has no Landlock",
+                          plan.enclave.target.name),
+              "say `create`, choose a target with Landlock, or waive `files.write`");
   return true;
 }
 

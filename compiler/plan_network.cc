@@ -152,8 +152,8 @@ Status GuardListeners(ComponentPlan& plan, std::vector<Control>& controls) {
       });
   if (!linked && !Owns(plan, "connect") && !Owns(plan, "bind")) return Status::kEnforced;
   if (plan.enclave.waivers.Use(plan.policy.name, "network.tcp.listen") == nullptr) {
-    plan.Error(
-        network.tcp_listen.front().at.place, "E0540",
+    plan.Refuse(
+        network.tcp_listen.front().at.place, "network.tcp.listen", "E0540",
         fmt::format("`{}` can't keep this component from turning its listener into a connection "
                     "to anywhere, itself or by passing it on",
                     plan.enclave.target.name),
@@ -202,21 +202,22 @@ void PlanTcpPorts(ComponentPlan& plan) {
   const bool waived = abi < landlock::kNetAbi &&
                       plan.enclave.waivers.Use(plan.policy.name, "network.tcp") != nullptr;
   if (abi < landlock::kNetAbi && !waived) {
-    plan.Error(at.place, "E0530",
-               fmt::format("`{}` can't limit TCP ports: Landlock ABI {} is needed, it has {}",
-                           plan.enclave.target.name, landlock::kNetAbi, abi),
-               "choices: `tcp.listen` (opened by the supervisor), a unix edge, a target with Linux "
-               "6.7, or a waiver of `network.tcp`");
+    plan.Refuse(
+        at.place, "network.tcp", "E0530",
+        fmt::format("`{}` can't limit TCP ports: Landlock ABI {} is needed, it has {}",
+                    plan.enclave.target.name, landlock::kNetAbi, abi),
+        "choices: `tcp.listen` (opened by the supervisor), a unix edge, a target with Linux "
+        "6.7, or a waiver of `network.tcp`");
     return;
   }
   if (abi < landlock::kScopeAbi &&
       plan.enclave.waivers.Use(plan.policy.name, "network.unix") == nullptr) {
-    plan.Error(at.place, "E0531",
-               fmt::format("`{}` can't keep this component from abstract unix sockets in the "
-                           "enclave's network",
-                           plan.enclave.target.name),
-               "Landlock scopes need Linux 6.12; without a network of the enclave's the empty "
-               "namespace closes them; or waive `network.unix`");
+    plan.Refuse(at.place, "network", "E0531",
+                fmt::format("`{}` can't keep this component from abstract unix sockets in the "
+                            "enclave's network",
+                            plan.enclave.target.name),
+                "Landlock scopes need Linux 6.12; without a network of the enclave's the empty "
+                "namespace closes them; or waive `network.unix`");
     return;
   }
   std::map<uint16_t, LandlockPort> ports;

@@ -17,9 +17,10 @@ void CgroupRow(ComponentPlan& plan, std::string_view key, Feature feature, std::
   const std::string statement = "limits." + std::string(key);
   if (!plan.features.Has(feature)) {
     const auto at = plan.policy.limits_at.find(std::string(key));
-    plan.Error(at == plan.policy.limits_at.end() ? plan.policy.at.place : at->second.place, "E0550",
-               fmt::format("`{}` has no {}", plan.enclave.target.name, Info(feature).what),
-               "choose a target with this cgroup controller, or take the limit out");
+    plan.Refuse(at == plan.policy.limits_at.end() ? plan.policy.at.place : at->second.place,
+                statement, "E0550",
+                fmt::format("`{}` has no {}", plan.enclave.target.name, Info(feature).what),
+                "choose a target with this cgroup controller, or take the limit out");
     return;
   }
   plan.Need(feature, plan.features.Level(feature), statement);

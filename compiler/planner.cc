@@ -64,10 +64,11 @@ void ComponentPlan::Row(std::string_view statement, std::vector<Control> control
 
 void ComponentPlan::Need(Feature feature, uint32_t level, std::string_view statement) {
   if (features.Level(feature) < level) {
-    Error(policy.at.place, "E0535",
-          fmt::format("`{}` has no {}, which `{}` needs", enclave.target.name, Info(feature).what,
-                      Id(statement)),
-          fmt::format("it is in Linux since {}: choose a target that has it", Info(feature).since));
+    Refuse(
+        policy.at.place, statement, "E0535",
+        fmt::format("`{}` has no {}, which `{}` needs", enclave.target.name, Info(feature).what,
+                    Id(statement)),
+        fmt::format("it is in Linux since {}: choose a target that has it", Info(feature).since));
   }
   enclave.requirements.push_back({feature, level, policy.name, Id(statement)});
 }

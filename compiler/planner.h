@@ -80,7 +80,16 @@ struct ComponentPlan {
   // An error when the target has less.
   void Need(Feature feature, uint32_t level, std::string_view statement);
   void Error(Place place, std::string_view code, std::string message, std::string help = {}) const {
-    enclave.diagnostics.Error(place, code, std::move(message), std::move(help));
+    enclave.diagnostics.Error(place, code, std::move(message), std::move(help)).component =
+        policy.name;
+  }
+  // About a statement that the target can't enforce.
+  void Refuse(Place place, std::string_view statement, std::string_view code, std::string message,
+              std::string help) const {
+    Diagnostic& diagnostic =
+        enclave.diagnostics.Error(place, code, std::move(message), std::move(help));
+    diagnostic.component = policy.name;
+    diagnostic.statement = Id(statement);
   }
 };
 

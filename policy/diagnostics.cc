@@ -90,21 +90,23 @@ std::string RenderExcerpt(const Diagnostic& diagnostic, std::string_view line, b
 
 }  // namespace
 
-void Diagnostics::Error(Place place, std::string_view code, std::string message, std::string help) {
-  items_.push_back(
-      {Severity::kError, place, std::string(code), std::move(message), std::move(help)});
+Diagnostic& Diagnostics::Error(Place place, std::string_view code, std::string message,
+                               std::string help) {
   ++errors_;
+  items_.push_back(
+      {Severity::kError, place, std::string(code), std::move(message), std::move(help), {}, {}});
+  return items_.back();
 }
 
 void Diagnostics::Warning(Place place, std::string_view code, std::string message,
                           std::string help) {
   items_.push_back(
-      {Severity::kWarning, place, std::string(code), std::move(message), std::move(help)});
+      {Severity::kWarning, place, std::string(code), std::move(message), std::move(help), {}, {}});
 }
 
 void Diagnostics::Note(Place place, std::string_view code, std::string message, std::string help) {
   items_.push_back(
-      {Severity::kNote, place, std::string(code), std::move(message), std::move(help)});
+      {Severity::kNote, place, std::string(code), std::move(message), std::move(help), {}, {}});
 }
 
 void Diagnostics::Append(const Diagnostics& others) {
@@ -126,7 +128,7 @@ std::vector<Diagnostic> Diagnostics::Sorted() const {
   const size_t cut = sorted.size() - (kMaxDiagnostics - 1);
   sorted.resize(kMaxDiagnostics - 1);
   sorted.push_back({Severity::kNote, sorted.back().place, "N0001",
-                    fmt::format("{} more diagnostics are not shown", cut), ""});
+                    fmt::format("{} more diagnostics are not shown", cut), "", "", ""});
   return sorted;
 }
 

@@ -33,13 +33,17 @@ struct Diagnostic {
   std::string code;  // "E0203"; once given never reused
   std::string message;
   std::string help;  // may be empty
+  // What a mistake on a target is about, as the ledger names it; empty: as its place says.
+  std::string component;
+  std::string statement;
 };
 
 inline constexpr size_t kMaxDiagnostics = 50;
 
 class Diagnostics {
  public:
-  void Error(Place place, std::string_view code, std::string message, std::string help = {});
+  // The diagnostic, until the next one.
+  Diagnostic& Error(Place place, std::string_view code, std::string message, std::string help = {});
   void Warning(Place place, std::string_view code, std::string message, std::string help = {});
   void Note(Place place, std::string_view code, std::string message, std::string help = {});
 
