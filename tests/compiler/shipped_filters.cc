@@ -21,12 +21,16 @@ constexpr std::string_view kTarget =
 constexpr const char* kDate = "2026-01-01";
 constexpr std::string_view kProgram = "/usr/bin/one";
 
+std::string FirstMessage(const Diagnostics& diagnostics) {
+  return diagnostics.HasErrors() ? diagnostics.Sorted().front().message : "";
+}
+
 class Collector {
  public:
   // Each component of the policy, named `prefix` and its own name, or `prefix` when it is `one`.
   void Add(const std::string& prefix, const LoadedPolicy& loaded, Diagnostics& diagnostics) {
     const auto compilation = Compile(loaded, {kDate}, diagnostics);
-    BOOST_REQUIRE_MESSAGE(compilation.has_value(), prefix);
+    BOOST_REQUIRE_MESSAGE(compilation.has_value(), prefix << ": " << FirstMessage(diagnostics));
     Diagnostics again;
     EnclavePlan enclave(loaded, kDate, again);
     for (const ComponentPlan& component : PlanComponents(enclave)) {
@@ -46,7 +50,7 @@ class Collector {
         "bulkhead: 1\nenclave: test\ntarget: " + std::string(kTarget) +
             "\ncomponents:\n  one:\n    exec: [" + std::string(program) + "]\n" + body,
         "/", {}, sources, diagnostics);
-    BOOST_REQUIRE_MESSAGE(loaded.has_value(), name);
+    BOOST_REQUIRE_MESSAGE(loaded.has_value(), name << ": " << FirstMessage(diagnostics));
     Add(name, *loaded, diagnostics);
     groups_ = loaded->policy.groups;
   }
@@ -57,7 +61,7 @@ class Collector {
     LoadOptions options;
     options.target = kTarget;
     const auto loaded = LoadPolicyFile(path, options, sources, diagnostics);
-    BOOST_REQUIRE_MESSAGE(loaded.has_value(), path);
+    BOOST_REQUIRE_MESSAGE(loaded.has_value(), path << ": " << FirstMessage(diagnostics));
     Add(prefix, *loaded, diagnostics);
   }
 
@@ -141,7 +145,9 @@ std::vector<ShippedFilter> ShippedFilters() {
   collector.AddText("other programs", "    files: {execute: [/usr/bin/one, /usr/bin/two]}\n");
   collector.AddText("ports",
                     "    files: {execute: [/usr/bin/one]}\n    ready: notify\n"
-                    "    network: {tcp: {connect: [443], bind: [8443]}}\n");
+                    "    network: {tcp: {connect: [443], bind: [8443]}}\n"
+                    "waivers:\n  - {component: one, statement: network.tcp.bind, reason: r, "
+                    "until: 2099-01-01}\n");
   return collector.Take();
 }
 
