@@ -31,6 +31,8 @@ struct Test {  // of one word
   }
 };
 
+constexpr size_t kMostRepresentatives = 4096;
+
 using Tests = std::map<uint32_t, std::set<Test>>;  // by offset of the word
 using Known = std::map<uint32_t, uint32_t>;        // words that have a value
 
@@ -102,33 +104,41 @@ std::vector<uint32_t> Candidates(const std::set<Test>& tests) {
   }
   std::vector<uint32_t> all(values.begin(), values.end());
   for (size_t i = 0; i + 1 < values.size(); ++i) all.push_back(all[i] + (all[i + 1] - all[i]) / 2);
-  // A value that passes a test of some bits, in the place of any other.
-  const size_t plain = all.size();
+  return all;
+}
+
+// The value with the bits that a test of some bits looks at set as the test wants them, and clear.
+void AddBlends(const std::set<Test>& tests, uint32_t value, std::vector<uint32_t>& blends) {
   for (const Test& test : tests) {
     if (test.mask == UINT32_MAX && test.code != kJumpSet) continue;
     const uint32_t bits = test.code == kJumpSet ? test.mask & test.k : test.mask;
-    for (size_t i = 0; i < plain; ++i) {
-      all.push_back((all[i] & ~bits) | (test.k & bits));
-      all.push_back(all[i] & ~bits);
-    }
+    blends.push_back((value & ~bits) | (test.k & bits));
+    blends.push_back(value & ~bits);
   }
-  return all;
 }
 
 // One value for each set of answers that the tests, and `plan`, can give.
 std::vector<uint32_t> Representatives(const std::set<Test>& tests,
                                       const std::vector<uint32_t>& more,
                                       const std::function<uint32_t(uint32_t)>& plan) {
-  std::vector<uint32_t> values = Candidates(tests);
-  values.insert(values.end(), more.begin(), more.end());
   std::map<std::pair<uint32_t, std::vector<bool>>, uint32_t> by_answers;
-  for (const uint32_t value : values) {
-    std::vector<bool> answers;
-    for (const Test& test : tests) answers.push_back(test.Holds(value));
-    by_answers.try_emplace({plan(value), answers}, value);
-  }
+  std::vector<uint32_t> open = Candidates(tests);
+  const size_t plain = open.size();
+  for (size_t i = 0; i < plain; ++i) AddBlends(tests, open[i], open);
+  open.insert(open.end(), more.begin(), more.end());
   std::vector<uint32_t> representatives;
-  for (const auto& [answers, value] : by_answers) representatives.push_back(value);
+  // Tests of overlapping bits need blends of blends.
+  while (!open.empty() && representatives.size() < kMostRepresentatives) {
+    std::vector<uint32_t> blends;
+    for (const uint32_t value : open) {
+      std::vector<bool> answers;
+      for (const Test& test : tests) answers.push_back(test.Holds(value));
+      if (!by_answers.try_emplace({plan(value), answers}, value).second) continue;
+      representatives.push_back(value);
+      AddBlends(tests, value, blends);
+    }
+    open = std::move(blends);
+  }
   return representatives;
 }
 
