@@ -36,12 +36,12 @@ SyscallRule Rule(std::string name, ArgTests args = {}, std::optional<Arch> on = 
   return rule;
 }
 
-Policy WithGroups(std::vector<std::pair<std::string, std::vector<SyscallRule>>> groups) {
+Policy WithGroups(const std::vector<std::pair<std::string, std::vector<SyscallRule>>>& groups) {
   Policy policy;
-  for (auto& [name, calls] : groups) {
+  for (const auto& [name, calls] : groups) {
     SyscallGroup group;
     group.name = name;
-    group.calls = std::move(calls);
+    group.calls = calls;
     policy.groups.push_back(std::move(group));
   }
   return policy;
