@@ -132,6 +132,7 @@ std::vector<uint32_t> Representatives(const std::set<Test>& tests,
     std::vector<uint32_t> blends;
     for (const uint32_t value : open) {
       std::vector<bool> answers;
+      answers.reserve(tests.size());
       for (const Test& test : tests) answers.push_back(test.Holds(value));
       if (!by_answers.try_emplace({plan(value), answers}, value).second) continue;
       representatives.push_back(value);
