@@ -42,6 +42,10 @@ constexpr LeftOpen kLeftOpen[] = {
      "only a broker can tell addresses apart; the language has no statement that would promise it"},
     {"udp-address", Intent::kUdp, "no component may use UDP, whatever the address",
      "before Landlock ABI 10 nothing tells ports apart; the language has no statement"},
+    {"calls-unasked", Intent::kCalls,
+     "`uretprobe` (Linux 6.14) and `uprobe` (6.18) pass by every filter, on x86_64",
+     "the kernel asks no filter about them; they do nothing but in trampolines that it maps itself "
+     "where root has set a probe"},
     {"calls-pointers", Intent::kCalls, "arguments in memory can't be tested",
      "a filter sees registers, and memory can change after it was read: such a test is an error"},
     {"calls-kernel-bugs", Intent::kCalls, "an error in the kernel behind a call that is allowed",
