@@ -21,10 +21,10 @@ constexpr uint32_t kNoCall = 0x3fffffff;  // below x32, above every call
 
 Conjunction ConditionsOf(const Cube& cube) {
   Conjunction conditions;
-  for (uint8_t i = 0; i < cube.args.size(); ++i) {
+  for (size_t i = 0; i < cube.args.size(); ++i) {
     if (cube.args.at(i).mask == 0) continue;
     Condition condition;
-    condition.arg = i;
+    condition.arg = static_cast<uint8_t>(i);
     condition.bits = 64;
     condition.mask = cube.args.at(i).mask;
     condition.value = cube.args.at(i).value;

@@ -22,10 +22,10 @@ BOOST_AUTO_TEST_SUITE(FilterReadings)
 
 BOOST_AUTO_TEST_CASE(EveryCallIsReadBack) {
   for (const char* target : {"linux-6.18", "linux-6.18-aarch64"}) {
-    const auto compiled = MustCompile(
-        Granted("    network: {tcp: {listen: [{port: 80, name: web}]}}\n"
-                "    syscalls: {allow: [\"@service\"]}\n"),
-        {}, target);
+    const auto compiled =
+        MustCompile(Granted("    network: {tcp: {listen: [{port: 80, name: web}]}}\n"
+                            "    syscalls: {allow: [\"@service\"]}\n"),
+                    {}, target);
     const ProfileData& one = compiled.Component("one");
     const auto reading = ReadFilter(one);
     BOOST_REQUIRE_MESSAGE(reading.has_value(), reading.error());
