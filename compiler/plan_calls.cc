@@ -66,10 +66,8 @@ std::vector<Closed> AlwaysClosed() {
                              {"sendmsg", MaskedEqual(2, 32, kFastOpen, kFastOpen)},
                              {"sendmmsg", MaskedEqual(3, 32, kFastOpen, kFastOpen)},
                              {"prctl", Equal(0, 32, 1)},  // PR_SET_PDEATHSIG
-                             // A filter of its own would answer before a notification does, and
-                             // nothing would be on record: PR_SET_SECCOMP, SECCOMP_SET_MODE_FILTER.
-                             {"prctl", Equal(0, 32, 22)},
-                             {"seccomp", Equal(0, 32, 1)}};
+                             // PR_SET_SECCOMP: see `seccomp` among the ForbiddenCalls.
+                             {"prctl", Equal(0, 32, 22)}};
   // TIOCSTI, TIOCLINUX, and the attestation devices: NSM, TDX report.
   for (const uint64_t request : {0x5412ULL, 0x541cULL, 0xc0200a00ULL, 0xc4405401ULL}) {
     closed.push_back({"ioctl", Equal(1, 32, request)});

@@ -261,8 +261,8 @@ std::vector<uint32_t> ForbiddenCalls(Arch arch) {
       "quotactl_fd", "settimeofday", "clock_settime", "sethostname", "setdomainname", "iopl",
       "ioperm", "syslog", "vhangup", "lookup_dcookie", "fanotify_init", "process_madvise",
       "migrate_pages", "move_pages", "clone3",
-      // Its denials come first and need leave no record.
-      "landlock_restrict_self"};
+      // What a component denies itself comes before the recorded refusal, and is on no record.
+      "landlock_restrict_self", "seccomp"};
   std::vector<uint32_t> numbers;
   for (const std::string_view name : kNames) {
     if (auto nr = SyscallNumber(arch, name)) numbers.push_back(*nr);
