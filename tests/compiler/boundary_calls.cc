@@ -107,12 +107,14 @@ std::vector<uint32_t> Candidates(const std::set<Test>& tests) {
   return all;
 }
 
-// The value with the bits that a test of some bits looks at set as the test wants them, and clear.
+// The value with the bits that a test of some bits looks at set as the test wants them, all set, and
+// all clear.
 void AddBlends(const std::set<Test>& tests, uint32_t value, std::vector<uint32_t>& blends) {
   for (const Test& test : tests) {
     if (test.mask == UINT32_MAX && test.code != kJumpSet) continue;
     const uint32_t bits = test.code == kJumpSet ? test.mask & test.k : test.mask;
     blends.push_back((value & ~bits) | (test.k & bits));
+    blends.push_back(value | bits);
     blends.push_back(value & ~bits);
   }
 }

@@ -159,7 +159,9 @@ void JudgeMutants(size_t mutants, size_t per_plan) {
                                  << tally.control << " differences");
   BOOST_TEST(tally.disproved > mutants / 2);
   BOOST_TEST(tally.equal > mutants / 100);
-  BOOST_TEST(tally.found == tally.control);
+  // Each difference was confirmed by the disproof's own call. The boundary set is made by rule of
+  // thumb: some combination of tests may escape it.
+  BOOST_TEST(tally.found + 1 + tally.control / 1000 >= tally.control);
 }
 
 std::string OneOf(PlanMaker& maker, std::initializer_list<const char*> words) {
