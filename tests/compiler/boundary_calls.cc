@@ -107,8 +107,8 @@ std::vector<uint32_t> Candidates(const std::set<Test>& tests) {
   return all;
 }
 
-// The value with the bits that a test of some bits looks at set as the test wants them, all set, and
-// all clear.
+// The value with the bits that a test of some bits looks at set as the test wants them, all set,
+// and all clear.
 void AddBlends(const std::set<Test>& tests, uint32_t value, std::vector<uint32_t>& blends) {
   for (const Test& test : tests) {
     if (test.mask == UINT32_MAX && test.code != kJumpSet) continue;
