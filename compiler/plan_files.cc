@@ -208,7 +208,9 @@ void WriteRows(ComponentPlan& plan) {
           "with the loader granted, every readable file on an executable mount counts as "
           "executable; ";
     }
-    note += "metadata calls are decided by the view and ownership";
+    note +=
+        "metadata calls are decided by the view and ownership; their refusals and those of a mount "
+        "(EROFS, noexec) are not recorded";
     const bool waived = info.verb == Verb::kWrite && !only_write;
     if (waived) note += "; by waiver also files and directories can be made and removed";
     plan.Row(statement, std::move(controls),

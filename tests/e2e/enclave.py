@@ -151,10 +151,10 @@ class Case(unittest.TestCase):
         self.assertEqual(result.returncode, 0, result.stderr)
         return path
 
-    def boot(self, value, *, ready=None):
+    def boot(self, value, *, ready=None, **options):
         """Compiles and boots; returns when every component named by `ready` is (default: all)."""
         bundle = self.compile(self.write_policy(value))
-        enclave = Enclave(self, bundle, value["audit"]["sinks"][0]["file"])
+        enclave = Enclave(self, bundle, value["audit"]["sinks"][0]["file"], **options)
         for name in value["components"] if ready is None else ready:
             enclave.wait_event(name, "ready")
         return enclave
@@ -170,7 +170,7 @@ class Case(unittest.TestCase):
 class Enclave:
     """A running bulkhead-init, its output and its audit log."""
 
-    def __init__(self, case, bundle, audit, command=None):
+    def __init__(self, case, bundle, audit, command=None, **options):
         self.case = case
         self.audit = pathlib.Path(audit)
         self.output_file = case.directory / "output"
@@ -180,12 +180,14 @@ class Enclave:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                **options,
             )
         self.pid = self.process.pid
         case.addCleanup(self.end)
         inspected = run(BULKHEAD, "inspect", str(bundle), "--format", "json")
         case.assertEqual(inspected.returncode, 0, inspected.stderr)
-        self.uids = {c["name"]: c["uid"] for c in json.loads(inspected.stdout)["components"]}
+        self.inspected = json.loads(inspected.stdout)
+        self.uids = {c["name"]: c["uid"] for c in self.inspected["components"]}
 
     def end(self):
         """Ends the supervisor whatever the test did: its death takes the components along."""
