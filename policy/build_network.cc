@@ -28,9 +28,10 @@ UnixListen BuildUnixListen(const Section& section, const Node& item, Diagnostics
                       "the program finds its listener by this name in LISTEN_FDNAMES");
   }
   for (const char* key : {"name", "nonblocking"}) {
-    if (!fields.Has(key) || !listen.by_component) continue;
+    const Node* const value = fields.Get(key);
+    if (value == nullptr || !listen.by_component) continue;
     diagnostics.Error(
-        fields.Get(key)->place, "E0421",
+        value->place, "E0421",
         "`" + std::string(key) + "` means nothing for a socket that the component makes itself",
         "take `" + std::string(key) + "` or `by: component` out");
   }
