@@ -53,6 +53,7 @@ CallRanges RangesOf(const CallPlan& plan) {
   std::map<uint32_t, Outcome> outcomes;
   for (const uint32_t nr : plan.absent) outcomes[nr].action = plan.absent_action;
   for (const uint32_t nr : plan.skipped) outcomes[nr].action = kRetErrno;
+  if (plan.traced) outcomes[*plan.traced].action = kRetTrace;
   for (const CallRule& rule : plan.rules) {
     const auto listed = outcomes.find(rule.nr);
     outcomes[rule.nr] =

@@ -6,6 +6,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "profiles/arch.h"
@@ -48,6 +49,9 @@ struct CallPlan {
   uint32_t absent_action = kRetUserNotif;  // kRetErrno | ENOSYS on a target without listeners
   // Sorted, none of them absent; not allowed, answered 0 by the filter without being made.
   std::vector<uint32_t> skipped;
+  // Not allowed, absent or skipped: the launch's own exec on a target without listeners, answered
+  // kRetTrace.
+  std::optional<uint32_t> traced;
   auto operator<=>(const CallPlan&) const = default;
 };
 

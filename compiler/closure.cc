@@ -168,8 +168,8 @@ std::string ClosureDocs() {
       "statement is waived where the table names one. `bulkhead inspect` prints for each component "
       "by which control each way is closed. Where several controls are named, any of them closes "
       "it.\n\nEach way is tried in tests/e2e/half_rules_test.py on the running kernel, where it "
-      "can "
-      "be: past the rule that looks closed, and from inside a component.\n";
+      "can be: past the rule that looks closed, and from inside a component. Those of older "
+      "kernels are in tests/e2e/old_kernel_test.py.\n";
   Intent intent{};
   bool first = true;
   for (const WayRound& way : WaysRound()) {

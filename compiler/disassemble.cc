@@ -29,6 +29,8 @@ std::string ActionName(uint32_t action) {
       return "kill process";
     case kRetTrap:
       return "trap";
+    case kRetTrace:
+      return "trace";
     case kRetUserNotif:
       return "notify";
     case kRetLog:

@@ -32,11 +32,17 @@ Filter RefusalOf(const std::vector<uint32_t>& absent, uint32_t action) {
   return tail;
 }
 
-// What notified jumps to `tail`, which is put after the filter: no other distance changes.
+// Absent calls keep their answer, and what is killed is killed.
+bool Refuses(const Instruction& ins) {
+  return ins.code == kReturn &&
+         (ins.k == kRetUserNotif || ins.k == kRetTrace || ins.k == (kRetErrno | kEperm));
+}
+
+// What was refused jumps to `tail`, which is put after the filter: no other distance changes.
 void Redirect(Filter& filter, const Filter& tail) {
   const size_t length = filter.size();
   for (size_t i = 0; i < length; ++i) {
-    if (filter[i] != Instruction{kReturn, 0, 0, kRetUserNotif}) continue;
+    if (!Refuses(filter[i])) continue;
     filter[i] = {kJumpAlways, 0, 0, static_cast<uint32_t>(length - i - 1)};
   }
   filter.insert(filter.end(), tail.begin(), tail.end());
@@ -55,10 +61,7 @@ tl::expected<Filter, std::string> ExportFilter(const ProfileData& profile,
     }
     filter.insert(filter.begin(), head.begin(), head.end());
   }
-  const auto notifies = [](const Instruction& ins) {
-    return ins == Instruction{kReturn, 0, 0, kRetUserNotif};
-  };
-  if (options.refusal != Refusal::kNotify && std::ranges::any_of(filter, notifies)) {
+  if (options.refusal != Refusal::kNotify && std::ranges::any_of(filter, Refuses)) {
     const uint32_t action =
         options.refusal == Refusal::kKill ? kRetKillProcess : kRetErrno | kEperm;
     Redirect(filter, RefusalOf(profile.absent, action));

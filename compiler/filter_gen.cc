@@ -39,6 +39,10 @@ std::optional<std::string> PlanDefect(const CallPlan& plan) {
   }
   const auto is_absent = [&](uint32_t nr) { return std::ranges::binary_search(plan.absent, nr); };
   if (std::ranges::any_of(plan.skipped, is_absent)) return "a call is both absent and skipped";
+  if (plan.traced &&
+      (is_absent(*plan.traced) || std::ranges::binary_search(plan.skipped, *plan.traced))) {
+    return "the traced call is absent or skipped";
+  }
   for (const CallRule& rule : plan.rules) {
     for (const auto* list : {&rule.allow, &rule.deny}) {
       for (const Conjunction& conjunction : *list) {

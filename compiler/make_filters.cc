@@ -46,21 +46,48 @@ std::string UnaskedNote(const Target& target) {
       fmt::join(names, ", "));
 }
 
+constexpr std::string_view kAlwaysNote =
+    "always allowed: close, exit, exit_group, restart_syscall, rt_sigreturn, write; ";
+
+void NotifyingRow(ComponentPlan& plan, const std::string& allowed) {
+  plan.Need(Feature::kSeccompNotify, 1, "syscalls");
+  plan.Need(Feature::kPidfd, 1, "syscalls");
+  plan.Row("syscalls", {{Layer::kSeccomp, allowed}}, Status::kEnforced, Recorder::kNotification,
+           std::string(kAlwaysNote) +
+               "calls that honest code probes for are answered ENOSYS and counted apart; a killed "
+               "process is recorded by the kernel's audit where it is read, else by its exit" +
+               UnaskedNote(plan.enclave.target));
+}
+
+void SilentRow(ComponentPlan& plan, const CallPlan& calls, const std::string& allowed) {
+  std::vector<Control> controls{{Layer::kSeccomp, allowed}};
+  if (calls.traced) {
+    plan.Need(Feature::kSeccompTrace, 1, "syscalls");
+    controls.push_back(
+        {Layer::kSupervisor, "the launch's own exec passes once, by its tracer, who is gone then"});
+  }
+  plan.Row(
+      "syscalls", std::move(controls), Status::kSubstituted, Recorder::kNone,
+      fmt::format("{}no listeners in this kernel, so no refusal is recorded: the filter itself "
+                  "{}, and answers ENOSYS to {}what honest code probes for; that the "
+                  "component's first process was killed is recorded by its exit{}",
+                  kAlwaysNote,
+                  calls.otherwise == kRetKillProcess ? "kills the process" : "answers EPERM",
+                  calls.traced ? "exec and to " : "", UnaskedNote(plan.enclave.target)));
+}
+
 void Finish(ComponentPlan& plan, const CallPlan& calls, const Filter& filter) {
   plan.profile.filter = filter;
   plan.profile.absent = calls.absent;
   plan.profile.notifies = plan.features.Has(Feature::kSeccompNotify);
-  plan.Need(Feature::kSeccompNotify, 1, "syscalls");
-  plan.Need(Feature::kPidfd, 1, "syscalls");
-  plan.Row("syscalls",
-           {{Layer::kSeccomp, fmt::format("{} calls allowed, {} instructions; foreign "
-                                          "architectures and x32 are killed",
-                                          calls.rules.size(), plan.profile.filter.size())}},
-           Status::kEnforced, Recorder::kNotification,
-           "always allowed: close, exit, exit_group, restart_syscall, rt_sigreturn, write; calls "
-           "that honest code probes for are answered ENOSYS and counted apart; a killed process "
-           "is recorded by the kernel's audit where it is read, else by its exit" +
-               UnaskedNote(plan.enclave.target));
+  const std::string allowed =
+      fmt::format("{} calls allowed, {} instructions; foreign architectures and x32 are killed",
+                  calls.rules.size(), filter.size());
+  if (plan.profile.notifies) {
+    NotifyingRow(plan, allowed);
+  } else {
+    SilentRow(plan, calls, allowed);
+  }
 }
 
 // Nothing for a plan without a filter, or without a proof; that is an error.

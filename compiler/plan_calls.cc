@@ -136,6 +136,32 @@ bool ExecutesOthers(const ComponentPlan& plan) {
   });
 }
 
+bool Allowed(const CallPlan& calls, uint32_t nr) {
+  return std::any_of(calls.rules.begin(), calls.rules.end(),
+                     [&](const CallRule& rule) { return rule.nr == nr; });
+}
+
+// Without a listener the filter answers by itself, and the launch's own exec passes by a tracer.
+// False after an error.
+bool PlanRefusals(ComponentPlan& plan, CallPlan& calls) {
+  if (plan.features.Has(Feature::kSeccompNotify)) return true;
+  const bool kill = plan.policy.on_violation == OnViolation::kKill;
+  calls.otherwise = kill ? kRetKillProcess : kRetErrno | kEperm;
+  calls.absent_action = kRetErrno | kEnosys;
+  const uint32_t exec = SyscallNumber(calls.arch, plan.profile.pin ? "execveat" : "execve").value();
+  if (Allowed(calls, exec)) return true;
+  if (plan.features.Has(Feature::kSeccompTrace)) {
+    calls.traced = exec;
+    return true;
+  }
+  plan.Refuse(plan.policy.at.place, "syscalls", "E0541",
+              fmt::format("`{}` has neither seccomp listeners nor tracers of filtered calls",
+                          plan.enclave.target.name),
+              "the launch's own exec passes the filter by one of them: choose a target with "
+              "`seccomp-notify` (Linux 5.0) or `seccomp-trace` (Linux 4.8)");
+  return false;
+}
+
 }  // namespace
 
 void PlanCalls(ComponentPlan& plan) {
@@ -160,31 +186,17 @@ void PlanCalls(ComponentPlan& plan) {
   CallPlan calls;
   calls.arch = arch;
   calls.rules = std::move(rules);
-  const bool notify = plan.features.Has(Feature::kSeccompNotify);
-  calls.otherwise = notify ? kRetUserNotif : kRetErrno | kEperm;
-  calls.absent_action = notify ? kRetUserNotif : kRetErrno | kEnosys;
   for (const std::string_view name : kAbsent) {
     const auto nr = SyscallNumber(arch, name);
-    if (!nr) continue;
-    const bool allowed = std::any_of(calls.rules.begin(), calls.rules.end(),
-                                     [&](const CallRule& rule) { return rule.nr == *nr; });
-    if (!allowed) calls.absent.push_back(*nr);
+    if (nr && !Allowed(calls, *nr)) calls.absent.push_back(*nr);
   }
   std::sort(calls.absent.begin(), calls.absent.end());
   for (const std::string_view name : plan.skipped) {
     const uint32_t nr = SyscallNumber(arch, name).value();
-    const bool allowed = std::any_of(calls.rules.begin(), calls.rules.end(),
-                                     [&](const CallRule& rule) { return rule.nr == nr; });
-    if (!allowed) calls.skipped.push_back(nr);
+    if (!Allowed(calls, nr)) calls.skipped.push_back(nr);
   }
   std::sort(calls.skipped.begin(), calls.skipped.end());
-  if (!notify) {
-    plan.Refuse(plan.policy.at.place, "syscalls", "E0541",
-                fmt::format("`{}` has no seccomp listeners", plan.enclave.target.name),
-                "the launch's own exec passes through a listener (Linux 5.0); choose a target that "
-                "has them");
-    return;
-  }
+  if (!PlanRefusals(plan, calls)) return;
   plan.calls = std::move(calls);
 }
 

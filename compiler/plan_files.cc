@@ -182,6 +182,25 @@ bool MayOnlyWrite(ComponentPlan& plan) {
   return true;
 }
 
+void RootRow(ComponentPlan& plan) {
+  std::vector<Control> controls{
+      {Layer::kView, "the root is an empty read-only tmpfs: what is not named is not there"}};
+  std::string note =
+      "a path that is not in the view answers ENOENT and is not recorded; assets hold tripwires";
+  const bool subset = plan.features.Has(Feature::kProcSubsetPid);
+  if (subset) {
+    plan.Need(Feature::kProcSubsetPid, 1, "files");
+  } else {
+    controls.push_back({Layer::kView, "all in /proc but processes is covered, entry by entry"});
+    note +=
+        "; /proc has no subset=pid in this kernel: what the kernel adds to it after the start, as "
+        "a "
+        "module does, is readable as far as its mode says";
+  }
+  plan.Row("files", std::move(controls), subset ? Status::kEnforced : Status::kSubstituted,
+           Recorder::kNone, std::move(note));
+}
+
 void WriteRows(ComponentPlan& plan) {
   const bool landlocked = plan.LandlockAbi() > 0;
   const bool only_write = MayOnlyWrite(plan);
@@ -220,14 +239,7 @@ void WriteRows(ComponentPlan& plan) {
              recorder, note);
     if (landlocked) plan.Need(Feature::kLandlock, plan.LandlockAbi(), statement);
   }
-  plan.Row("files",
-           {{Layer::kView,
-             "the root is an empty read-only tmpfs: what is not named is "
-             "not there"}},
-           Status::kEnforced, Recorder::kNone,
-           "a path that is not in the view answers ENOENT and is not recorded; assets hold "
-           "tripwires");
-  plan.Need(Feature::kProcSubsetPid, 1, "files");
+  RootRow(plan);
   if (plan.HasRecords()) plan.Need(Feature::kLandlockAudit, 1, "files");
 }
 

@@ -59,6 +59,7 @@ void PlanExecution(ComponentPlan& plan) {
   profile.stdin_from = plan.policy.stdin_from;
   profile.stdout_to = plan.policy.stdout_to;
   profile.stderr_to = plan.policy.stderr_to;
+  if (plan.features.Has(Feature::kCloseRange)) plan.Need(Feature::kCloseRange, 1, "exec");
   if (profile.pin) {
     plan.Row("exec",
              {{Layer::kSupervisor,
@@ -128,7 +129,13 @@ void PlanLifecycle(ComponentPlan& plan) {
   plan.profile.lifecycle = lifecycle;
   CheckDirectory(plan);
   plan.profile.on_violation = plan.policy.on_violation;
-  if (plan.policy.on_violation == OnViolation::kKill) {
+  if (plan.policy.on_violation == OnViolation::kKill &&
+      !plan.features.Has(Feature::kSeccompNotify)) {
+    plan.Row("on-violation", {{Layer::kSeccomp, "the kernel kills the process that made the call"}},
+             Status::kSubstituted, Recorder::kLifecycle,
+             "no listeners in this kernel: where that is not the component's first process, the "
+             "others go on and nothing is recorded; exec is answered ENOSYS and kills nobody");
+  } else if (plan.policy.on_violation == OnViolation::kKill) {
     plan.Row("on-violation",
              {{Layer::kSupervisor,
                "the component is killed, then `restart` "

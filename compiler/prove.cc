@@ -41,6 +41,7 @@ class Expected {
     }
     for (const uint32_t nr : plan.absent) listed_[nr].refusal = plan.absent_action;
     for (const uint32_t nr : plan.skipped) listed_[nr].refusal = kRetErrno;
+    if (plan.traced) listed_[*plan.traced].refusal = kRetTrace;
   }
 
   // Some of the calls in the box to which the plan says something else than `action`.

@@ -38,6 +38,7 @@ uint32_t ReferenceAction(const CallPlan& plan, const SeccompData& data) {
   if (IsAllowed(plan, data)) return kRetAllow;
   if (std::ranges::find(plan.absent, data.nr) != plan.absent.end()) return plan.absent_action;
   if (std::ranges::find(plan.skipped, data.nr) != plan.skipped.end()) return kRetErrno;
+  if (plan.traced == data.nr) return kRetTrace;
   return plan.otherwise;
 }
 

@@ -22,6 +22,11 @@ constexpr LeftOpen kLeftOpen[] = {
     {"files-full", Intent::kFiles, "a component can fill the file system that its state lies on",
      "the kernel's quotas belong to file systems, not to processes; `private` and `runtime` have "
      "sizes, and an enclave gives state a file system of its own"},
+    {"files-proc-later", Intent::kFiles,
+     "before Linux 5.8: what the kernel adds to /proc after a component's start can be read as far "
+     "as its mode says",
+     "such a kernel mounts /proc whole, so what is there is covered at each start; enclaves load "
+     "no modules once components run, and none of these can"},
     {"execute-loader-readable", Intent::kExecute,
      "with the loader granted, every file that can be read on an executable mount can be mapped "
      "and run",

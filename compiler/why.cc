@@ -145,7 +145,9 @@ Answer WhyFile(const ProfileData& profile, const FileAction& action,
     answer.controls.push_back(
         {Layer::kSeccomp, native || launch,
          native ? "execve is allowed"
-                : (launch ? "the launch's own exec passes once" : "execve is refused: EPERM")});
+                : (launch ? "the launch's own exec passes once"
+                          : "execve is refused: " +
+                                std::string(profile.notifies ? "EPERM" : "ENOSYS"))});
   }
   Conclude(profile, answer);
   return answer;
@@ -234,16 +236,20 @@ class PossibleActions {
   std::set<uint32_t> actions_;
 };
 
+std::string VerdictText(const ProfileData& profile, uint32_t nr, uint32_t action) {
+  if (action == kRetAllow) return "allowed by the filter";
+  if (action == kRetKillProcess) return "kills the process";
+  if (action == kRetTrace) return "refused: ENOSYS; the launch's own passes once";
+  if (action == kRetErrno) return "answered 0 by the filter without being made";
+  const bool absent = std::binary_search(profile.absent.begin(), profile.absent.end(), nr);
+  if (!absent) return "refused: EPERM";
+  return profile.notifies ? "refused: ENOSYS, counted apart" : "refused: ENOSYS";
+}
+
 // What the filter says of the call, where it is asked.
 ControlVerdict FilterVerdict(const ProfileData& profile, const SeccompData& data) {
   const uint32_t action = Evaluate(profile.filter, data).action;
-  const bool absent = std::ranges::binary_search(profile.absent, data.nr);
-  return {Layer::kSeccomp, action == kRetAllow,
-          action == kRetAllow         ? "allowed by the filter"
-          : action == kRetKillProcess ? "kills the process"
-          : absent                    ? "refused: ENOSYS, counted apart"
-          : action == kRetErrno       ? "answered 0 by the filter without being made"
-                                      : "refused: EPERM"};
+  return {Layer::kSeccomp, action == kRetAllow, VerdictText(profile, data.nr, action)};
 }
 
 Answer WhySyscall(const Target& target, const ProfileData& profile,

@@ -63,19 +63,18 @@ std::vector<pid_t> Members(const std::string& directory) {
 }
 
 // A pid read from a file may be another process by the time it is signalled. Held by a pidfd and
-// still a member afterwards, it is one that belongs here.
+// still a member afterwards, it is one that belongs here. A kernel without pidfds (before
+// Linux 5.3) signals nobody here: what is left dies with its PID namespace, whose reaper the
+// supervisor kills.
 void SignalMembers(const std::string& directory, const std::vector<pid_t>& members) {
   for (const pid_t pid : members) {
     const int handle = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+    if (handle < 0) continue;
     const std::vector<pid_t> now = Members(directory);
     if (std::find(now.begin(), now.end(), pid) != now.end()) {
-      if (handle >= 0) {
-        syscall(SYS_pidfd_send_signal, handle, SIGKILL, nullptr, 0);
-      } else {
-        kill(pid, SIGKILL);  // kernels before 5.3
-      }
+      syscall(SYS_pidfd_send_signal, handle, SIGKILL, nullptr, 0);
     }
-    if (handle >= 0) close(handle);
+    close(handle);
   }
 }
 

@@ -2,7 +2,6 @@
 // One component between its launch and its end, as the supervisor sees it: the handshake, its
 // refused calls, its output, readiness and death.
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -74,6 +73,19 @@ bool OwnsSocket(const std::string& path, uint32_t uid) {
   return lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode) && info.st_uid == uid;
 }
 
+// Whether `path` is there beneath `root`, through no link of the component's making.
+bool StandsBeneath(const std::string& root, std::string_view path) {
+  Fd at(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  while (at && !path.empty()) {
+    path.remove_prefix(1);
+    const std::string part(path.substr(0, path.find('/')));
+    path.remove_prefix(part.size());
+    const int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC | (path.empty() ? 0 : O_DIRECTORY);
+    at = Fd(openat(at.get(), part.c_str(), flags));
+  }
+  return static_cast<bool>(at);
+}
+
 // A pipe whose write end the component may open again by /dev/stdout.
 bool OutputPipe(const ProfileData& profile, Stream to, Fd& read_end, Fd& write_end) {
   if (to == Stream::kNull) return true;
@@ -130,7 +142,10 @@ void Supervisor::StartOne(Component& component) {
   LaunchPlan& plan = *component.plan;
   plan.staging = options_.run_directory + "/view";
   auto view = PlanView(component.profile,
-                       {component.handover.notify_directory, !profile.landlock.log}, kernel_);
+                       {.notify_source = component.handover.notify_directory,
+                        .watch_tripwires = !profile.landlock.log,
+                        .proc_subset = bundle_->target.features.Has(Feature::kProcSubsetPid)},
+                       kernel_);
   if (!view) {
     return FailLaunch(component, "view: `" + view.error().path + "`: " +
                                      (view.error().error != 0 ? std::strerror(view.error().error)
@@ -157,6 +172,7 @@ void Supervisor::StartOne(Component& component) {
                                      "`: " + std::strerror(notify.error().error));
   }
   plan.notify_fd = notify->get();
+  plan.close_range = bundle_->target.features.Has(Feature::kCloseRange);
   plan.wait_killable = kernel_features_.Has(Feature::kSeccompWaitKillable);
   plan.Prepare();
   auto cgroup = cgroups_->Create(bundle_->enclave, profile.name, profile.limits);
@@ -248,9 +264,11 @@ void Supervisor::OnHandshake(Component& component) {
     ucred credentials{};
     std::memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
     component.pid = credentials.pid;
-    component.pidfd = Fd(static_cast<int>(syscall(SYS_pidfd_open, credentials.pid, 0)));
-    if (component.profile->notifies && !component.pidfd) {
-      return FailLaunch(component, std::string("pidfd_open: ") + std::strerror(errno));
+    if (component.profile->notifies) {
+      component.pidfd = Fd(static_cast<int>(syscall(SYS_pidfd_open, credentials.pid, 0)));
+      if (!component.pidfd) {
+        return FailLaunch(component, std::string("pidfd_open: ") + std::strerror(errno));
+      }
     }
     if (auto attached = component.cgroup->Attach(component.pid); !attached) {
       return FailLaunch(component, "cgroup: " + attached.error().step + ": " +
@@ -370,15 +388,8 @@ void Supervisor::CheckListening(Component& component) {
   const Readiness& ready = component.profile->lifecycle.ready;
   if (component.unit.state() != UnitState::kStarting) return;
   if (ready.kind == ReadyKind::kFile) {
-    // Beneath the component's root and through no link of its making.
     const std::string root = "/proc/" + std::to_string(component.pid) + "/root";
-    const Fd base(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    open_how how{};
-    how.flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    const Fd found(static_cast<int>(
-        syscall(SYS_openat2, base.get(), ready.path.c_str() + 1, &how, sizeof how)));
-    if (found) Act(component, component.unit.OnReady(NowMs()));
+    if (StandsBeneath(root, ready.path)) Act(component, component.unit.OnReady(NowMs()));
     return;
   }
   if (ready.kind != ReadyKind::kListening) return;

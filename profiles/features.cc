@@ -33,6 +33,8 @@ constexpr FeatureInfo kFeatures[] = {
      "FAIR_GROUP_SCHED CFS_BANDWIDTH"},
     {Feature::kConnectGuard, "connect-guard", "cgroup programs for connect and bind", "4.17", false,
      "BPF_SYSCALL CGROUP_BPF"},
+    {Feature::kSeccompTrace, "seccomp-trace", "filtered calls that a tracer lets pass", "4.8",
+     false, "SECCOMP_FILTER"},
 };
 static_assert(std::size(kFeatures) == kFeatureCount);
 

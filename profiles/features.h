@@ -33,8 +33,9 @@ enum class Feature : uint8_t {
   kCgroupPids,
   kCgroupCpu,
   kConnectGuard,  // cgroup programs that refuse connect and bind
+  kSeccompTrace,  // SECCOMP_RET_TRACE with the filter looked at after the tracer
 };
-inline constexpr size_t kFeatureCount = 18;
+inline constexpr size_t kFeatureCount = 19;
 
 struct FeatureInfo {
   Feature feature;

@@ -11,8 +11,8 @@ bool IsConditional(uint16_t code) {
 
 bool IsKnownAction(uint32_t k) {
   if ((k & 0xffff0000U) == kRetErrno) return (k & 0xffffU) < 4096;
-  return k == kRetKillProcess || k == kRetUserNotif || k == kRetAllow || k == kRetLog ||
-         k == kRetTrap;
+  return k == kRetKillProcess || k == kRetUserNotif || k == kRetTrace || k == kRetAllow ||
+         k == kRetLog || k == kRetTrap;
 }
 
 std::string At(size_t index, const char* what) {

@@ -39,6 +39,7 @@ inline constexpr uint16_t kReturn = 0x06;
 inline constexpr uint32_t kRetKillProcess = 0x80000000U;
 inline constexpr uint32_t kRetTrap = 0x00030000U;
 inline constexpr uint32_t kRetErrno = 0x00050000U;  // | errno
+inline constexpr uint32_t kRetTrace = 0x7ff00000U;  // ENOSYS where there is no tracer
 inline constexpr uint32_t kRetUserNotif = 0x7fc00000U;
 inline constexpr uint32_t kRetLog = 0x7ffc0000U;
 inline constexpr uint32_t kRetAllow = 0x7fff0000U;

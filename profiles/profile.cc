@@ -217,9 +217,9 @@ Defect FilterMeaningDefect(const ProfileData& d) {
     }
   }
   for (const Instruction& ins : d.filter) {
-    if (ins.code == kReturn && (ins.k == kRetUserNotif) && !d.notifies) {
-      return "filter: notifies without a listener";
-    }
+    if (ins.code != kReturn) continue;
+    if (ins.k == kRetUserNotif && !d.notifies) return "filter: notifies without a listener";
+    if (ins.k == kRetTrace && d.notifies) return "filter: a tracer beside a listener";
   }
   return std::nullopt;
 }

@@ -161,7 +161,9 @@ struct ProfileData {
   Arch arch = Arch::kX86_64;
   Filter filter;
   std::vector<uint32_t> absent;  // sorted numbers whose refusal is ENOSYS and no violation
-  bool notifies = true;          // refusals reach the supervisor; false: errno in the filter
+  // Refusals reach the supervisor. Otherwise the filter answers them itself, and the launch's exec,
+  // where it is no allowed call, is kRetTrace (sandbox/launch_trace.h).
+  bool notifies = true;
   OnViolation on_violation = OnViolation::kRefuse;
   Limits limits;
   Lifecycle lifecycle;

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // ApplyView: runs in the reaper between clone and exec, so nothing here allocates.
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/fanotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include <array>
 #include <cerrno>
+#include <cstring>
 
+#include "sandbox/directory.h"
 #include "sandbox/view.h"
 
 namespace bulkhead {
@@ -60,6 +64,56 @@ long Tmpfs(Kernel& kernel, const ViewOp& op) {
   return kernel(SYS_mount, "tmpfs", Inside(op.path), "tmpfs", op.flags, op.options.c_str());
 }
 
+// Made in the view's /dev, where no policy names a file, and gone when /proc is covered.
+constexpr const char* kCover = "dev/cover";
+
+// Nothing stands at `path` any more but a file that nobody may open, or an empty directory.
+long Cover(Kernel& kernel, const char* path, bool directory) {
+  constexpr unsigned long kFlags = MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC;
+  if (directory) {
+    return kernel(SYS_mount, "tmpfs", path, "tmpfs", kFlags, "size=4096,nr_inodes=1,mode=0555");
+  }
+  const long result = kernel(SYS_mount, kCover, path, nullptr, MS_BIND, nullptr);
+  if (result < 0) return result;
+  return kernel(SYS_mount, nullptr, path, nullptr, MS_BIND | MS_REMOUNT | kFlags, nullptr);
+}
+
+// Covers what `path`, the new /proc, holds beside processes. A link is left: it leads to a path of
+// the view.
+long CoverEntries(Kernel& kernel, const char* path, long directory) {
+  const size_t prefix = std::strlen(path);
+  std::array<char, 512> full;
+  return EachEntry(kernel, directory, [&](const char* name, uint8_t type) -> long {
+    const bool self = std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0;
+    if (self || type == DT_LNK || (type == DT_DIR && NumberOf(name) >= 0)) return 0;
+    const size_t size = std::strlen(name) + 1;
+    if (prefix + 1 + size > full.size()) return -ENAMETOOLONG;
+    std::memcpy(full.data(), path, prefix);
+    full[prefix] = '/';
+    std::memcpy(full.data() + prefix + 1, name, size);
+    return Cover(kernel, full.data(), type == DT_DIR);
+  });
+}
+
+// Before Linux 5.8 /proc comes with all that the kernel shows of itself. The mount's options, which
+// 4.8 and later kernels pass over where the namespace has a /proc already, are given once more.
+long CoverProc(Kernel& kernel, const ViewOp& op) {
+  const char* path = Inside(op.path);
+  long result =
+      kernel(SYS_mount, nullptr, path, nullptr, MS_REMOUNT | op.flags, op.options.c_str());
+  if (result < 0) return result;
+  const long cover = kernel(SYS_openat, AT_FDCWD, kCover,
+                            O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0U);
+  if (cover < 0) return cover;
+  if (result = kernel(SYS_close, cover); result < 0) return result;
+  const long directory = kernel(SYS_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return directory;
+  result = CoverEntries(kernel, path, directory);
+  const long closed = kernel(SYS_close, directory);
+  if (result < 0 || closed < 0) return result < 0 ? result : closed;
+  return kernel(SYS_unlinkat, AT_FDCWD, kCover, 0);
+}
+
 long Apply(Kernel& kernel, const ViewOp& op, int tripwires) {
   switch (op.kind) {
     case ViewOpKind::kDirectory:
@@ -75,6 +129,8 @@ long Apply(Kernel& kernel, const ViewOp& op, int tripwires) {
       return Tmpfs(kernel, op);
     case ViewOpKind::kProc:
       return kernel(SYS_mount, "proc", Inside(op.path), "proc", op.flags, op.options.c_str());
+    case ViewOpKind::kCoverProc:
+      return CoverProc(kernel, op);
     case ViewOpKind::kWatch:
       return kernel(SYS_fanotify_mark, tripwires, FAN_MARK_ADD,
                     FAN_OPEN_PERM | FAN_ONDIR | FAN_EVENT_ON_CHILD, AT_FDCWD, Inside(op.path));

@@ -19,6 +19,8 @@
 #include <cstring>
 
 #include "profiles/landlock.h"
+#include "sandbox/descriptors.h"
+#include "sandbox/launch_trace.h"
 
 namespace bulkhead {
 namespace {
@@ -49,7 +51,7 @@ class Steps {
       : kernel_(kernel), plan_(plan), profile_(*plan.profile), fds_(fds), failure_(failure) {}
 
   bool All() {
-    return Greet() && Session() && Program() && Descriptors() && ResourceLimits() &&
+    return BeTraced() && Greet() && Session() && Program() && Descriptors() && ResourceLimits() &&
            Surroundings() && Identity() && Listen() && Close();
   }
 
@@ -59,6 +61,8 @@ class Steps {
     failure_ = {step, index, static_cast<int32_t>(-result)};
     return false;
   }
+
+  bool BeTraced() { return !plan_.traced || Check(StopForTracer(kernel_), Step::kTrace); }
 
   bool Greet() {
     const Hello hello;
@@ -156,21 +160,7 @@ class Steps {
       if (!Place(*fd, next, O_CLOEXEC)) return false;
       *fd = next++;
     }
-    return CloseFrom(next);
-  }
-
-  bool CloseFrom(int first) {
-    const long closed = kernel_(SYS_close_range, first, ~0U, 0);
-    if (closed != -ENOSYS) return Check(closed, Step::kDescriptors, 4);
-    // Before Linux 5.9: every number the limit permits.
-    rlimit64 limit{};
-    if (!Check(kernel_(SYS_prlimit64, 0, RLIMIT_NOFILE, nullptr, &limit), Step::kDescriptors, 5)) {
-      return false;
-    }
-    for (uint64_t fd = static_cast<uint64_t>(first); fd < limit.rlim_max; ++fd) {
-      kernel_(SYS_close, fd);
-    }
-    return true;
+    return Check(CloseFrom(kernel_, next, plan_.close_range), Step::kDescriptors, 4);
   }
 
   bool Limit(uint32_t index, int resource, uint64_t value) {

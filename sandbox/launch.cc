@@ -66,9 +66,9 @@ void LaunchPlan::Prepare() {
   argv.push_back(nullptr);
   bounding = BoundingCapabilities();
   const uint32_t exec = profile->pin ? SYS_execveat : SYS_execve;
-  const bool allowed =
-      Evaluate(profile->filter, {exec, AuditArch(profile->arch), 0, {}}).action == kRetAllow;
-  launch_call = allowed ? kBarrierCall : exec;
+  const uint32_t action = Evaluate(profile->filter, {exec, AuditArch(profile->arch), 0, {}}).action;
+  launch_call = action == kRetAllow ? kBarrierCall : exec;
+  traced = action == kRetTrace;
   ReaperFilter();
 }
 

@@ -14,7 +14,8 @@
 //                                    it needs to take the listener
 //   child -> supervisor  Failure     and the child exits; or end of file: executed (or died)
 // LaunchResult::installed reaches end of file when the seccomp filter is in place; the listener is
-// then the child's descriptor ListenerNumber(profile), to be taken with pidfd_getfd(2) (5.6).
+// then the child's descriptor ListenerNumber(profile), to be taken with pidfd_getfd(2) (5.6). A
+// profile that doesn't notify has none; its exec passes by the reaper (launch_trace.h).
 // LaunchResult::control is the reaper's: see ReaperMessage.
 //
 // Not thread-safe: one thread forks.
@@ -72,6 +73,7 @@ struct LaunchPlan {
   std::vector<int> passed;                // descriptors 3, 4, …: listeners, then channel ends
   std::vector<std::string> passed_names;  // LISTEN_FDNAMES, one each
   bool wait_killable = false;             // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19)
+  bool close_range = false;               // the target has close_range(2) (5.9)
   int tripwire_fd = -1;                   // fanotify group for tripwires, -1: Landlock records them
   int notify_fd = -1;                     // readiness socket, for the reaper to read; -1: none
   // Made by Prepare().
@@ -83,6 +85,9 @@ struct LaunchPlan {
   // it from then on, else kBarrierCall, made just before the exec so that nothing is executed
   // before the supervisor holds the listener (which the exec closes in the child).
   uint32_t launch_call = kBarrierCall;
+
+  // Without a listener the filter asks a tracer about the launch's exec: sandbox/launch_trace.h.
+  bool traced = false;
 
   // Fills the derived part. To be called once, last.
   void Prepare();

@@ -25,6 +25,7 @@
 #include "profiles/landlock.h"
 #include "sandbox/cgroup_mounts.h"
 #include "sandbox/connect_guard.h"
+#include "sandbox/launch_trace.h"
 
 namespace bulkhead {
 namespace {
@@ -82,6 +83,39 @@ bool HasSyncWake() {
   return InChild([] {
     const int listener = OpenListener();
     return listener >= 0 && ioctl(listener, kNotifSetFlags, kNotifSyncWakeUp) == 0;
+  });
+}
+
+// In a process that its parent traces: the parent's leave makes the first of two calls that the
+// filter asks about, and without a tracer the second has no answer but ENOSYS.
+bool AsksTracer() {
+  RealKernel kernel;
+  sock_filter ask[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},
+                       {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_getppid},
+                       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE},
+                       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+  const sock_fprog program = {4, ask};
+  if (StopForTracer(kernel) < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
+    return false;
+  }
+  const long first = syscall(SYS_getppid);
+  const long second = syscall(SYS_getppid);
+  return first > 0 && second == -1 && errno == ENOSYS;
+}
+
+bool HasSeccompTrace() {
+  return InChild([] {
+    RealKernel kernel;
+    const pid_t traced = fork();
+    if (traced == 0) _exit(AsksTracer() ? 0 : kProbeFailed);
+    int status = 0;
+    Failure failure;
+    if (traced < 0 || TraceUntilExec(kernel, traced, status, failure) != Traced::kAtExec ||
+        LetGo(kernel, traced) < 0) {
+      return false;
+    }
+    return waitpid(traced, &status, 0) == traced && WIFEXITED(status) && WEXITSTATUS(status) == 0;
   });
 }
 
@@ -276,6 +310,7 @@ FeatureSet ProbeKernel() {
   set(Feature::kLandlockAudit, HasLandlockAudit());
   ProbeCgroups(features);
   set(Feature::kConnectGuard, HasConnectGuard());
+  set(Feature::kSeccompTrace, HasSeccompTrace());
   return features;
 }
 

@@ -21,6 +21,8 @@
 #include <string_view>
 
 #include "sandbox/confine.h"
+#include "sandbox/descriptors.h"
+#include "sandbox/launch_trace.h"
 #include "sandbox/ruleset.h"
 
 namespace bulkhead {
@@ -50,7 +52,7 @@ void Require(Kernel& kernel, int control, long result, Step step, uint32_t index
 
 // Keeps CAP_KILL: it signals a process of another uid. In a PID namespace of its own that reaches
 // nobody else.
-void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control) {
+void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control, long component) {
   for (size_t i = 0; i < plan.bounding.size(); ++i) {
     Require(kernel, control, kernel(SYS_prctl, PR_CAPBSET_DROP, plan.bounding[i], 0, 0, 0),
             Step::kReaperCapabilities, static_cast<uint32_t>(i));
@@ -60,6 +62,8 @@ void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control) {
   data[0].effective = data[0].permitted = 1U << CAP_KILL;
   Require(kernel, control, kernel(SYS_capset, &header, &data), Step::kReaperCapabilities, 100);
   Require(kernel, control, kernel(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), Step::kReaperFilter);
+  // As late as can be: until now nothing of the component's own runs.
+  if (plan.traced) Require(kernel, control, LetGo(kernel, component), Step::kTrace, 3);
   const Filter& filter = ReaperFilter();
   const sock_fprog program{static_cast<unsigned short>(filter.size()),
                            reinterpret_cast<sock_filter*>(const_cast<Instruction*>(filter.data()))};
@@ -96,6 +100,26 @@ bool SaysReady(Kernel& kernel, int notify, uint32_t uid) {
                                text.find("\nREADY=1") != std::string_view::npos);
 }
 
+[[noreturn]] void ReportEnd(Kernel& kernel, int control, int status, uint32_t orphans) {
+  const ReaperMessage message{ReaperMessage::Kind::kExit, {}, status, orphans};
+  kernel(SYS_write, control, &message, sizeof message);
+  Exit(kernel, 0);
+}
+
+// Returns when the component stands at its exec.
+void Trace(Kernel& kernel, int control, long component) {
+  int status = 0;
+  Failure failure;
+  switch (TraceUntilExec(kernel, component, status, failure)) {
+    case Traced::kAtExec:
+      return;
+    case Traced::kEnded:
+      ReportEnd(kernel, control, status, 0);
+    case Traced::kFailed:
+      Fail(kernel, control, failure);
+  }
+}
+
 // Reaps whatever has ended. When it was the component's process, reports and ends everything.
 void Reap(Kernel& kernel, int control, long component, uint32_t& orphans) {
   for (;;) {
@@ -106,9 +130,7 @@ void Reap(Kernel& kernel, int control, long component, uint32_t& orphans) {
       ++orphans;
       continue;
     }
-    const ReaperMessage message{ReaperMessage::Kind::kExit, {}, status, orphans};
-    kernel(SYS_write, control, &message, sizeof message);
-    Exit(kernel, 0);
+    ReportEnd(kernel, control, status, orphans);
   }
 }
 
@@ -198,6 +220,7 @@ void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
   if (component == 0) {
     RunComponent(kernel, plan, {fds.handshake, fds.installed, ruleset, -1});
   }
+  if (plan.traced) Trace(kernel, control, component);
   // The reaper keeps its sockets and nothing else. Both are above kNotify: the supervisor's
   // standard streams are there.
   const bool notify = plan.notify_fd >= 0;
@@ -207,10 +230,8 @@ void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
             Step::kReaperFilter, 3);
   }
   const int first = notify ? kNotify + 1 : kNotify;
-  if (kernel(SYS_close_range, first, ~0U, 0) < 0) {
-    for (int fd = first; fd < 65536; ++fd) kernel(SYS_close, fd);
-  }
-  GiveUpPrivileges(kernel, plan, kControl);
+  Require(kernel, kControl, CloseFrom(kernel, first, plan.close_range), Step::kReaperFilter, 4);
+  GiveUpPrivileges(kernel, plan, kControl, component);
   Watch(kernel, plan.profile->uid, component, notify);
 }
 

@@ -31,6 +31,8 @@ std::string_view StepName(Step step) {
       return "drop the reaper's capabilities";
     case Step::kReaperFilter:
       return "install the reaper's filter";
+    case Step::kTrace:
+      return "be traced up to the exec";
     case Step::kHello:
       return "report to the supervisor";
     case Step::kPid:

@@ -24,6 +24,7 @@ enum class Step : uint32_t {
   kReaperCapabilities,
   kReaperFilter,
   // In the component's own process.
+  kTrace,  // on kernels without listeners
   kHello,
   kPid,
   kSession,

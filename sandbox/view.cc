@@ -53,10 +53,7 @@ class Planner {
     // /proc/self/mem would change code that mprotect(2) may not make writable.
     unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
     if (profile_->landlock.handled_files == 0) flags |= MS_RDONLY;
-    Push({.kind = ViewOpKind::kProc,
-          .path = "/proc",
-          .options = "subset=pid,hidepid=invisible",
-          .flags = flags});
+    Proc(flags);
     return std::move(ops_);
   }
 
@@ -307,6 +304,15 @@ class Planner {
           .source = name + ":x:" + gid + ":\n",
           .mode = 0444,
           .origin = "/etc/group"});
+  }
+
+  void Proc(unsigned long flags) {
+    const char* options = context_.proc_subset ? "subset=pid,hidepid=invisible" : "hidepid=2";
+    ViewOp op{.kind = ViewOpKind::kProc, .path = "/proc", .options = options, .flags = flags};
+    Push(op);
+    if (context_.proc_subset) return;
+    op.kind = ViewOpKind::kCoverProc;
+    Push(std::move(op));
   }
 
   void Notify() {

@@ -28,6 +28,7 @@ enum class ViewOpKind : uint8_t {
   kBindFile,
   kTmpfs,
   kProc,
+  kCoverProc,
   kWatch
 };
 
@@ -46,6 +47,7 @@ struct ViewOp {
 struct ViewContext {
   std::string notify_source;     // directory of the component's readiness socket; empty: none
   bool watch_tripwires = false;  // mark them in the fanotify group given to ApplyView
+  bool proc_subset = false;      // the target can mount /proc with its processes alone (Linux 5.8)
 };
 
 // Where a component finds its readiness socket.

@@ -186,9 +186,11 @@ bool ForCombinations(const Tests& tests, SeccompData data, const Visit& visit) {
 void ForBoundaryCalls(const CallPlan& plan, const Filter& filter, const Visit& visit) {
   Tests all = TestsOf(filter, {});
   std::vector<uint32_t> numbers{0x40000000};
-  std::map<uint32_t, uint32_t> classes;  // 1 on: rules; absent and skipped ones a class each
+  // 1 on: rules; absent ones, skipped ones and the traced one a class each.
+  std::map<uint32_t, uint32_t> classes;
   for (const uint32_t nr : plan.absent) classes[nr] = UINT32_MAX;
   for (const uint32_t nr : plan.skipped) classes[nr] = UINT32_MAX - 1;
+  if (plan.traced) classes[*plan.traced] = UINT32_MAX - 2;
   for (size_t i = 0; i < plan.rules.size(); ++i) {
     classes[plan.rules[i].nr] = static_cast<uint32_t>(i + 1);
   }
@@ -198,7 +200,7 @@ void ForBoundaryCalls(const CallPlan& plan, const Filter& filter, const Visit& v
                                              [&](uint32_t value) { return value == native; })) {
     const auto number_class = [&](uint32_t nr) -> uint32_t {
       const auto found = classes.find(nr);
-      return found != classes.end() ? found->second : (nr >= 0x40000000 ? UINT32_MAX - 1 : 0);
+      return found != classes.end() ? found->second : (nr >= 0x40000000 ? UINT32_MAX - 3 : 0);
     };
     for (const uint32_t nr : Representatives(all[kOffsetNr], Around(numbers), number_class)) {
       Tests tests = TestsOf(filter, {{kOffsetArch, arch}, {kOffsetNr, nr}});

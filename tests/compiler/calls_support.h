@@ -101,6 +101,10 @@ class PlanMaker {
     }
     plan.otherwise = OneIn(2) ? kRetUserNotif : kRetErrno | 1;
     plan.absent_action = OneIn(2) ? kRetUserNotif : kRetErrno | 38;
+    if (OneIn(2)) plan.traced = Below(481);
+    for (const auto* listed : {&plan.absent, &plan.skipped}) {
+      if (plan.traced && std::ranges::binary_search(*listed, *plan.traced)) plan.traced.reset();
+    }
     return plan;
   }
 

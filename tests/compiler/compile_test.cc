@@ -179,9 +179,10 @@ BOOST_AUTO_TEST_CASE(AMissingFeatureIsAMistake) {
         std::any_of(full->requirements.begin(), full->requirements.end(),
                     [&](const Requirement& item) { return item.feature == info.feature; });
     const Compiled less = CompileText(Granted(""), testing::WithLevel(info.feature, 0));
-    const bool substituted = info.feature == Feature::kLandlock ||
-                             info.feature == Feature::kLandlockAudit ||
-                             info.feature == Feature::kCgroupPids;
+    const bool substituted =
+        info.feature == Feature::kLandlock || info.feature == Feature::kLandlockAudit ||
+        info.feature == Feature::kCgroupPids || info.feature == Feature::kSeccompNotify ||
+        info.feature == Feature::kCloseRange || info.feature == Feature::kProcSubsetPid;
     BOOST_TEST(less.compilation.has_value() == (!required || substituted), info.key);
   }
 }

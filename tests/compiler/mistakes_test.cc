@@ -189,8 +189,12 @@ BOOST_AUTO_TEST_CASE(EdgesInEachOther) {
 }
 
 BOOST_AUTO_TEST_CASE(MissingFeatures) {
-  Check({{Granted(""), "5:3 E0541 `linux-6.18` has no seccomp listeners\n",
-          WithLevel(Feature::kSeccompNotify, 0)},
+  Check({{Granted(""),
+          "5:3 E0541 `linux-6.18` has neither seccomp listeners nor tracers of filtered calls\n",
+          [](LoadedPolicy& loaded) {
+            WithLevel(Feature::kSeccompNotify, 0)(loaded);
+            WithLevel(Feature::kSeccompTrace, 0)(loaded);
+          }},
          {Granted(""),
           "5:3 E0535 `linux-6.18` has no PID namespaces, which `components.one.user` needs\n",
           WithLevel(Feature::kPidNamespace, 0)},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The proof at scale: filters of random policies are proved, and no mutation of one instruction
 // slips. Suites whose name starts with Slow have the full counts and an entry of their own.
+#include <algorithm>
 #include <array>
 #include <boost/test/unit_test.hpp>
 #include <optional>
@@ -45,14 +46,16 @@ CallPlan SmallPlan(PlanMaker& maker) {
     if (maker.OneIn(5)) plan.absent.push_back(nr + maker.Below(2));
   }
   plan.absent.erase(std::unique(plan.absent.begin(), plan.absent.end()), plan.absent.end());
+  if (maker.OneIn(2)) plan.traced = maker.Below(460);
+  if (plan.traced && std::ranges::binary_search(plan.absent, *plan.traced)) plan.traced.reset();
   plan.otherwise = maker.OneIn(2) ? kRetUserNotif : kRetErrno | 1;
   plan.absent_action = maker.OneIn(2) ? kRetUserNotif : kRetErrno | 38;
   return plan;
 }
 
 uint32_t AnyAction(PlanMaker& maker) {
-  static constexpr uint32_t kActions[] = {kRetAllow,      kRetUserNotif,   kRetErrno | 1,
-                                          kRetErrno | 38, kRetKillProcess, kRetLog};
+  static constexpr uint32_t kActions[] = {
+      kRetAllow, kRetUserNotif, kRetErrno | 1, kRetErrno | 38, kRetKillProcess, kRetLog, kRetTrace};
   return kActions[maker.Below(std::size(kActions))];
 }
 

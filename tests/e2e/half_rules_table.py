@@ -125,6 +125,11 @@ LEFT = {
     "vsock-address": "vsock is closed whatever the address; no statement opens one",
     "udp-address": "UDP is closed whatever the address; no statement opens one",
     "files-full": "a full disk is no way round a rule",
+    "files-proc-global": "kernels before Linux 5.8, tried in old_kernel_test.py; this one mounts "
+    "/proc with processes alone",
+    "files-proc-later": "the same; nothing comes to /proc while components run",
+    "execute-launch-tracer": "kernels before Linux 5.0, tried in old_kernel_test.py; this one asks "
+    "a listener",
 }
 
 

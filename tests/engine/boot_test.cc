@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // bulkhead-init end to end on the running kernel, with bundles made by hand.
 #include <signal.h>
+#include <sys/syscall.h>
 
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 
@@ -100,6 +102,31 @@ BOOST_AUTO_TEST_CASE(TheLaunchsOwnExecPassesOnce) {
   BOOST_TEST(Contains(init.Output(), "| only"), init.Output());
   BOOST_TEST(!Contains(init.Output(), "| second"));
   BOOST_TEST(Contains(init.Audit(), "\"action\":\"execve\""), init.Audit());
+}
+
+// The same without a listener: a tracer lets it pass, and the filter answers the rest by itself.
+BOOST_AUTO_TEST_CASE(WithoutAListenerATracerLetsTheExecPassOnce) {
+  BundleData data = Shell("echo first; /bin/echo second || echo only; mkdir /tmp/d || echo no");
+  ProfileData& one = data.components[0];
+  one.notifies = false;
+  for (Instruction& ins : one.filter) {
+    if (ins.code == kReturn && ins.k == kRetUserNotif) ins.k = kRetErrno | EPERM;
+  }
+  const auto exec = std::find_if(one.filter.begin(), one.filter.end(), [](const Instruction& ins) {
+    return ins.code == kJumpEqual && ins.k == SYS_execve;
+  });
+  BOOST_REQUIRE(exec != one.filter.end());
+  (exec + 1)->k = kRetTrace;
+  for (const Feature feature : {Feature::kCloseRange, Feature::kProcSubsetPid}) {
+    data.target.features.Set(feature, 0);
+  }
+  Init init(directory, data);
+  BOOST_TEST(init.Wait() == 0, init.Output());
+  for (const char* line : {"| first", "| only", "| no"}) {
+    BOOST_TEST(Contains(init.Output(), line), init.Output());
+  }
+  BOOST_TEST(!Contains(init.Output(), "| second"));
+  BOOST_TEST(!Contains(init.Audit(), "\"kind\":\"violation\""), init.Audit());
 }
 
 BOOST_AUTO_TEST_CASE(StopsBySignalInOrderAndLeavesNothing) {

@@ -120,6 +120,7 @@ CallPlan MakePlan(ByteReader& bytes, const MakeCondition& make_condition) {
   }
   plan.absent.resize(bytes.Below(4));
   for (uint32_t& nr : plan.absent) nr = bytes.Half() % 480U;
+  if (bytes.Below(2) == 1) plan.traced = bytes.Half() % 480U;
   return plan;
 }
 
@@ -199,6 +200,7 @@ CallPlan SoundPlan(ByteReader& bytes) {
   plan.rules.erase(std::unique(plan.rules.begin(), plan.rules.end(), same), plan.rules.end());
   std::ranges::sort(plan.absent);
   plan.absent.erase(std::unique(plan.absent.begin(), plan.absent.end()), plan.absent.end());
+  if (plan.traced && std::ranges::binary_search(plan.absent, *plan.traced)) plan.traced.reset();
   return plan;
 }
 

@@ -99,6 +99,7 @@ BOOST_AUTO_TEST_CASE(AnOldKernelNeedsANewerOne) {
     BOOST_TEST(!kernel.target.features.Has(feature));
     BOOST_TEST(LimitOf(kernel, feature)->since == since);
   }
+  BOOST_TEST(kernel.target.features.Has(Feature::kSeccompTrace));
   BOOST_TEST(kernel.target.features.Level(Feature::kCgroupCpu) == 1U);
   BOOST_TEST(kernel.target.features.Level(Feature::kCgroupPids) == 2U);
 }

@@ -125,6 +125,8 @@ BOOST_AUTO_TEST_CASE(RefusesWhatDoesNotHoldTogether) {
          d.components[0].filter.back().k = kRetAllow;
        }},
       {"without a listener", [](BundleData& d) { d.components[0].notifies = false; }},
+      {"a tracer beside a listener",
+       [](BundleData& d) { d.components[0].filter.back().k = kRetTrace; }},
       {"no absolute program", [](BundleData& d) { d.components[0].argv = {"true"}; }},
       {"view: not sorted",
        [](BundleData& d) { std::swap(d.components[0].view[0], d.components[0].view[1]); }},

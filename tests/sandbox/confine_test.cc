@@ -4,6 +4,7 @@
 // errno.
 #include "sandbox/confine.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -13,7 +14,11 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cerrno>
+#include <cstring>
+#include <set>
+#include <string_view>
 #include <vector>
 
 #include "sandbox/ruleset.h"
@@ -22,6 +27,8 @@
 
 namespace bulkhead {
 namespace {
+
+constexpr long kDirectory = 5;  // what is opened
 
 // Answers as a kernel would where every call succeeds, but for call number `fail_at`.
 class ScriptedKernel final : public Kernel {
@@ -46,12 +53,14 @@ class ScriptedKernel final : public Kernel {
       case SYS_fcntl:
         return args[2] + next_++;
       case SYS_openat:
-        return 5;
+        return kDirectory;
+      case SYS_getdents64:
+        return List(args[0], std::bit_cast<char*>(args[1]));
       case SYS_seccomp:
         return listener_;
       case SYS_fstat:
       case SYS_newfstatat: {
-        auto* info = reinterpret_cast<struct stat*>(number == SYS_fstat ? args[1] : args[2]);
+        auto* info = std::bit_cast<struct stat*>(number == SYS_fstat ? args[1] : args[2]);
         *info = {};
         info->st_mode = S_IFDIR | 0755;
         return 0;
@@ -62,6 +71,27 @@ class ScriptedKernel final : public Kernel {
   }
 
  private:
+  // Every directory has, once: a file, a directory, a link, and what is a process or a descriptor.
+  long List(long directory, char* out) {
+    if (!listed_.insert(directory).second) return 0;
+    long size = 0;
+    const auto add = [&](std::string_view name, uint8_t type) {
+      const auto length = static_cast<uint16_t>((19 + name.size() + 1 + 7) / 8 * 8);
+      std::memset(out + size, 0, length);
+      std::memcpy(out + size + 16, &length, sizeof length);
+      out[size + 18] = static_cast<char>(type);
+      std::memcpy(out + size + 19, name.data(), name.size());
+      size += length;
+    };
+    add(".", DT_DIR);
+    add("77", DT_DIR);
+    add("meminfo", DT_REG);
+    add("sys", DT_DIR);
+    add("mounts", DT_LNK);
+    return size;
+  }
+
+  std::set<long> listed_;
   int listener_;
   long fail_at_;
   int error_;
@@ -80,10 +110,12 @@ Profile Sample() {
 
 BOOST_AUTO_TEST_SUITE(ConfineSteps)
 
-BOOST_AUTO_TEST_CASE(EveryRefusedCallEndsInNoProof) {
+void NoProofWhateverIsRefused(bool old_kernel) {
   const Profile profile = Sample();
   LaunchPlan plan(profile);
   plan.Prepare();
+  plan.close_range = !old_kernel;
+  plan.traced = old_kernel;
   Failure failure;
   ScriptedKernel good(ListenerNumber(plan));
   ChildDescriptors fds{10, 11, 12, -1};
@@ -100,6 +132,32 @@ BOOST_AUTO_TEST_CASE(EveryRefusedCallEndsInNoProof) {
       if (failure.step != Step::kPid) BOOST_TEST(failure.error == EIO);
       BOOST_TEST(StepName(failure.step) != "unknown step");
     }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(EveryRefusedCallEndsInNoProof) {
+  for (const bool old_kernel : {false, true}) {
+    BOOST_TEST_CONTEXT("old kernel " << old_kernel) { NoProofWhateverIsRefused(old_kernel); }
+  }
+}
+
+// Which way is taken is the plan's to say: the kernel is not asked, and nothing else is tried.
+BOOST_AUTO_TEST_CASE(TheWayIsThePlans) {
+  for (const bool old_kernel : {false, true}) {
+    const Profile profile = Sample();
+    LaunchPlan plan(profile);
+    plan.Prepare();
+    plan.close_range = !old_kernel;
+    plan.traced = old_kernel;
+    Failure failure;
+    ScriptedKernel kernel(ListenerNumber(plan));
+    ChildDescriptors fds{10, 11, 12, -1};
+    BOOST_REQUIRE(Confine(kernel, plan, fds, failure).has_value());
+    const auto made = [&](long call) { return std::ranges::count(kernel.numbers(), call) > 0; };
+    BOOST_TEST(made(SYS_close_range) == !old_kernel);
+    BOOST_TEST(made(SYS_getdents64) == old_kernel);
+    BOOST_TEST(made(SYS_ptrace) == old_kernel);
+    if (old_kernel) BOOST_TEST(kernel.numbers()[1] == SYS_ptrace);  // before the hello
   }
 }
 
@@ -141,14 +199,16 @@ BOOST_AUTO_TEST_CASE(EveryRefusedCallOfTheRulesetAndTheViewIsReported) {
     BOOST_TEST(failure.error == EIO);
   }
   RealKernel real;
-  const auto view = PlanView(profile, {}, real);
-  BOOST_REQUIRE(view.has_value());
-  ScriptedKernel mounts(0);
-  BOOST_REQUIRE(ApplyView(mounts, "/staging", *view, -1, failure));
-  for (long n = 1; n < mounts.calls(); ++n) {  // 0 is umask, which can't fail
-    ScriptedKernel kernel(0, n);
-    BOOST_TEST(!ApplyView(kernel, "/staging", *view, -1, failure));
-    BOOST_TEST(failure.error == EIO);
+  for (const bool subset : {false, true}) {
+    const auto view = PlanView(profile, {.proc_subset = subset}, real);
+    BOOST_REQUIRE(view.has_value());
+    ScriptedKernel mounts(0);
+    BOOST_REQUIRE(ApplyView(mounts, "/staging", *view, -1, failure));
+    for (long n = 1; n < mounts.calls(); ++n) {  // 0 is umask, which can't fail
+      ScriptedKernel kernel(0, n);
+      BOOST_TEST(!ApplyView(kernel, "/staging", *view, -1, failure));
+      BOOST_TEST(failure.error == EIO);
+    }
   }
 }
 

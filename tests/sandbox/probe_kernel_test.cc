@@ -87,6 +87,7 @@ BOOST_AUTO_TEST_CASE(RootFindsWhatTheReleaseHas) {
     BOOST_TEST(features.Has(feature), Info(feature).key);
   }
   BOOST_TEST(features.Has(Feature::kSeccompNotify) == at_least(5, 0));
+  BOOST_TEST(features.Has(Feature::kSeccompTrace) == at_least(4, 8));
   BOOST_TEST(features.Has(Feature::kPidfd) == at_least(5, 6));
   BOOST_TEST(features.Has(Feature::kCloseRange) == at_least(5, 9));
   BOOST_TEST(features.Has(Feature::kProcSubsetPid) == at_least(5, 8));

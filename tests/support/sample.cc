@@ -128,7 +128,10 @@ BundleData SampleBundle() {
   data.target.kernel_minor = 18;
   data.target.platform = "none";
   data.target.features.Set(Feature::kLandlock, 7);
-  data.target.features.Set(Feature::kSeccompNotify, 1);
+  for (const Feature feature :
+       {Feature::kSeccompNotify, Feature::kCloseRange, Feature::kProcSubsetPid}) {
+    data.target.features.Set(feature, 1);
+  }
   data.requirements = {{Feature::kLandlock, 7, "one", "components.one.files"}};
   data.sinks = {{SinkKind::kStdout, ""}};
   data.components = {SampleProfile("one", 1), SampleProfile("two", 2)};
