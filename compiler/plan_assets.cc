@@ -79,9 +79,10 @@ void PlanAsset(ComponentPlan& plan, const AssetPolicy& asset) {
         asset.at.place, "E0529",
         fmt::format("attempts of `{}` on the asset `{}` can't be recorded on `{}`",
                     plan.policy.name, asset.name, plan.enclave.target.name),
-        "they are recorded by Landlock's audit records (Linux 6.15, the initial PID and "
-        "network namespaces) or by fanotify permission events; choose a target with "
-        "either, or take the asset out");
+        "choices: a target with Landlock's audit records (Linux 6.15, in the initial PID and "
+        "network namespaces) or with fanotify permission events (Linux 2.6.37, where they are "
+        "built "
+        "in), or the asset taken out");
     refused.component = plan.policy.name;
     refused.statement = "assets." + asset.name;
     return;

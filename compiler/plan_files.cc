@@ -175,10 +175,11 @@ bool MayOnlyWrite(ComponentPlan& plan) {
   });
   if (found == plan.files.end()) return true;
   if (plan.enclave.waivers.Use(plan.policy.name, "files.write") != nullptr) return false;
-  plan.Refuse(found->second.at.place, "files.write", "E0536",
-              fmt::format("`{}` can't tell `write` from `create`: it has no Landlock",
-                          plan.enclave.target.name),
-              "say `create`, choose a target with Landlock, or waive `files.write`");
+  plan.Refuse(
+      found->second.at.place, "files.write", "E0536",
+      fmt::format("`{}` can't tell `write` from `create`: it has no Landlock",
+                  plan.enclave.target.name),
+      "choices: `create`, a target with Landlock (Linux 5.13), or a waiver of `files.write`");
   return true;
 }
 

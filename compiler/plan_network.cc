@@ -106,7 +106,7 @@ void PlanUnix(ComponentPlan& plan) {
     Own(plan, "accept");
     Own(plan, "accept4");
     // Some programs call it again on the listener that they were given, which listens already.
-    plan.skipped.push_back("listen");
+    plan.skipped.emplace_back("listen");
   }
   // A pair reaches nobody but its maker.
   Own(plan, "socketpair",
@@ -195,8 +195,8 @@ void PlanTcpListen(ComponentPlan& plan) {
 void PlanTcpPorts(ComponentPlan& plan) {
   const NetworkPolicy& network = plan.policy.network;
   if (network.tcp_bind.empty() && network.tcp_connect.empty()) return;
-  const Statement& at =
-      network.tcp_bind.empty() ? network.tcp_connect.front().at : network.tcp_bind.front().at;
+  const bool binds = !network.tcp_bind.empty();
+  const Statement& at = binds ? network.tcp_bind.front().at : network.tcp_connect.front().at;
   plan.profile.network = Network::kShared;
   const auto abi = static_cast<int>(plan.LandlockAbi());
   const bool waived = abi < landlock::kNetAbi &&
@@ -206,18 +206,20 @@ void PlanTcpPorts(ComponentPlan& plan) {
         at.place, "network.tcp", "E0530",
         fmt::format("`{}` can't limit TCP ports: Landlock ABI {} is needed, it has {}",
                     plan.enclave.target.name, landlock::kNetAbi, abi),
-        "choices: `tcp.listen` (opened by the supervisor), a unix edge, a target with Linux "
-        "6.7, or a waiver of `network.tcp`");
+        fmt::format("choices: {}a unix edge, a target with Linux 6.7, or waivers of `network.tcp` "
+                    "and `network.unix`",
+                    binds ? "`tcp.listen` (opened by the supervisor), " : ""));
     return;
   }
   if (abi < landlock::kScopeAbi &&
       plan.enclave.waivers.Use(plan.policy.name, "network.unix") == nullptr) {
-    plan.Refuse(at.place, "network", "E0531",
-                fmt::format("`{}` can't keep this component from abstract unix sockets in the "
-                            "enclave's network",
-                            plan.enclave.target.name),
-                "Landlock scopes need Linux 6.12; without a network of the enclave's the empty "
-                "namespace closes them; or waive `network.unix`");
+    plan.Refuse(
+        at.place, "network", "E0531",
+        fmt::format("`{}` can't keep this component from abstract unix sockets in the "
+                    "enclave's network: Landlock ABI {} is needed, it has {}",
+                    plan.enclave.target.name, landlock::kScopeAbi, abi),
+        "choices: no TCP ports of the component's own, as the empty network namespace closes "
+        "them; a target with Linux 6.12; or a waiver of `network.unix`");
     return;
   }
   std::map<uint16_t, LandlockPort> ports;

@@ -17,10 +17,12 @@ void CgroupRow(ComponentPlan& plan, std::string_view key, Feature feature, std::
   const std::string statement = "limits." + std::string(key);
   if (!plan.features.Has(feature)) {
     const auto at = plan.policy.limits_at.find(std::string(key));
-    plan.Refuse(at == plan.policy.limits_at.end() ? plan.policy.at.place : at->second.place,
-                statement, "E0550",
-                fmt::format("`{}` has no {}", plan.enclave.target.name, Info(feature).what),
-                "choose a target with this cgroup controller, or take the limit out");
+    plan.Refuse(
+        at == plan.policy.limits_at.end() ? plan.policy.at.place : at->second.place, statement,
+        "E0550", fmt::format("`{}` has no {}", plan.enclave.target.name, Info(feature).what),
+        fmt::format("choices: a target with this cgroup controller (Linux {}), or the limit "
+                    "taken out",
+                    Info(feature).since));
     return;
   }
   plan.Need(feature, plan.features.Level(feature), statement);

@@ -12,13 +12,31 @@ namespace bulkhead {
 
 namespace {
 
+std::string IdOf(const WaiverPolicy& waiver) {
+  return waiver.component.empty() ? waiver.statement
+                                  : "components." + waiver.component + "." + waiver.statement;
+}
+
+bool IsPartOf(const std::string& statement, const std::string& id) {
+  return statement == id || statement.starts_with(id + ".");
+}
+
 // Whether the ledger has the statement that is waived, or a part of it.
 bool HasStatement(const std::vector<LedgerRow>& ledger, const WaiverPolicy& waiver) {
-  const std::string id = waiver.component.empty()
-                             ? waiver.statement
-                             : "components." + waiver.component + "." + waiver.statement;
-  return std::any_of(ledger.begin(), ledger.end(), [&](const LedgerRow& row) {
-    return row.statement == id || row.statement.starts_with(id + ".");
+  // Abstract unix sockets have no row of their own.
+  const bool abstract = waiver.statement == "network.unix";
+  const std::string id = IdOf(waiver);
+  const std::string network = "components." + waiver.component + ".network";
+  return std::ranges::any_of(ledger, [&](const LedgerRow& row) {
+    return IsPartOf(row.statement, id) || (abstract && row.statement == network);
+  });
+}
+
+// A statement that is refused has no row, nor have its parts.
+bool IsRefused(const Diagnostics& diagnostics, const WaiverPolicy& waiver) {
+  const std::string id = IdOf(waiver);
+  return std::ranges::any_of(diagnostics.Sorted(), [&](const Diagnostic& diagnostic) {
+    return !diagnostic.statement.empty() && IsPartOf(id, diagnostic.statement);
   });
 }
 
@@ -48,7 +66,7 @@ void WaiverBook::Finish(const std::vector<LedgerRow>& ledger, std::string_view t
       diagnostics.Note(waiver.at.place, "E0521",
                        fmt::format("`{}` enforces `{}`: this waiver changes nothing there", target,
                                    waiver.statement));
-    } else {
+    } else if (!IsRefused(diagnostics, waiver)) {
       diagnostics.Error(waiver.at.place, "E0521",
                         fmt::format("there is no statement `{}` to waive", waiver.statement),
                         "statements are the rows of the ledger that `compile` prints");

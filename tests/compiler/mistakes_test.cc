@@ -50,7 +50,18 @@ BOOST_AUTO_TEST_CASE(Waivers) {
                   "waivers:\n  - {component: one, statement: files.write, reason: r, "
                   "until: 2027-01-01}\n"),
           "9:5 E0521 there is no statement `files.write` to waive\n"},
-         {Granted("    user: 0\n"), "8:11 E0522 uid 0 needs a waiver\n"}});
+         {Granted("    user: 0\n"), "8:11 E0522 uid 0 needs a waiver\n"},
+         // What is refused has no row, and is a statement all the same.
+         {Granted("    network: {tcp: {bind: [80]}}\n",
+                  "waivers:\n  - {component: one, statement: network.tcp.bind, reason: r, "
+                  "until: 2027-01-01}\n"),
+          "8:28 E0530 `linux-6.18` can't limit TCP ports: Landlock ABI 4 is needed, it has 0\n",
+          WithLevel(Feature::kLandlock, 0)}});
+  // Abstract sockets have no row of their own.
+  const auto abstract = MustCompile(Granted("    network: {tcp: {connect: [80]}}\n",
+                                            "waivers:\n  - {component: one, statement: "
+                                            "network.unix, reason: r, until: 2027-01-01}\n"));
+  BOOST_TEST((abstract.Row("one", "components.one.network")->status == Status::kEnforced));
   const auto waived = MustCompile(Granted("    user: 0\n",
                                           "waivers:\n  - {component: one, statement: user, "
                                           "reason: r, until: 2027-01-01}\n"));
@@ -148,7 +159,7 @@ BOOST_AUTO_TEST_CASE(Network) {
         WithLevel(Feature::kLandlock, 3)},
        {tcp,
         "8:31 E0531 `linux-6.18` can't keep this component from abstract unix sockets in the "
-        "enclave's network\n",
+        "enclave's network: Landlock ABI 6 is needed, it has 5\n",
         WithLevel(Feature::kLandlock, 5)},
        {Granted("    network: {tcp: {bind: [80]}}\n    ready: listening\n"),
         "9:12 E0551 `listening` needs a unix socket that the component makes itself\n"}});
