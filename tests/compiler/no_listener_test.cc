@@ -128,6 +128,27 @@ BOOST_AUTO_TEST_CASE(OneCallPassesATracer) {
                  .find("E0543") != std::string::npos);
 }
 
+// A file in memory that a peer made and passed on is on no mount: exec of others and such a peer
+// are never allowed together.
+BOOST_AUTO_TEST_CASE(NobodyPassesAProgramInMemory) {
+  const auto enclave = [](const std::string& calls) {
+    return One(
+        "    files: {execute: [/usr/bin/one, /usr/bin/two]}\n    network: {unix: {connect: "
+        "[/run/edges/a/s]}}\n",
+        "  peer:\n    exec: [/usr/bin/peer]\n    files: {execute: [/usr/bin/peer]}\n"
+        "    network: {unix: {listen: [{path: /run/edges/a/s, name: s, from: [one]}]}}\n"
+        "    syscalls: {allow: [getpid, \"@executable-memory\"" +
+            calls + "]}\n");
+  };
+  const std::string mistakes = Old(enclave(", memfd_create")).Mistakes();
+  BOOST_TEST(mistakes.find("E0545 `files.execute` of `one` can be got round (execute-memfd)") !=
+                 std::string::npos,
+             mistakes);
+  const Compiled without = MustOld(enclave(""));
+  BOOST_TEST(ActionOf(without.Component("one"), "execve") == kRetAllow);
+  BOOST_TEST(ActionOf(without.Component("peer"), "memfd_create") == kEperm);
+}
+
 BOOST_AUTO_TEST_CASE(WithNeitherItIsRefused) {
   const auto neither = [](LoadedPolicy& loaded) {
     OffPlatform(loaded);
