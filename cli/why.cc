@@ -9,14 +9,10 @@
 #include "cli/inputs.h"
 #include "cli/json.h"
 #include "cli/names.h"
+#include "profiles/syscalls.h"
 
 namespace bulkhead {
 namespace {
-
-std::string_view VerdictOf(const WhyAnswer& answer) {
-  if (!answer.decidable) return "undecided";
-  return answer.allowed ? "allow" : "deny";
-}
 
 // A statement without a place of its own, such as one that the compiler implies, has that of the
 // nearest statement above it.
@@ -30,31 +26,65 @@ std::string PlaceOf(const Places& places, std::string_view rule) {
   }
 }
 
-Json AnswerJson(const WhyAnswer& answer, const Opened& opened) {
+Json CallJson(const SeccompData& call, Arch arch) {
+  const std::string_view name = SyscallName(arch, call.nr);
+  Json args = Json::object();
+  const SyscallArgList infos = SyscallArgs(arch, name);
+  for (size_t i = 0; i < infos.size(); ++i) {
+    if (infos[i].type != ArgType::kPointer) args[std::string(infos[i].name)] = call.args.at(i);
+  }
+  return {{"call", name}, {"arguments", args}};
+}
+
+Json AnswerJson(const Explanation& answer, const Opened& opened, Arch arch) {
   Json controls = Json::array();
   for (const ControlVerdict& control : answer.controls) {
-    controls.push_back(
-        {{"layer", LayerName(control.layer)}, {"allows", control.allows}, {"text", control.text}});
+    controls.push_back({{"layer", LayerName(control.layer)},
+                        {"verdict", VerdictName(control.verdict)},
+                        {"text", control.text},
+                        {"rule", control.rule},
+                        {"place", PlaceOf(opened.places, control.rule)},
+                        {"recorder", RecorderName(control.recorder)}});
   }
-  return {{"verdict", VerdictOf(answer)},
+  Json calls = Json::array();
+  for (const SeccompData& call : answer.calls) calls.push_back(CallJson(call, arch));
+  Json in_play = Json::array();
+  for (const LedgerRow& row : answer.in_play) {
+    in_play.push_back(
+        {{"statement", row.statement}, {"status", StatusName(row.status)}, {"note", row.note}});
+  }
+  return {{"verdict", VerdictName(answer.verdict)},
           {"bundle", DigestText(opened.digest)},
+          {"calls", calls},
           {"controls", controls},
           {"rule", answer.rule},
           {"place", PlaceOf(opened.places, answer.rule)},
           {"recorder", RecorderName(answer.recorder)},
+          {"in_play", in_play},
           {"note", answer.note}};
 }
 
-std::string AnswerText(const WhyAnswer& answer, const Opened& opened, const std::string& asked) {
-  std::string out = fmt::format("{}: {}\n", VerdictOf(answer), Shown(asked));
+std::string_view VerdictWord(Verdict verdict) {
+  constexpr std::string_view kWords[] = {"allows ", "unknown", "refuses"};
+  return kWords[static_cast<size_t>(verdict)];
+}
+
+std::string AnswerText(const Explanation& answer, const Opened& opened, const std::string& asked) {
+  std::string out = fmt::format("{}: {}\n", VerdictName(answer.verdict), Shown(asked));
   for (const ControlVerdict& control : answer.controls) {
     out += fmt::format("  {:<11} {}  {}\n", LayerName(control.layer),
-                       control.allows ? "allows " : "refuses", Shown(control.text));
+                       VerdictWord(control.verdict), Shown(control.text));
   }
   if (!answer.rule.empty()) out += fmt::format("  statement   {}\n", Shown(answer.rule));
   const std::string place = PlaceOf(opened.places, answer.rule);
   if (!place.empty()) out += fmt::format("  place       {}\n", Shown(place));
-  if (!answer.allowed) out += fmt::format("  recorded by {}\n", RecorderName(answer.recorder));
+  if (answer.verdict == Verdict::kDeny) {
+    out += fmt::format("  recorded by {}\n", RecorderName(answer.recorder));
+  }
+  for (const LedgerRow& row : answer.in_play) {
+    out += fmt::format("  {:<11} {}: {}\n", StatusName(row.status), Shown(row.statement),
+                       Shown(row.note));
+  }
   if (!answer.note.empty()) out += fmt::format("  note        {}\n", Shown(answer.note));
   return out;
 }
@@ -76,10 +106,10 @@ int Explain(const Invocation& invocation) {
   }
   const std::string asked = fmt::format("{} {} {}", component, action, fmt::join(object, " "));
   const bool printed = invocation.One(Parameter::kFormat) == "json"
-                           ? PrintOut(JsonText(AnswerJson(*answer, *opened)))
+                           ? PrintOut(JsonText(AnswerJson(*answer, *opened, (*found)->arch)))
                            : PrintOut(AnswerText(*answer, *opened, asked));
   if (!printed) return kExitCannot;
-  return answer->decidable && answer->allowed ? kExitDone : kExitNo;
+  return answer->verdict == Verdict::kAllow ? kExitDone : kExitNo;
 }
 
 }  // namespace bulkhead

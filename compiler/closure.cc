@@ -5,14 +5,10 @@
 
 #include <algorithm>
 
-#include "compiler/allowed_calls.h"
 #include "profiles/syscalls.h"
 
 namespace bulkhead {
 namespace {
-
-// For one filter after the other, of which all that was read is kept.
-constexpr size_t kMaxNodes = size_t{1} << 24;
 
 std::string CallText(Arch arch, const SeccompData& data) {
   const std::string_view name = SyscallName(arch, data.nr);
@@ -60,17 +56,7 @@ std::string_view IntentName(Intent intent) {
 }
 
 bool Inside::Passes(const CallForm& form, SeccompData* example) const {
-  const auto nr = SyscallNumber(profile.arch, form.call);
-  const auto found = nr ? allowed.find(*nr) : allowed.end();
-  if (found == allowed.end()) return false;
-  const CallSets::Set set = sets.bdd().And(found->second, sets.AnyHolds({form.when}));
-  if (set == Bdd::kNothing) return false;
-  if (example != nullptr) {
-    *example = sets.AnyMember(set);
-    example->nr = *nr;
-    example->arch = AuditArch(profile.arch);
-  }
-  return true;
+  return bulkhead::Passes(allowed, profile.arch, form, sets, example);
 }
 
 Neighbours::Neighbours(const BundleData& enclave) {
@@ -107,34 +93,20 @@ Neighbours::Neighbours(const BundleData& enclave) {
 }
 
 ClosureCheck::ClosureCheck(const BundleData& enclave)
-    : enclave_(enclave), neighbours_(enclave), sets_(kMaxNodes) {}
-
-tl::expected<const ClosureCheck::Allowed*, std::string> ClosureCheck::Read(
-    const ProfileData& profile) {
-  const auto [known, is_new] = read_.try_emplace({profile.arch, profile.filter});
-  if (is_new) {
-    auto allowed = AllowedCalls(profile.filter, profile.arch, sets_);
-    if (!allowed) {
-      read_.erase(known);
-      return tl::make_unexpected(allowed.error());
-    }
-    known->second = std::move(*allowed);
-  }
-  return &known->second;
-}
+    : enclave_(enclave), neighbours_(enclave) {}
 
 tl::expected<std::vector<WayVerdict>, std::string> ClosureCheck::Judge(const ProfileData& profile) {
-  const auto allowed = Read(profile);
+  const auto allowed = reads_.Read(profile.arch, profile.filter);
   if (!allowed) return tl::make_unexpected(allowed.error());
   const auto peer_allows = [&](const ProfileData& peer, std::string_view call) {
     const auto nr = SyscallNumber(peer.arch, call);
-    const auto calls = Read(peer);
+    const auto calls = reads_.Read(peer.arch, peer.filter);
     return !calls || (nr && (*calls)->contains(*nr));  // unread: it may
   };
-  const Inside inside{enclave_, neighbours_, profile, **allowed, sets_, peer_allows};
+  const Inside inside{enclave_, neighbours_, profile, **allowed, reads_.sets(), peer_allows};
   std::vector<WayVerdict> verdicts;
   for (const WayRound& way : WaysRound()) verdicts.push_back(JudgeWay(way, inside));
-  if (sets_.bdd().Exhausted()) {
+  if (reads_.sets().bdd().Exhausted()) {
     return tl::make_unexpected<std::string>("the filter is too intricate to be read back");
   }
   return verdicts;

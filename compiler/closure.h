@@ -15,8 +15,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
-#include "compiler/call_sets.h"
-#include "compiler/calls.h"
+#include "compiler/filter_reads.h"
 #include "compiler/path_index.h"
 #include "profiles/bundle.h"
 
@@ -37,13 +36,6 @@ enum class Intent : uint8_t {
 };
 std::string_view IntentName(Intent intent);
 
-// A system call with arguments of which all conditions hold. A call that the architecture lacks
-// passes nowhere.
-struct CallForm {
-  std::string_view call;
-  Conjunction when;
-};
-
 // What the components of an enclave have to do with each other.
 struct Neighbours {
   explicit Neighbours(const BundleData& enclave);
@@ -58,7 +50,7 @@ struct Inside {
   const BundleData& enclave;
   const Neighbours& neighbours;
   const ProfileData& profile;
-  const std::map<uint32_t, CallSets::Set>& allowed;  // by the filter, read back from it
+  const AllowedSets& allowed;  // by the filter, read back from it
   CallSets& sets;
   // Whether the filter of another component allows the call with some arguments.
   std::function<bool(const ProfileData& peer, std::string_view call)> peer_allows;
@@ -121,13 +113,9 @@ class ClosureCheck {
   tl::expected<std::vector<WayVerdict>, std::string> Judge(const ProfileData& profile);
 
  private:
-  using Allowed = std::map<uint32_t, CallSets::Set>;
-  tl::expected<const Allowed*, std::string> Read(const ProfileData& profile);
-
   const BundleData& enclave_;
   Neighbours neighbours_;
-  CallSets sets_;
-  std::map<std::pair<Arch, Filter>, Allowed> read_;
+  FilterReads reads_;
 };
 
 // docs/CLOSURE.md.

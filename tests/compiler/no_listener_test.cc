@@ -47,7 +47,7 @@ std::string WhyText(const Compiled& compiled, std::string_view action, const std
   const auto answer = Why(compiled.compilation->bundle, "one", action, {object});
   BOOST_REQUIRE(answer.has_value());
   BOOST_TEST((answer->recorder == Recorder::kNone), object);
-  return answer->controls.back().text;
+  return answer->controls.front().text;
 }
 
 BOOST_AUTO_TEST_SUITE(NoListener)
@@ -176,11 +176,12 @@ BOOST_AUTO_TEST_CASE(AnAssetNeedsSomethingThatRecords) {
 
 BOOST_AUTO_TEST_CASE(WhyTellsTheAnswersApart) {
   const Compiled compiled = MustOld(Granted(""));
-  BOOST_TEST(WhyText(compiled, "syscall", "ptrace") == "refused: EPERM");
-  BOOST_TEST(WhyText(compiled, "syscall", "clone3") == "refused: ENOSYS");
+  BOOST_TEST(WhyText(compiled, "syscall", "ptrace") == "ptrace is refused: EPERM");
+  BOOST_TEST(WhyText(compiled, "syscall", "clone3") == "clone3 is refused: ENOSYS");
   BOOST_TEST(WhyText(compiled, "syscall", "execve") ==
-             "refused: ENOSYS; the launch's own passes once");
-  BOOST_TEST(WhyText(compiled, "execute", "/usr/bin/two") == "execve is refused: ENOSYS");
+             "execve is refused: ENOSYS; the launch's own passes once");
+  BOOST_TEST(WhyText(compiled, "execute", "/usr/bin/two") ==
+             "execve is refused: ENOSYS; the launch's own passes once");
 }
 
 BOOST_AUTO_TEST_CASE(ExportSaysAnotherAnswer) {

@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <span>
+#include <sstream>
 #include <string>
 #include <utility>
 
+#include "compiler/ask.h"
 #include "compiler/disassemble.h"
-#include "compiler/why.h"
 #include "profiles/bundle.h"
 #include "tests/fuzz/check.h"
 
@@ -31,13 +32,14 @@ void CheckProfile(const Profile& profile) {
 }
 
 void AskAbout(const Bundle& bundle, const ProfileData& component) {
-  const std::pair<const char*, std::vector<std::string>> kQuestions[] = {
-      {"read", {"/etc/passwd"}},      {"write", {"/var/lib/a"}}, {"create", {"/tmp/x"}},
-      {"execute", {"/usr/bin/one"}},  {"connect", {"tcp:443"}},  {"listen", {"tcp:80"}},
-      {"connect", {"unix:/run/a.s"}}, {"syscall", {"ioctl"}},    {"connect", {"vsock:parent:1"}},
-      {"syscall", {"ptrace"}}};
-  for (const auto& [action, object] : kQuestions) {
-    const auto answer = Why(bundle, component.name, action, object);
+  Evaluator evaluator(bundle);
+  for (const ActionRow& row : Actions()) {
+    std::vector<std::string> object;
+    std::istringstream words{std::string(row.example)};
+    for (std::string word; words >> word;) object.push_back(word);
+    const auto question = ParseQuestion(component.arch, row.name, object);
+    Check(question.has_value(), "the example of an action is a question");
+    const auto answer = evaluator.Ask(component, *question);
     Check(answer || !answer.error().empty(), "why answers, or says why not");
   }
   Disassemble(component.filter, component.arch);

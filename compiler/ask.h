@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the components of a compiled enclave may do, answered from the bundle alone: the filter
+// itself, the Landlock rules, the view, the edges; never the policy's text. The one evaluator
+// behind `why`, `test`, `diff` and the invariants. An answer is about what the bundle decides: what
+// the disk decides (whether a file is there, its owner and mode, links on the way) is said in the
+// note and can only make less of an allowed action, never more of a denied one.
+//
+// Not thread-safe; the bundle must outlive the evaluator.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <tl/expected.hpp>
+#include <vector>
+
+#include "compiler/filter_reads.h"
+#include "compiler/question.h"
+#include "profiles/bundle.h"
+
+namespace bulkhead {
+
+// From the best for who asks to the worst.
+enum class Verdict : uint8_t { kAllow, kUndecided, kDeny };
+std::string_view VerdictName(Verdict verdict);
+
+struct ControlVerdict {
+  Layer layer = Layer::kView;
+  Verdict verdict = Verdict::kDeny;
+  std::string text;
+  std::string rule;                     // the statement behind it; can be empty
+  Recorder recorder = Recorder::kNone;  // of its refusal
+};
+
+struct Explanation {
+  Verdict verdict = Verdict::kDeny;
+  std::vector<ControlVerdict> controls;  // in the order in which the kernel comes to them
+  std::string rule;                      // the statement that grants it, or that refuses
+  Recorder recorder = Recorder::kNone;   // of the refusal
+  std::vector<SeccompData> calls;        // by which it is tried; 0 in registers that don't matter
+  std::vector<LedgerRow> in_play;        // rows of the statements above that are not enforced whole
+  std::string note;                      // what it hangs on, what is not decided here
+};
+
+class Evaluator {
+ public:
+  explicit Evaluator(const Bundle& bundle);
+
+  // `component` is one of the bundle's. Errors: the question names something that the enclave
+  // doesn't have, or makes no sense; the filter can't be read back.
+  tl::expected<Explanation, std::string> Ask(const ProfileData& component, const Question& question);
+
+  const BundleData& enclave() const { return *bundle_; }
+
+ private:
+  const Bundle& bundle_;
+  FilterReads reads_;
+};
+
+}  // namespace bulkhead

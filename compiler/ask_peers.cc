@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// Other components, assets and capabilities.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "compiler/asked.h"
+#include "compiler/planner.h"
+#include "compiler/resolve_calls.h"
+#include "profiles/landlock.h"
+
+namespace bulkhead {
+namespace {
+
+const ProfileData* FindComponent(const BundleData& enclave, std::string_view name) {
+  const auto found = std::ranges::find(enclave.components, name, &ProfileData::name);
+  return found == enclave.components.end() ? nullptr : &*found;
+}
+
+ControlVerdict OutOfSight(const Asked& asked) {
+  return {Layer::kNamespace, Verdict::kDeny, "no process of it is in this PID namespace: ESRCH",
+          asked.Id("user"), Recorder::kNone};
+}
+
+ControlVerdict OtherUid(const Asked& asked, const ProfileData& other) {
+  return {Layer::kOwnership, Verdict::kDeny,
+          fmt::format("uid {} is not uid {}", asked.profile.uid, other.uid), asked.Id("user"),
+          Recorder::kNone};
+}
+
+Attempts SignalWays(const Asked& asked, const ProfileData& other) {
+  const bool own = other.name == asked.profile.name;
+  Attempts attempts;
+  for (const std::string_view call :
+       {"kill", "tgkill", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo", "pidfd_send_signal"}) {
+    Attempt attempt;
+    attempt.calls = {{call, {}}};
+    if (own) {
+      attempt.controls.push_back({Layer::kNamespace, Verdict::kAllow,
+                                  "its own processes are in its PID namespace", asked.Id("user"),
+                                  Recorder::kNone});
+    } else {
+      attempt.controls.push_back(OutOfSight(asked));
+      attempt.controls.push_back(OtherUid(asked, other));
+      if ((asked.profile.landlock.scoped & landlock::kScopeSignal) != 0) {
+        attempt.controls.push_back({Layer::kLandlock, Verdict::kDeny, "out of its scope: EPERM",
+                                    asked.Id("user"),
+                                    asked.LogsLandlock() ? Recorder::kLandlockRecord
+                                                         : Recorder::kNone});
+      }
+    }
+    attempts.push_back(std::move(attempt));
+  }
+  return attempts;
+}
+
+Attempts ProcessWays(const Asked& asked, const ProfileData& other,
+                     std::initializer_list<std::string_view> calls) {
+  const bool own = other.name == asked.profile.name;
+  Attempts attempts;
+  for (const std::string_view call : calls) {
+    Attempt attempt;
+    attempt.calls = {{call, {}}};
+    if (!own) {
+      attempt.controls.push_back(OutOfSight(asked));
+      attempt.controls.push_back(OtherUid(asked, other));
+    }
+    attempts.push_back(std::move(attempt));
+  }
+  return attempts;
+}
+
+Attempts CapabilityWays(const Asked& asked) {
+  return {{{},
+           {{Layer::kCapability, Verdict::kDeny,
+             "all five sets are empty and no_new_privs keeps them so", asked.Id("user"),
+             Recorder::kNone}}}};
+}
+
+// --- what is between two components ---
+
+Attempts Ask(Asked& asked, const Question& question) {
+  Asked inner{asked.enclave, asked.profile, question, asked.allowed, asked.sets, {}};
+  const bool network = Row(question.action).object == ObjectKind::kEndpoint;
+  Attempts attempts;
+  if (network) {
+    if (auto found = AttemptNetwork(inner)) attempts = std::move(*found);
+  } else {
+    attempts = AttemptFile(inner);
+  }
+  return attempts;
+}
+
+void Append(Attempts& attempts, Attempts more) {
+  attempts.insert(attempts.end(), std::make_move_iterator(more.begin()),
+                  std::make_move_iterator(more.end()));
+}
+
+Question Connect(Endpoint::Kind kind, std::string address, uint32_t port) {
+  Question question;
+  question.action = Action::kConnect;
+  question.endpoint = {kind, std::move(address), false, port};
+  return question;
+}
+
+void AddEdges(Asked& asked, const ProfileData& other, Attempts& attempts) {
+  for (const Listener& listener : other.listeners) {
+    const bool tcp = listener.kind == ListenerKind::kTcp;
+    Append(attempts, Ask(asked, tcp ? Connect(Endpoint::Kind::kTcp, {}, listener.port)
+                                    : Connect(Endpoint::Kind::kUnix, listener.path, 0)));
+  }
+  for (const EdgeDirectory& edge : other.edges) {
+    if (!edge.server) continue;
+    Append(attempts, Ask(asked, Connect(Endpoint::Kind::kUnix, edge.path + "/socket", 0)));
+  }
+  if (other.network != Network::kShared) return;
+  for (const LandlockPort& port : other.landlock.ports) {
+    if ((port.access & landlock::kBindTcp) == 0) continue;
+    Append(attempts, Ask(asked, Connect(Endpoint::Kind::kTcp, {}, port.port)));
+  }
+}
+
+void AddChannels(const Asked& asked, const ProfileData& other, Attempts& attempts) {
+  for (const Channel& channel : asked.enclave.channels) {
+    const bool forth = channel.from == asked.profile.name && channel.to == other.name;
+    const bool back = channel.to == asked.profile.name && channel.from == other.name &&
+                      channel.kind != ChannelKind::kPipe;
+    if (!forth && !back) continue;
+    attempts.push_back({{},
+                        {{Layer::kDescriptor, Verdict::kAllow,
+                          fmt::format("holds an end of the channel `{}`", channel.name),
+                          channel.rule, Recorder::kNone}}});
+  }
+}
+
+Attempts ReachComponent(Asked& asked, const ProfileData& other) {
+  Attempts attempts;
+  AddChannels(asked, other, attempts);
+  AddEdges(asked, other, attempts);
+  Append(attempts, SignalWays(asked, other));
+  Append(attempts, ProcessWays(asked, other, {"ptrace", "process_vm_readv", "process_vm_writev"}));
+  return attempts;
+}
+
+Attempts ReachAsset(Asked& asked, const Asset& asset) {
+  Attempts attempts;
+  for (const std::string& file : asset.files) {
+    for (const Action action : {Action::kRead, Action::kList, Action::kWrite, Action::kTruncate,
+                                Action::kRemove, Action::kExecute}) {
+      Question question;
+      question.action = action;
+      question.path = file;
+      Append(attempts, Ask(asked, question));
+    }
+  }
+  asked.note = "reading, listing, writing, truncating, removing and executing its files";
+  return attempts;
+}
+
+}  // namespace
+
+Asking AttemptPeer(Asked& asked) {
+  const Question& question = asked.question;
+  if (question.action == Action::kCapability) return CapabilityWays(asked);
+  const ProfileData* other = FindComponent(asked.enclave, question.name);
+  const bool itself = other != nullptr && other->name == asked.profile.name;
+  if (itself && question.action == Action::kReach) {
+    return tl::make_unexpected(fmt::format("`{}` is the component itself", question.name));
+  }
+  if (other != nullptr) {
+    switch (question.action) {
+      case Action::kSignal:
+        return SignalWays(asked, *other);
+      case Action::kTrace:
+        return ProcessWays(asked, *other, {"ptrace"});
+      case Action::kMemory:
+        return ProcessWays(asked, *other, {"process_vm_readv", "process_vm_writev"});
+      default:
+        return ReachComponent(asked, *other);
+    }
+  }
+  const auto asset = std::ranges::find(asked.enclave.assets, question.name, &Asset::name);
+  if (question.action == Action::kReach && asset != asked.enclave.assets.end()) {
+    return ReachAsset(asked, *asset);
+  }
+  return tl::make_unexpected(fmt::format(
+      "the enclave has no component{} `{}`",
+      question.action == Action::kReach ? " and no asset" : "", question.name));
+}
+
+}  // namespace bulkhead
