@@ -4,22 +4,19 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <tl/expected.hpp>
 #include <vector>
 
 #include "cli/command_line.h"
+#include "cli/places.h"
 #include "compiler/compile.h"
 #include "policy/diagnostics.h"
 #include "policy/load.h"
 #include "profiles/bundle.h"
 
 namespace bulkhead {
-
-// From statement ids to "file:line:column".
-using Places = std::map<std::string, std::string, std::less<>>;
 
 // What a command line says of a policy, before the policy is read.
 struct PolicyInputs {

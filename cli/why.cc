@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -14,16 +16,40 @@
 namespace bulkhead {
 namespace {
 
-// A statement without a place of its own, such as one that the compiler implies, has that of the
-// nearest statement above it.
-std::string PlaceOf(const Places& places, std::string_view rule) {
-  for (;;) {
-    const auto found = places.find(rule);
-    if (found != places.end()) return found->second;
-    const size_t cut = rule.find_last_of(".:");
-    if (cut == std::string_view::npos) return {};
-    rule = rule.substr(0, cut);
+// The lines behind the calls that the answer is about, each chain once.
+std::vector<std::vector<Line>> LinesBehind(const Explanation& answer, const Opened& opened,
+                                           const ProfileData& component) {
+  std::vector<std::vector<Line>> chains;
+  std::set<uint32_t> seen;
+  for (const SeccompData& call : answer.calls) {
+    if (!seen.insert(call.nr).second) continue;
+    const std::string_view name = SyscallName(component.arch, call.nr);
+    for (const std::string_view list : {"deny", "allow"}) {
+      auto lines = LinesOfCall(opened.places, component.name, list, name);
+      if (!lines.empty()) chains.push_back(std::move(lines));
+    }
   }
+  return chains;
+}
+
+Json LinesJson(const std::vector<std::vector<Line>>& chains) {
+  Json json = Json::array();
+  for (const auto& chain : chains) {
+    Json lines = Json::array();
+    for (const Line& line : chain) lines.push_back({{"rule", line.rule}, {"place", line.place}});
+    json.push_back(lines);
+  }
+  return json;
+}
+
+std::string LinesText(const std::vector<Line>& chain) {
+  std::string text;
+  for (const Line& line : chain) {
+    const size_t colon = line.rule.find(':');
+    text +=
+        fmt::format("{}{} {}", text.empty() ? "" : ", ", line.rule.substr(colon + 1), line.place);
+  }
+  return text;
 }
 
 Json CallJson(const SeccompData& call, Arch arch) {
@@ -36,7 +62,7 @@ Json CallJson(const SeccompData& call, Arch arch) {
   return {{"call", name}, {"arguments", args}};
 }
 
-Json AnswerJson(const Explanation& answer, const Opened& opened, Arch arch) {
+Json AnswerJson(const Explanation& answer, const Opened& opened, const ProfileData& component) {
   Json controls = Json::array();
   for (const ControlVerdict& control : answer.controls) {
     controls.push_back({{"layer", LayerName(control.layer)},
@@ -47,7 +73,7 @@ Json AnswerJson(const Explanation& answer, const Opened& opened, Arch arch) {
                         {"recorder", RecorderName(control.recorder)}});
   }
   Json calls = Json::array();
-  for (const SeccompData& call : answer.calls) calls.push_back(CallJson(call, arch));
+  for (const SeccompData& call : answer.calls) calls.push_back(CallJson(call, component.arch));
   Json in_play = Json::array();
   for (const LedgerRow& row : answer.in_play) {
     in_play.push_back(
@@ -56,6 +82,7 @@ Json AnswerJson(const Explanation& answer, const Opened& opened, Arch arch) {
   return {{"verdict", VerdictName(answer.verdict)},
           {"bundle", DigestText(opened.digest)},
           {"calls", calls},
+          {"lines", LinesJson(LinesBehind(answer, opened, component))},
           {"controls", controls},
           {"rule", answer.rule},
           {"place", PlaceOf(opened.places, answer.rule)},
@@ -69,15 +96,19 @@ std::string_view VerdictWord(Verdict verdict) {
   return kWords[static_cast<size_t>(verdict)];
 }
 
-std::string AnswerText(const Explanation& answer, const Opened& opened, const std::string& asked) {
+std::string AnswerText(const Explanation& answer, const Opened& opened,
+                       const ProfileData& component, const std::string& asked) {
   std::string out = fmt::format("{}: {}\n", VerdictName(answer.verdict), Shown(asked));
   for (const ControlVerdict& control : answer.controls) {
-    out += fmt::format("  {:<11} {}  {}\n", LayerName(control.layer),
-                       VerdictWord(control.verdict), Shown(control.text));
+    out += fmt::format("  {:<11} {}  {}\n", LayerName(control.layer), VerdictWord(control.verdict),
+                       Shown(control.text));
   }
   if (!answer.rule.empty()) out += fmt::format("  statement   {}\n", Shown(answer.rule));
   const std::string place = PlaceOf(opened.places, answer.rule);
   if (!place.empty()) out += fmt::format("  place       {}\n", Shown(place));
+  for (const auto& chain : LinesBehind(answer, opened, component)) {
+    out += fmt::format("  call        {}\n", Shown(LinesText(chain)));
+  }
   if (answer.verdict == Verdict::kDeny) {
     out += fmt::format("  recorded by {}\n", RecorderName(answer.recorder));
   }
@@ -106,8 +137,8 @@ int Explain(const Invocation& invocation) {
   }
   const std::string asked = fmt::format("{} {} {}", component, action, fmt::join(object, " "));
   const bool printed = invocation.One(Parameter::kFormat) == "json"
-                           ? PrintOut(JsonText(AnswerJson(*answer, *opened, (*found)->arch)))
-                           : PrintOut(AnswerText(*answer, *opened, asked));
+                           ? PrintOut(JsonText(AnswerJson(*answer, *opened, **found)))
+                           : PrintOut(AnswerText(*answer, *opened, **found, asked));
   if (!printed) return kExitCannot;
   return answer->verdict == Verdict::kAllow ? kExitDone : kExitNo;
 }

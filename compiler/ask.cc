@@ -16,9 +16,9 @@ namespace bulkhead {
 namespace {
 
 // The order in which the kernel comes to them for one system call.
-constexpr Layer kOrder[] = {Layer::kSeccomp,    Layer::kDescriptor, Layer::kView,
-                            Layer::kNamespace,  Layer::kCapability, Layer::kOwnership,
-                            Layer::kLandlock,   Layer::kSupervisor, Layer::kCgroup,
+constexpr Layer kOrder[] = {Layer::kSeccomp,   Layer::kDescriptor, Layer::kView,
+                            Layer::kNamespace, Layer::kCapability, Layer::kOwnership,
+                            Layer::kLandlock,  Layer::kSupervisor, Layer::kCgroup,
                             Layer::kRlimit};
 
 size_t PlaceOf(Layer layer) {
@@ -70,19 +70,18 @@ std::vector<LedgerRow> InPlay(const Asked& asked, const Explanation& answer) {
   std::vector<LedgerRow> rows;
   for (const LedgerRow& row : asked.enclave.ledger) {
     if (row.status == Status::kEnforced) continue;
-    const bool about =
-        IsAbout(row, asked.profile.name, answer.rule) ||
-        std::ranges::any_of(answer.controls, [&](const ControlVerdict& control) {
-          return IsAbout(row, asked.profile.name, control.rule);
-        });
+    const bool about = IsAbout(row, asked.profile.name, answer.rule) ||
+                       std::ranges::any_of(answer.controls, [&](const ControlVerdict& control) {
+                         return IsAbout(row, asked.profile.name, control.rule);
+                       });
     if (about) rows.push_back(row);
   }
   return rows;
 }
 
 size_t Refusals(const Explanation& answer) {
-  return static_cast<size_t>(std::ranges::count(answer.controls, Verdict::kDeny,
-                                                &ControlVerdict::verdict));
+  return static_cast<size_t>(
+      std::ranges::count(answer.controls, Verdict::kDeny, &ControlVerdict::verdict));
 }
 
 // The statement that refuses first, or the last one that grants: the one nearest to the object.
@@ -122,8 +121,8 @@ ControlVerdict FilterVerdict(const Asked& asked, const std::vector<CallForm>& fo
     const auto nr = SyscallNumber(arch, form.call);
     if (!nr) {
       return {Layer::kSeccomp, Verdict::kDeny,
-              fmt::format("{} is no call of {}", form.call, ArchName(arch)), RuleOf(asked, form.call),
-              Recorder::kNone};
+              fmt::format("{} is no call of {}", form.call, ArchName(arch)),
+              RuleOf(asked, form.call), Recorder::kNone};
     }
     const CallSets::Set set = asked.sets.AnyHolds({form.when});
     data = asked.sets.AnyMember(set);
@@ -143,21 +142,19 @@ Explanation Best(Asked& asked, const Attempts& attempts) {
     if (!attempt.calls.empty()) {
       answer.controls.push_back(FilterVerdict(asked, attempt.calls, answer.calls));
     }
-    answer.controls.insert(answer.controls.end(), attempt.controls.begin(),
-                           attempt.controls.end());
+    answer.controls.insert(answer.controls.end(), attempt.controls.begin(), attempt.controls.end());
     std::ranges::stable_sort(answer.controls, {},
                              [](const ControlVerdict& c) { return PlaceOf(c.layer); });
     answer.verdict = Worst(answer.controls);
-    if (first || std::tuple(answer.verdict, Refusals(answer)) <
-                     std::tuple(best.verdict, Refusals(best))) {
+    if (first ||
+        std::tuple(answer.verdict, Refusals(answer)) < std::tuple(best.verdict, Refusals(best))) {
       best = std::move(answer);
     }
     first = false;
   }
   FindRule(best);
   if (best.verdict == Verdict::kDeny) {
-    const auto refused =
-        std::ranges::find(best.controls, Verdict::kDeny, &ControlVerdict::verdict);
+    const auto refused = std::ranges::find(best.controls, Verdict::kDeny, &ControlVerdict::verdict);
     if (refused != best.controls.end()) best.recorder = refused->recorder;
   }
   best.in_play = InPlay(asked, best);
@@ -209,7 +206,7 @@ Explanation AnswerCall(Asked& asked) {
 Evaluator::Evaluator(const Bundle& bundle) : bundle_(bundle) {}
 
 tl::expected<Explanation, std::string> Evaluator::Ask(const ProfileData& component,
-                                                 const Question& question) {
+                                                      const Question& question) {
   const auto allowed = reads_.Read(component.arch, component.filter);
   if (!allowed) return tl::make_unexpected(allowed.error());
   Asked asked{*bundle_, component, question, **allowed, reads_.sets(), {}};

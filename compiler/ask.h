@@ -48,7 +48,8 @@ class Evaluator {
 
   // `component` is one of the bundle's. Errors: the question names something that the enclave
   // doesn't have, or makes no sense; the filter can't be read back.
-  tl::expected<Explanation, std::string> Ask(const ProfileData& component, const Question& question);
+  tl::expected<Explanation, std::string> Ask(const ProfileData& component,
+                                             const Question& question);
 
   const BundleData& enclave() const { return *bundle_; }
 

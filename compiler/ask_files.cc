@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Files: the calls of an action, then what the path is in the component's view (sandbox/view.h makes
-// it of the same entries), who owns it there, and what Landlock grants on it.
+// Files: the calls of an action, then what the path is in the component's view (sandbox/view.h
+// makes it of the same entries), who owns it there, and what Landlock grants on it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -25,14 +25,14 @@ constexpr uint64_t kRemoveDirectory = 0x200;  // AT_REMOVEDIR
 
 // What stands at a path in the view.
 enum class Where : uint8_t {
-  kNothing,    // not in the view
-  kRoot,       // a directory of the root tmpfs, on the way to what is named
-  kIdentity,   // /etc/passwd, /etc/group
-  kStandard,   // /dev/null and its like
-  kShared,     // /dev/shm
+  kNothing,   // not in the view
+  kRoot,      // a directory of the root tmpfs, on the way to what is named
+  kIdentity,  // /etc/passwd, /etc/group
+  kStandard,  // /dev/null and its like
+  kShared,    // /dev/shm
   kProc,
-  kNotify,     // the readiness socket's directory
-  kEntry,      // of the profile's view
+  kNotify,  // the readiness socket's directory
+  kEntry,   // of the profile's view
 };
 
 struct Location {
@@ -122,13 +122,14 @@ Condition Opens(unsigned arg, uint64_t access, uint64_t also = 0) {
 
 // openat, or an older or newer call that opens; openat2 has its flags in memory.
 std::vector<CallForm> Openings(uint64_t access, uint64_t also = 0) {
-  return {{"openat", {Opens(2, access, also)}}, {"open", {Opens(1, access, also)}}, {"openat2", {}}};
+  return {
+      {"openat", {Opens(2, access, also)}}, {"open", {Opens(1, access, also)}}, {"openat2", {}}};
 }
 
 using Ways = std::vector<FileWay>;
 
 // Each opening call, then `next`.
-void AddOpenings(Ways& ways, uint64_t access, uint64_t also, FileWay rest) {
+void AddOpenings(Ways& ways, uint64_t access, uint64_t also, const FileWay& rest) {
   for (CallForm& opening : Openings(access, also)) {
     FileWay way = rest;
     way.calls.insert(way.calls.begin(), std::move(opening));
@@ -179,10 +180,8 @@ Ways CreateWays() {
 
 Ways RemoveWays() {
   Ways ways;
-  ways.push_back({{{"unlinkat", {MaskedEqual(2, 32, kRemoveDirectory, 0)}}},
-                  0,
-                  landlock::kRemoveFile,
-                  false});
+  ways.push_back(
+      {{{"unlinkat", {MaskedEqual(2, 32, kRemoveDirectory, 0)}}}, 0, landlock::kRemoveFile, false});
   AddCalls(ways, {"unlink"}, {{}, 0, landlock::kRemoveFile, false});
   return ways;
 }
@@ -236,8 +235,9 @@ Ways WaysOf(Action action, bool directory) {
   }
 }
 
-bool Changes(Action action) { return action != Action::kRead && action != Action::kList &&
-                                     action != Action::kExecute; }
+bool Changes(Action action) {
+  return action != Action::kRead && action != Action::kList && action != Action::kExecute;
+}
 
 // --- what the controls say ---
 
@@ -343,9 +343,9 @@ std::optional<ControlVerdict> OwnershipVerdict(const Asked& asked, const FileWay
     return ControlVerdict{Layer::kOwnership, Verdict::kDeny, std::move(text), asked.Id("user"),
                           Recorder::kNone};
   };
-  const bool owned_by_root =
-      at.place == Where::kStandard || IsTripwire(at) || at.place == Where::kIdentity ||
-      at.place == Where::kNotify || (at.place == Where::kShared && at.is_mount);
+  const bool owned_by_root = at.place == Where::kStandard || IsTripwire(at) ||
+                             at.place == Where::kIdentity || at.place == Where::kNotify ||
+                             (at.place == Where::kShared && at.is_mount);
   if (way.needs_owner && owned_by_root && !is_root) return refuse("root's: EPERM");
   if (at.place == Where::kEntry && at.entry->kind == ViewKind::kEdge && !is_root) {
     const auto edge = std::ranges::find(asked.profile.edges, at.entry->path, &EdgeDirectory::path);
@@ -396,24 +396,22 @@ std::optional<ControlVerdict> LandlockVerdict(const Asked& asked, const FileWay&
       (way.on_parent & handled & ~Granted(asked.profile, Parent(path), parent_rule));
   if (rule.empty()) rule = parent_rule;
   if (missing == 0) {
-    return ControlVerdict{Layer::kLandlock, Verdict::kAllow,
-                          fmt::format("{} is granted",
-                                      RightNames((way.on_file | way.on_parent) & handled)),
-                          rule, Recorder::kNone};
+    return ControlVerdict{
+        Layer::kLandlock, Verdict::kAllow,
+        fmt::format("{} is granted", RightNames((way.on_file | way.on_parent) & handled)), rule,
+        Recorder::kNone};
   }
-  return ControlVerdict{
-      Layer::kLandlock, Verdict::kDeny,
-      fmt::format("{} is not granted: EACCES", RightNames(missing)),
-      rule.empty() ? fallback : rule,
-      plan.log ? Recorder::kLandlockRecord : Recorder::kNone};
+  return ControlVerdict{Layer::kLandlock, Verdict::kDeny,
+                        fmt::format("{} is not granted: EACCES", RightNames(missing)),
+                        rule.empty() ? fallback : rule,
+                        plan.log ? Recorder::kLandlockRecord : Recorder::kNone};
 }
 
 // Where Landlock leaves no records the supervisor refuses every opening of a tripwire.
 std::optional<ControlVerdict> TripwireVerdict(const Asked& asked, const Location& at) {
-  const bool opens = asked.question.action == Action::kRead ||
-                     asked.question.action == Action::kList ||
-                     asked.question.action == Action::kWrite ||
-                     asked.question.action == Action::kTruncate;
+  const bool opens =
+      asked.question.action == Action::kRead || asked.question.action == Action::kList ||
+      asked.question.action == Action::kWrite || asked.question.action == Action::kTruncate;
   if (!IsTripwire(at) || !at.is_mount || asked.profile.landlock.log || !opens) return std::nullopt;
   return ControlVerdict{Layer::kSupervisor, Verdict::kDeny, "every opening is refused and recorded",
                         at.entry->rule, Recorder::kTripwire};
@@ -507,8 +505,7 @@ Attempts AttemptFile(Asked& asked) {
     if (auto verdict = OwnershipVerdict(asked, way, at)) {
       attempt.controls.push_back(std::move(*verdict));
     }
-    if (question.action == Action::kRename &&
-        Parent(question.path) != Parent(question.to)) {
+    if (question.action == Action::kRename && Parent(question.path) != Parent(question.to)) {
       way.on_parent |= landlock::kRefer;
     }
     if (auto verdict = LandlockVerdict(asked, way, question.path, rule)) {

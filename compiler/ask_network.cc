@@ -119,11 +119,10 @@ ControlVerdict ConnectPath(Asked& asked, const std::string& path) {
   switch (entry->kind) {
     case ViewKind::kEdge: {
       const std::string directory = path.substr(0, path.rfind('/'));
-      verdict.verdict = SomebodyListens(asked.enclave, path, directory) ? Verdict::kAllow
-                                                                       : Verdict::kDeny;
-      verdict.text = verdict.verdict == Verdict::kAllow
-                         ? "the edge's directory is in the view"
-                         : "nobody listens there: ENOENT";
+      verdict.verdict =
+          SomebodyListens(asked.enclave, path, directory) ? Verdict::kAllow : Verdict::kDeny;
+      verdict.text = verdict.verdict == Verdict::kAllow ? "the edge's directory is in the view"
+                                                        : "nobody listens there: ENOENT";
       return verdict;
     }
     case ViewKind::kPrivate:
@@ -226,8 +225,8 @@ Attempt ListenBy(Asked& asked, const Transport& transport) {
     }
   } else if (endpoint.kind == Endpoint::Kind::kUnix) {
     attempt.controls.push_back(ListenPath(asked, endpoint.address));
-    for (auto verdict : {EdgeOwner(asked, endpoint.address),
-                         MakeSocketVerdict(asked, endpoint.address)}) {
+    for (auto verdict :
+         {EdgeOwner(asked, endpoint.address), MakeSocketVerdict(asked, endpoint.address)}) {
       if (verdict) attempt.controls.push_back(std::move(*verdict));
     }
   } else if (endpoint.kind == Endpoint::Kind::kAbstract) {

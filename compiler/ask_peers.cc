@@ -43,10 +43,9 @@ Attempts SignalWays(const Asked& asked, const ProfileData& other) {
       attempt.controls.push_back(OutOfSight(asked));
       attempt.controls.push_back(OtherUid(asked, other));
       if ((asked.profile.landlock.scoped & landlock::kScopeSignal) != 0) {
-        attempt.controls.push_back({Layer::kLandlock, Verdict::kDeny, "out of its scope: EPERM",
-                                    asked.Id("user"),
-                                    asked.LogsLandlock() ? Recorder::kLandlockRecord
-                                                         : Recorder::kNone});
+        attempt.controls.push_back(
+            {Layer::kLandlock, Verdict::kDeny, "out of its scope: EPERM", asked.Id("user"),
+             asked.LogsLandlock() ? Recorder::kLandlockRecord : Recorder::kNone});
       }
     }
     attempts.push_back(std::move(attempt));
@@ -183,9 +182,9 @@ Asking AttemptPeer(Asked& asked) {
   if (question.action == Action::kReach && asset != asked.enclave.assets.end()) {
     return ReachAsset(asked, *asset);
   }
-  return tl::make_unexpected(fmt::format(
-      "the enclave has no component{} `{}`",
-      question.action == Action::kReach ? " and no asset" : "", question.name));
+  return tl::make_unexpected(fmt::format("the enclave has no component{} `{}`",
+                                         question.action == Action::kReach ? " and no asset" : "",
+                                         question.name));
 }
 
 }  // namespace bulkhead

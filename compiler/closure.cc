@@ -92,8 +92,7 @@ Neighbours::Neighbours(const BundleData& enclave) {
   }
 }
 
-ClosureCheck::ClosureCheck(const BundleData& enclave)
-    : enclave_(enclave), neighbours_(enclave) {}
+ClosureCheck::ClosureCheck(const BundleData& enclave) : enclave_(enclave), neighbours_(enclave) {}
 
 tl::expected<std::vector<WayVerdict>, std::string> ClosureCheck::Judge(const ProfileData& profile) {
   const auto allowed = reads_.Read(profile.arch, profile.filter);

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "compiler/filter_gen.h"
 #include "compiler/planner.h"
@@ -112,6 +114,35 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
   return data;
 }
 
+using Groups = std::map<std::string_view, const SyscallGroup*>;
+
+void AddGroup(const Groups& groups, std::string_view name, std::set<std::string_view>& seen,
+              std::vector<MapRow>& map) {
+  const auto found = groups.find(name);
+  if (found == groups.end() || !seen.insert(name).second) return;
+  for (const SyscallRule& rule : found->second->calls) {
+    map.push_back({rule.at.id, rule.at.place});
+    if (rule.name.starts_with("@")) {
+      AddGroup(groups, std::string_view(rule.name).substr(1), seen, map);
+    }
+  }
+}
+
+// The entries of the groups that components name, and of those that these name.
+void AddGroups(const Policy& policy, std::vector<MapRow>& map) {
+  Groups groups;
+  for (const SyscallGroup& group : policy.groups) groups[group.name] = &group;
+  std::set<std::string_view> seen;
+  for (const ComponentPolicy& component : policy.components) {
+    for (const auto* list : {&component.allow, &component.deny}) {
+      for (const SyscallRule& rule : *list) {
+        if (!rule.name.starts_with("@")) continue;
+        AddGroup(groups, std::string_view(rule.name).substr(1), seen, map);
+      }
+    }
+  }
+}
+
 // Every statement of the policy that a rule, a ledger row or a requirement can name.
 std::vector<MapRow> MapOf(const Policy& policy) {
   std::vector<MapRow> map;
@@ -141,6 +172,7 @@ std::vector<MapRow> MapOf(const Policy& policy) {
       add(at->place == Place{} ? Statement{at->id, component.at.place} : *at);
     }
   }
+  AddGroups(policy, map);
   for (const AssetPolicy& asset : policy.assets) add(asset.at);
   for (const ChannelPolicy& channel : policy.channels) add(channel.at);
   for (const WaiverPolicy& waiver : policy.waivers) add(waiver.at);

@@ -50,18 +50,47 @@ constexpr bool InOrder() {
 static_assert(InOrder(), "Row() indexes by the enum");
 
 // include/uapi/linux/capability.h, Linux 7.2; in the order of their numbers.
-constexpr std::string_view kCapabilities[] = {
-    "CAP_CHOWN",           "CAP_DAC_OVERRIDE",     "CAP_DAC_READ_SEARCH", "CAP_FOWNER",
-    "CAP_FSETID",          "CAP_KILL",             "CAP_SETGID",          "CAP_SETUID",
-    "CAP_SETPCAP",         "CAP_LINUX_IMMUTABLE",  "CAP_NET_BIND_SERVICE", "CAP_NET_BROADCAST",
-    "CAP_NET_ADMIN",       "CAP_NET_RAW",          "CAP_IPC_LOCK",        "CAP_IPC_OWNER",
-    "CAP_SYS_MODULE",      "CAP_SYS_RAWIO",        "CAP_SYS_CHROOT",      "CAP_SYS_PTRACE",
-    "CAP_SYS_PACCT",       "CAP_SYS_ADMIN",        "CAP_SYS_BOOT",        "CAP_SYS_NICE",
-    "CAP_SYS_RESOURCE",    "CAP_SYS_TIME",         "CAP_SYS_TTY_CONFIG",  "CAP_MKNOD",
-    "CAP_LEASE",           "CAP_AUDIT_WRITE",      "CAP_AUDIT_CONTROL",   "CAP_SETFCAP",
-    "CAP_MAC_OVERRIDE",    "CAP_MAC_ADMIN",        "CAP_SYSLOG",          "CAP_WAKE_ALARM",
-    "CAP_BLOCK_SUSPEND",   "CAP_AUDIT_READ",       "CAP_PERFMON",         "CAP_BPF",
-    "CAP_CHECKPOINT_RESTORE"};
+constexpr std::string_view kCapabilities[] = {"CAP_CHOWN",
+                                              "CAP_DAC_OVERRIDE",
+                                              "CAP_DAC_READ_SEARCH",
+                                              "CAP_FOWNER",
+                                              "CAP_FSETID",
+                                              "CAP_KILL",
+                                              "CAP_SETGID",
+                                              "CAP_SETUID",
+                                              "CAP_SETPCAP",
+                                              "CAP_LINUX_IMMUTABLE",
+                                              "CAP_NET_BIND_SERVICE",
+                                              "CAP_NET_BROADCAST",
+                                              "CAP_NET_ADMIN",
+                                              "CAP_NET_RAW",
+                                              "CAP_IPC_LOCK",
+                                              "CAP_IPC_OWNER",
+                                              "CAP_SYS_MODULE",
+                                              "CAP_SYS_RAWIO",
+                                              "CAP_SYS_CHROOT",
+                                              "CAP_SYS_PTRACE",
+                                              "CAP_SYS_PACCT",
+                                              "CAP_SYS_ADMIN",
+                                              "CAP_SYS_BOOT",
+                                              "CAP_SYS_NICE",
+                                              "CAP_SYS_RESOURCE",
+                                              "CAP_SYS_TIME",
+                                              "CAP_SYS_TTY_CONFIG",
+                                              "CAP_MKNOD",
+                                              "CAP_LEASE",
+                                              "CAP_AUDIT_WRITE",
+                                              "CAP_AUDIT_CONTROL",
+                                              "CAP_SETFCAP",
+                                              "CAP_MAC_OVERRIDE",
+                                              "CAP_MAC_ADMIN",
+                                              "CAP_SYSLOG",
+                                              "CAP_WAKE_ALARM",
+                                              "CAP_BLOCK_SUSPEND",
+                                              "CAP_AUDIT_READ",
+                                              "CAP_PERFMON",
+                                              "CAP_BPF",
+                                              "CAP_CHECKPOINT_RESTORE"};
 
 template <typename Number>
 std::optional<Number> Decimal(std::string_view text) {
@@ -212,8 +241,8 @@ Parsed ParseObject(Arch arch, const ActionRow& row, const std::vector<std::strin
       if (words.empty()) return Wrong(row, "a name and arguments");
       return ParseCall(arch, words, question);
     case ObjectKind::kCapability:
-      if (words.size() != 1 || std::ranges::find(kCapabilities, words[0]) ==
-                                   std::end(kCapabilities)) {
+      if (words.size() != 1 ||
+          std::ranges::find(kCapabilities, words[0]) == std::end(kCapabilities)) {
         return Wrong(row, "the name of a capability, such as CAP_NET_RAW");
       }
       question.name = words[0];
@@ -221,8 +250,8 @@ Parsed ParseObject(Arch arch, const ActionRow& row, const std::vector<std::strin
     case ObjectKind::kComponent:
     case ObjectKind::kTarget:
       if (words.size() != 1) {
-        return Wrong(row, row.object == ObjectKind::kTarget ? "a component or an asset"
-                                                            : "a component");
+        return Wrong(row,
+                     row.object == ObjectKind::kTarget ? "a component or an asset" : "a component");
       }
       question.name = words[0];
       return {};

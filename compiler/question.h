@@ -61,7 +61,7 @@ const ActionRow* FindAction(std::string_view name);  // nullptr: none
 struct Endpoint {
   enum class Kind : uint8_t { kTcp, kUdp, kUnix, kAbstract, kVsock };
   Kind kind = Kind::kTcp;
-  std::string address;  // tcp, udp: empty for any; unix: a path; abstract: a name; vsock: a CID
+  std::string address;   // tcp, udp: empty for any; unix: a path; abstract: a name; vsock: a CID
   bool is_name = false;  // the address is a host's name, behind which any address can stand
   uint32_t port = 0;     // tcp, udp, vsock
 };

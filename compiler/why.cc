@@ -6,8 +6,8 @@
 namespace bulkhead {
 
 tl::expected<Explanation, std::string> Why(const Bundle& bundle, std::string_view component,
-                                      std::string_view action,
-                                      const std::vector<std::string>& object) {
+                                           std::string_view action,
+                                           const std::vector<std::string>& object) {
   const Profile* profile = bundle.Find(component);
   if (profile == nullptr) {
     return tl::make_unexpected(fmt::format("the bundle has no component `{}`", component));

@@ -13,7 +13,7 @@ namespace bulkhead {
 
 // The error is a usage error for people.
 tl::expected<Explanation, std::string> Why(const Bundle& bundle, std::string_view component,
-                                      std::string_view action,
-                                      const std::vector<std::string>& object);
+                                           std::string_view action,
+                                           const std::vector<std::string>& object);
 
 }  // namespace bulkhead

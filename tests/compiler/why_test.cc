@@ -50,7 +50,7 @@ components:
 using Object = std::vector<std::string>;
 
 Explanation Ask(const Compiled& compiled, std::string_view component, std::string_view action,
-              const Object& object) {
+                const Object& object) {
   const auto answer = Why(compiled.compilation->bundle, component, action, object);
   BOOST_REQUIRE_MESSAGE(answer.has_value(), (answer ? "" : answer.error()));
   return *answer;
@@ -98,12 +98,7 @@ BOOST_AUTO_TEST_CASE(Files) {
          {"one", "read", {"/etc/passwd"}, true, ".files"},
          {"one", "write", {"/etc/passwd"}, false, ".files"},
          {"one", "write", {"/dev/null"}, true, ".files"},
-         {"one",
-          "execute",
-          {"/usr/bin/one"},
-          false,
-          ".files.execute",
-          Recorder::kNotification},
+         {"one", "execute", {"/usr/bin/one"}, false, ".files.execute", Recorder::kNotification},
          {"one", "execute", {"/tmp/a"}, false, ".files.execute", Recorder::kNotification},
          {"two", "execute", {"/usr/bin/helper"}, true, ".files.execute:/usr/bin/helper"},
          {"two", "execute", {"/var/lib/two/a"}, false, ".files.state:/var/lib/two"}});
@@ -129,27 +124,23 @@ BOOST_AUTO_TEST_CASE(Network) {
   const auto notified = Recorder::kNotification;
   const auto record = Recorder::kLandlockRecord;
   const char* kServer = ".network.unix.listen:/run/edges/two/s.sock";
-  Check(MustCompile(kPolicy), {{"one",
-                                "connect",
-                                {"unix:/run/edges/two/s.sock"},
-                                true,
-                                ".network.unix.connect:/run/edges/two/s.sock"},
-                               {"one", "connect", {"unix:/run/other/s.sock"}, false, ".network"},
-                               {"one",
-                                "listen",
-                                {"unix:/run/edges/two/s.sock"},
-                                false,
-                                ".network",
-                                notified},
-                               {"two", "listen", {"unix:/run/edges/two/s.sock"}, true, kServer},
-                               {"one", "listen", {"tcp:8443"}, true, ".network.tcp.listen:8443"},
-                               {"one", "listen", {"tcp:8444"}, false, ".network", notified},
-                               {"one", "connect", {"tcp:443"}, false, ".network", notified},
-                               {"two", "connect", {"tcp:443"}, true, ".network.tcp.connect:443"},
-                               {"two", "connect", {"tcp:444"}, false, ".network", record},
-                               {"two", "listen", {"tcp:443"}, false, ".network", notified},
-                               {"two", "connect", {"udp:53"}, false, ".network", notified},
-                               {"two", "connect", {"vsock:3:9001"}, false, ".network", notified}});
+  Check(MustCompile(kPolicy),
+        {{"one",
+          "connect",
+          {"unix:/run/edges/two/s.sock"},
+          true,
+          ".network.unix.connect:/run/edges/two/s.sock"},
+         {"one", "connect", {"unix:/run/other/s.sock"}, false, ".network"},
+         {"one", "listen", {"unix:/run/edges/two/s.sock"}, false, ".network", notified},
+         {"two", "listen", {"unix:/run/edges/two/s.sock"}, true, kServer},
+         {"one", "listen", {"tcp:8443"}, true, ".network.tcp.listen:8443"},
+         {"one", "listen", {"tcp:8444"}, false, ".network", notified},
+         {"one", "connect", {"tcp:443"}, false, ".network", notified},
+         {"two", "connect", {"tcp:443"}, true, ".network.tcp.connect:443"},
+         {"two", "connect", {"tcp:444"}, false, ".network", record},
+         {"two", "listen", {"tcp:443"}, false, ".network", notified},
+         {"two", "connect", {"udp:53"}, false, ".network", notified},
+         {"two", "connect", {"vsock:3:9001"}, false, ".network", notified}});
 }
 
 BOOST_AUTO_TEST_CASE(Calls) {
@@ -274,8 +265,7 @@ BOOST_AUTO_TEST_CASE(WrongQuestions) {
     return answer ? std::string("answered") : answer.error();
   };
   BOOST_TEST(refused("three", "read", {"/a"}) == "the bundle has no component `three`");
-  BOOST_TEST(refused("one", "eat", {"/a"}) ==
-             "`eat` is no action: " + ActionNames());
+  BOOST_TEST(refused("one", "eat", {"/a"}) == "`eat` is no action: " + ActionNames());
   BOOST_TEST(refused("one", "read", {"a"}) == "`read` takes one absolute path");
   BOOST_TEST(refused("one", "read", {"/a/../b"}) == "`read` takes one absolute path");
   BOOST_TEST(refused("one", "read", {}) == "`read` takes one absolute path");
@@ -285,14 +275,18 @@ BOOST_AUTO_TEST_CASE(WrongQuestions) {
              "`request` is not ARGUMENT=VALUE of ioctl");
   BOOST_TEST(refused("one", "syscall", {"ioctl", "request=0xg"}) ==
              "`request=0xg` is not ARGUMENT=VALUE of ioctl");
-  BOOST_TEST(refused("one", "connect", {"tcp:0"}).starts_with("`connect` takes tcp:[ADDRESS:]PORT"));
-  BOOST_TEST(refused("one", "connect", {"tcp:65536"}).starts_with("`connect` takes tcp:[ADDRESS:]PORT"));
+  BOOST_TEST(
+      refused("one", "connect", {"tcp:0"}).starts_with("`connect` takes tcp:[ADDRESS:]PORT"));
+  BOOST_TEST(
+      refused("one", "connect", {"tcp:65536"}).starts_with("`connect` takes tcp:[ADDRESS:]PORT"));
   BOOST_TEST(refused("one", "trace", {"three"}) == "the enclave has no component `three`");
-  BOOST_TEST(refused("one", "reach", {"three"}) == "the enclave has no component and no asset `three`");
+  BOOST_TEST(refused("one", "reach", {"three"}) ==
+             "the enclave has no component and no asset `three`");
   BOOST_TEST(refused("one", "reach", {"one"}) == "`one` is the component itself");
   BOOST_TEST(refused("one", "capability", {"CAP_ALL"}).starts_with("`capability` takes the name"));
   BOOST_TEST(refused("one", "rename", {"/a"}) == "`rename` takes two absolute paths");
-  BOOST_TEST(refused("one", "connect", {"host:1"}).starts_with("`connect` takes tcp:[ADDRESS:]PORT"));
+  BOOST_TEST(
+      refused("one", "connect", {"host:1"}).starts_with("`connect` takes tcp:[ADDRESS:]PORT"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
