@@ -17,13 +17,8 @@ constexpr ParameterRow kParameters[] = {
     {P::kInput, "", "", "POLICY|BUNDLE", "", "a policy, which is compiled first, or a bundle",
      true},
     {P::kComponent, "", "", "COMPONENT", "", "a component of the bundle", true},
-    {P::kAction, "", "", "ACTION", "", "read, write, create, execute, connect, listen or syscall",
-     true},
-    {P::kObject, "", "", "OBJECT", "",
-     "a path; tcp:PORT, unix:PATH, udp:PORT or vsock:CID:PORT; or a system call with NAME=VALUE "
-     "for "
-     "its arguments",
-     true, true},
+    {P::kAction, "", "", "ACTION", "", "what it would do: one of the actions below", true},
+    {P::kObject, "", "", "OBJECT", "", "to what: as the action below shows", true, true},
     {P::kProgram, "", "", "-- CMD", "",
      "a program and its arguments, run instead of the component's own and found by the component's "
      "PATH",
@@ -120,9 +115,13 @@ constexpr CommandRow kCommands[] = {
      kInspectParameters,
      "bulkhead inspect enclave.bundle\nbulkhead inspect --component tools enclave.bundle"},
     {Command::kWhy, "why", "tell whether a component may do something, and why",
-     "Evaluates the compiled bundle itself: the filter, the Landlock rules, the view. Prints what "
-     "each control says, the statement that decides and its line in the policy when BUNDLE.map is "
-     "there.\n"
+     "Evaluates the compiled bundle itself: the filter, the Landlock rules, the view, the edges. "
+     "Prints what each control says, in the kernel's order, the statement that decides and its "
+     "line "
+     "in the policy, the entries of groups that bring the system call, and which substitutes and "
+     "waivers are in play. Lines are known when BUNDLE.map is there.\n"
+     "What the disk decides (existence, owners, modes, links) is not in a bundle: it can only make "
+     "less of what is allowed.\n"
      "Exit code 0: allowed. 1: denied, or undecided, with what it hangs on.",
      kWhyParameters,
      "bulkhead why enclave.bundle agent read /etc/shadow\n"

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "compiler/question.h"
+
 namespace bulkhead {
 namespace {
 
@@ -84,6 +86,15 @@ std::string Paragraphs(std::string_view text) {
   return out;
 }
 
+std::string Actions(const CommandRow& command) {
+  if (command.id != Command::kWhy) return {};
+  std::string out = "\nactions:\n";
+  for (const ActionRow& row : bulkhead::Actions()) {
+    out += Line(row.name, fmt::format("{}: {}", row.about, row.example));
+  }
+  return out;
+}
+
 std::string CommandList(std::string_view prefix) {
   std::string out;
   for (const CommandRow& row : Commands()) {
@@ -113,9 +124,9 @@ std::string Usage(const CommandRow& command) {
 }
 
 std::string CommandHelp(const CommandRow& command) {
-  return fmt::format("usage: {}\n\n{}\n{}\noptions:\n{}{}\nexamples:\n{}",
+  return fmt::format("usage: {}\n\n{}\n{}{}\noptions:\n{}{}\nexamples:\n{}",
                      Wrapped(Usage(command), 7), Paragraphs(command.details),
-                     Parameters(command, false), Parameters(command, true),
+                     Parameters(command, false), Actions(command), Parameters(command, true),
                      Line("-h, --help", "this text"), Indented(command.example));
 }
 

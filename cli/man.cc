@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "compiler/question.h"
 
 namespace bulkhead {
 namespace {
@@ -60,6 +61,16 @@ std::string Items(const CommandRow& command) {
   return out;
 }
 
+std::string Actions(const CommandRow& command) {
+  if (command.id != Command::kWhy) return {};
+  std::string out = ".PP\nActions:\n";
+  for (const ActionRow& row : bulkhead::Actions()) {
+    out += fmt::format(".TP\n\\fB{}\\fR \\fI{}\\fR\n{}\n", row.name, Roff(row.example),
+                       Roff(row.about));
+  }
+  return out;
+}
+
 std::string ExitStatus(std::span<const ExitRow> rows) {
   std::string out = ".SH EXIT STATUS\n";
   for (const ExitRow& row : rows) out += fmt::format(".TP\n{}\n{}\n", row.code, Roff(row.meaning));
@@ -90,7 +101,7 @@ std::string ManualPage() {
       "which confines and supervises the components.\n";
   for (const CommandRow& row : Commands()) {
     out += fmt::format(".SH \"{}\"\n", Roff(row.name)) + Paragraphs(row.details) + Items(row) +
-           Example(row.example);
+           Actions(row) + Example(row.example);
   }
   out += ExitStatus(ExitCodes());
   out +=

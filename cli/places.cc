@@ -10,8 +10,8 @@ namespace {
 
 // What an entry names: "read", "@io"; arguments stand behind the name.
 std::string_view NameIn(std::string_view entry) {
-  const size_t end = entry.find_first_not_of(
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-@");
+  const size_t end =
+      entry.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-@");
   return entry.substr(0, end);
 }
 

@@ -251,7 +251,7 @@ std::string KindText(ViewKind kind) {
     case ViewKind::kEdge:
       return "in an edge's directory";
     case ViewKind::kTripwire:
-      return "an empty tripwire stands there";
+      return "an empty tripwire";
     case ViewKind::kDevice:
       return "a device of the view";
     default:

@@ -292,8 +292,9 @@ BOOST_AUTO_TEST_CASE(WhySaysAllowAndDeny) {
   BOOST_TEST(deny.out.find("recorded by") != std::string::npos);
   const auto json =
       Parsed(Bulkhead({"why", bundle, "hello", "syscall", "ptrace", "--format", "json"}).out);
-  BOOST_TEST((Keys(json) == std::vector<std::string>{"verdict", "bundle", "controls", "rule",
-                                                     "place", "recorder", "note"}));
+  BOOST_TEST(
+      (Keys(json) == std::vector<std::string>{"verdict", "bundle", "calls", "lines", "controls",
+                                              "rule", "place", "recorder", "in_play", "note"}));
   BOOST_TEST(json["verdict"].get<std::string>() == "deny");
 }
 
