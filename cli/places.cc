@@ -34,8 +34,9 @@ std::vector<Line> LinesOfCall(const Places& places, std::string_view component,
   std::deque<std::pair<std::string, std::vector<Line>>> open{{std::move(first), {}}};
   std::set<std::string> seen;
   while (!open.empty()) {
-    auto [prefix, lines] = std::move(open.front());
+    const std::pair<std::string, std::vector<Line>> next = std::move(open.front());
     open.pop_front();
+    const auto& [prefix, lines] = next;
     if (!seen.insert(prefix).second) continue;
     for (auto it = places.lower_bound(prefix); it != places.end() && it->first.starts_with(prefix);
          ++it) {
