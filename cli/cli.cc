@@ -24,6 +24,8 @@ int Dispatch(const Invocation& invocation) {
       return Inspect(invocation);
     case Command::kWhy:
       return Explain(invocation);
+    case Command::kTest:
+      return TestPolicyFile(invocation);
     case Command::kRun:
       return RunEnclave(invocation);
     case Command::kExec:

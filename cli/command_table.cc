@@ -39,6 +39,7 @@ constexpr ParameterRow kParameters[] = {
     {P::kInit, "--init", "", "PATH", "",
      "the bulkhead-init to run; default: the one beside bulkhead, then the one in PATH"},
     {P::kFormat, "--format", "", "FORMAT", "text|json", "the form of the answer"},
+    {P::kTestFormat, "--format", "", "FORMAT", "text|tap|junit|json", "the form of the report"},
     {P::kTargetFormat, "--format", "", "FORMAT", "yaml|json", "the form of the answer"},
     {P::kKernelConfig, "--kernel-config", "", "FILE", "",
      "a kernel's .config: what that kernel can enforce, instead of the running one"},
@@ -72,6 +73,7 @@ constexpr P kCompileParameters[] = {P::kPolicy, P::kOutput,  P::kTarget,     P::
 constexpr P kInspectParameters[] = {P::kBundle, P::kOnly, P::kFormat};
 constexpr P kWhyParameters[] = {P::kInput,  P::kComponent, P::kAction, P::kObject,
                                 P::kTarget, P::kSet,       P::kDate,   P::kFormat};
+constexpr P kTestParameters[] = {P::kPolicy, P::kTarget, P::kSet, P::kDate, P::kTestFormat};
 constexpr P kRunParameters[] = {P::kInput, P::kTarget, P::kSet, P::kDate, P::kInit, P::kFormat};
 constexpr P kExecParameters[] = {P::kBundle, P::kComponent, P::kProgram, P::kInit};
 constexpr P kDoctorParameters[] = {P::kKernelConfig, P::kTargetFormat};
@@ -127,6 +129,16 @@ constexpr CommandRow kCommands[] = {
      "bulkhead why enclave.bundle agent read /etc/shadow\n"
      "bulkhead why enclave.bundle tools connect vsock:3:9001\n"
      "bulkhead why enclave.yaml agent syscall socket domain=AF_INET"},
+    {Command::kTest, "test", "run the tests and invariants of a policy",
+     "Compiles the policy and compares the answers of the bundle with those that its `tests` "
+     "expect, "
+     "then checks its `invariants` over the whole enclave. A failed test shows what each control "
+     "says, a broken invariant the shortest way by which it is broken, each step with its rule. "
+     "Statements that no test comes to are listed.\n"
+     "`check` and `compile` check the invariants, too, and refuse a policy that breaks one.\n"
+     "Exit code 1: a test failed, an invariant is broken, or the policy does not compile.",
+     kTestParameters,
+     "bulkhead test enclave.yaml\nbulkhead test --format junit enclave.yaml > report.xml"},
     {Command::kRun, "run", "run an enclave on this machine",
      "Compiles a policy, or takes a bundle as it is, and becomes bulkhead-init with it: there is "
      "no "

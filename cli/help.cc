@@ -45,8 +45,13 @@ std::string Explanation(const ParameterRow& row) {
   std::string text(row.help);
   if (!row.choices.empty()) {
     const size_t bar = row.choices.find('|');
-    text += fmt::format(": {0} (default) or {1}", row.choices.substr(0, bar),
-                        row.choices.substr(bar + 1));
+    std::string others(row.choices.substr(bar + 1));
+    for (size_t at = 0; (at = others.find('|', at)) != std::string::npos;) {
+      const bool last = others.find('|', at + 1) == std::string::npos;
+      others.replace(at, 1, last ? " or " : ", ");
+    }
+    text += fmt::format(": {} (default){} {}", row.choices.substr(0, bar),
+                        others.find(' ') == std::string::npos ? " or" : ",", others);
   }
   if (row.repeated && !row.option.empty()) text += "; may be repeated";
   return text;

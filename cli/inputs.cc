@@ -88,10 +88,6 @@ bool LooksLikePolicy(const std::string& path) {
          !std::equal(kMagic.begin(), kMagic.end(), bytes->begin());
 }
 
-Places PlacesOf(const Compilation& compilation, const Sources& sources, const Digest& digest) {
-  return ParseMap(RenderMap(compilation, sources, digest), digest).value_or(Places());
-}
-
 tl::expected<Opened, int> OpenPolicy(const std::string& path, const Invocation& invocation) {
   auto result = CompilePolicy(path, invocation);
   if (!result) return tl::make_unexpected(result.error());
@@ -112,6 +108,10 @@ tl::expected<Opened, int> OpenPolicy(const std::string& path, const Invocation& 
 }
 
 }  // namespace
+
+Places PlacesOf(const Compilation& compilation, const Sources& sources, const Digest& digest) {
+  return ParseMap(RenderMap(compilation, sources, digest), digest).value_or(Places());
+}
 
 std::string TodayUtc() {
   const std::time_t now = std::time(nullptr);
@@ -138,15 +138,18 @@ tl::expected<PolicyInputs, int> ReadInputs(const std::string& path, const Invoca
   return PolicyInputs{path, *options, std::move(compile)};
 }
 
-tl::expected<PolicyResult, int> CompilePolicy(const std::string& path,
-                                              const Invocation& invocation) {
-  const auto inputs = ReadInputs(path, invocation);
+tl::expected<PolicyResult, int> CompilePolicy(const std::string& path, const Invocation& invocation,
+                                              bool invariants) {
+  auto inputs = ReadInputs(path, invocation);
   if (!inputs) return tl::make_unexpected(inputs.error());
+  inputs->compile.invariants = invariants;
   PolicyResult result;
   result.mix = inputs->compile.mix;
   Diagnostics diagnostics;
-  const auto loaded = LoadPolicyFile(path, inputs->load, result.sources, diagnostics);
-  if (loaded) result.compilation = Compile(*loaded, inputs->compile, diagnostics);
+  result.loaded = LoadPolicyFile(path, inputs->load, result.sources, diagnostics);
+  if (result.loaded) {
+    result.compilation = Compile(*result.loaded, inputs->compile, diagnostics);
+  }
   result.diagnostics = diagnostics.Sorted();
   return result;
 }

@@ -28,12 +28,14 @@ tl::expected<PolicyInputs, int> ReadInputs(const std::string& path, const Invoca
 
 struct PolicyResult {  // of a policy that could be read
   Sources sources;
+  std::optional<LoadedPolicy> loaded;      // nothing where it has no meaning
   std::vector<Diagnostic> diagnostics;     // sorted
   std::optional<CallMix> mix;              // of --weights
   std::optional<Compilation> compilation;  // nothing exactly when there are errors
 };
-tl::expected<PolicyResult, int> CompilePolicy(const std::string& path,
-                                              const Invocation& invocation);
+// Without `invariants` a broken one is no error.
+tl::expected<PolicyResult, int> CompilePolicy(const std::string& path, const Invocation& invocation,
+                                              bool invariants = true);
 
 // To standard error for people.
 void PrintDiagnostics(const PolicyResult& result);
@@ -48,6 +50,8 @@ struct Opened {
 };
 
 tl::expected<Opened, int> OpenBundle(const std::string& path);
+// From where in the policy each statement of the bundle comes.
+Places PlacesOf(const Compilation& compilation, const Sources& sources, const Digest& digest);
 // A bundle, or a policy (a file named .yaml or .yml), which is compiled.
 tl::expected<Opened, int> OpenInput(const Invocation& invocation);
 

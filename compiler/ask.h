@@ -58,4 +58,7 @@ class Evaluator {
   FilterReads reads_;
 };
 
+// What of an asset there is for this component: its files, and what the component has beneath them.
+std::vector<std::string> AssetPaths(const ProfileData& profile, const Asset& asset);
+
 }  // namespace bulkhead

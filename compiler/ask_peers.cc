@@ -143,7 +143,7 @@ Attempts ReachComponent(Asked& asked, const ProfileData& other) {
 
 Attempts ReachAsset(Asked& asked, const Asset& asset) {
   Attempts attempts;
-  for (const std::string& file : asset.files) {
+  for (const std::string& file : AssetPaths(asked.profile, asset)) {
     for (const Action action : {Action::kRead, Action::kList, Action::kWrite, Action::kTruncate,
                                 Action::kRemove, Action::kExecute}) {
       Question question;
@@ -157,6 +157,19 @@ Attempts ReachAsset(Asked& asked, const Asset& asset) {
 }
 
 }  // namespace
+
+std::vector<std::string> AssetPaths(const ProfileData& profile, const Asset& asset) {
+  std::vector<std::string> paths = asset.files;
+  for (const ViewEntry& entry : profile.view) {
+    const bool kept = entry.kind == ViewKind::kReadOnly || entry.kind == ViewKind::kWritable ||
+                      entry.kind == ViewKind::kState;
+    const bool beneath = std::ranges::any_of(asset.files, [&](const std::string& file) {
+      return entry.path != file && Covers(file, entry.path);
+    });
+    if (kept && beneath) paths.push_back(entry.path);
+  }
+  return paths;
+}
 
 Asking AttemptPeer(Asked& asked) {
   const Question& question = asked.question;

@@ -8,7 +8,9 @@
 #include <set>
 
 #include "compiler/filter_gen.h"
+#include "compiler/invariants.h"
 #include "compiler/planner.h"
+#include "compiler/policy_tests.h"
 
 namespace bulkhead {
 namespace {
@@ -225,6 +227,28 @@ BundleData CompileEnclave(EnclavePlan& enclave, const CompileOptions& options,
 
 }  // namespace
 
+namespace {
+
+// Sentences about the whole, and questions of tests, which only `test` answers.
+void CheckSentences(const Policy& policy, const Bundle& bundle, const CompileOptions& options,
+                    Diagnostics& diagnostics) {
+  ReadTests(bundle, policy.tests, diagnostics);
+  if (!options.invariants || policy.invariants.empty()) return;
+  Evaluator evaluator(bundle);
+  const auto results = CheckInvariants(evaluator, policy.invariants, diagnostics);
+  if (!results) {
+    diagnostics.Error({}, "E0703", "the invariants can't be checked", results.error());
+    return;
+  }
+  for (const InvariantResult& result : *results) {
+    if (result.holds()) continue;
+    diagnostics.Error(result.place, "E0703", fmt::format("`{}` does not hold", result.text),
+                      PathText(result.path));
+  }
+}
+
+}  // namespace
+
 std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOptions& options,
                                    Diagnostics& diagnostics) {
   EnclavePlan enclave(loaded, options.date, diagnostics);
@@ -238,6 +262,8 @@ std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOpti
                       "this is a bug in bulkhead; please report it with the policy");
     return std::nullopt;
   }
+  CheckSentences(loaded.policy, *bundle, options, diagnostics);
+  if (diagnostics.HasErrors()) return std::nullopt;
   return Compilation{std::move(*bundle), std::move(map)};
 }
 
@@ -246,7 +272,13 @@ Survey SurveyTarget(const LoadedPolicy& loaded, const CompileOptions& options) {
   EnclavePlan enclave(loaded, options.date, diagnostics);
   Survey survey;
   const std::vector<MapRow> map = MapOf(loaded.policy);
-  survey.ledger = CompileEnclave(enclave, options, map).ledger;
+  BundleData data = CompileEnclave(enclave, options, map);
+  survey.ledger = data.ledger;
+  if (!diagnostics.HasErrors()) {
+    if (const auto bundle = Bundle::Make(std::move(data))) {
+      CheckSentences(loaded.policy, *bundle, options, diagnostics);
+    }
+  }
   for (Diagnostic& mistake : diagnostics.Sorted()) {
     if (mistake.severity != Severity::kError) continue;
     if (mistake.statement.empty()) {

@@ -30,6 +30,7 @@ struct CompileOptions {
   // the weighing that the target's kernel asks for.
   std::optional<CallMix> mix = {};
   std::optional<Weighing> weighing = {};
+  bool invariants = true;  // a broken one is an error
 };
 
 // nullopt exactly when `diagnostics` has errors: a statement that the target can't enforce is one,

@@ -10,6 +10,8 @@
 #include <cstddef>
 #include <iterator>
 #include <optional>
+#include <sstream>
+#include <utility>
 
 #include "compiler/constants.h"
 #include "profiles/profile.h"
@@ -225,7 +227,10 @@ Parsed ParseObject(Arch arch, const ActionRow& row, const std::vector<std::strin
       question.to = words[1];
       return {};
     case ObjectKind::kEndpoint: {
-      const auto endpoint = words.size() == 1 ? ParseEndpoint(words[0]) : std::nullopt;
+      // `vsock parent:9001` is another way to write `vsock:parent:9001`.
+      const auto endpoint = words.size() == 1   ? ParseEndpoint(words[0])
+                            : words.size() == 2 ? ParseEndpoint(words[0] + ":" + words[1])
+                                                : std::nullopt;
       if (!endpoint) {
         return Wrong(row,
                      "tcp:[ADDRESS:]PORT, udp:[ADDRESS:]PORT, unix:/PATH, unix:@NAME or "
@@ -276,6 +281,14 @@ std::string ActionNames() {
     names.append(names.empty() ? "" : ", ").append(row.name);
   }
   return names;
+}
+
+std::vector<std::string> ObjectWords(ObjectKind kind, const std::string& text) {
+  if (kind == ObjectKind::kPath) return {text};
+  std::vector<std::string> words;
+  std::istringstream rest(text);
+  for (std::string word; rest >> word;) words.push_back(std::move(word));
+  return words;
 }
 
 tl::expected<Question, std::string> ParseQuestion(Arch arch, std::string_view action,

@@ -80,6 +80,9 @@ struct Question {
 tl::expected<Question, std::string> ParseQuestion(Arch arch, std::string_view action,
                                                   const std::vector<std::string>& object);
 
+// The words of an object that was written as one text; a path is one word.
+std::vector<std::string> ObjectWords(ObjectKind kind, const std::string& text);
+
 // "read, list, write, ..."
 std::string ActionNames();
 

@@ -2,6 +2,7 @@
 #include "policy/build.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -81,6 +82,28 @@ std::vector<WaiverPolicy> BuildWaivers(const Section& root) {
   return waivers;
 }
 
+std::optional<TestPolicy> BuildTest(const Node& item, Diagnostics& diagnostics) {
+  const Section fields(&item, "");
+  TestPolicy test;
+  test.component = {fields.TextOf("component"), fields.At("component")};
+  test.allow = fields.TextOf("expect") == "allow";
+  size_t actions = 0;
+  for (const Entry& entry : fields.Entries()) {
+    if (entry.key == "component" || entry.key == "expect") continue;
+    ++actions;
+    test.action = entry.key;
+    test.object = {fields.TextOf(entry.key), fields.At(entry.key)};
+  }
+  if (actions != 1) {
+    diagnostics.Error(item.place, "E0236", "a test has one action",
+                      "such as `{component: web, read: /etc/shadow, expect: deny}`");
+    return std::nullopt;
+  }
+  test.at = {"tests:" + test.component.value + " " + test.action + " " + test.object.value,
+             item.place};
+  return test;
+}
+
 }  // namespace
 
 Policy BuildPolicy(const Node& root_node, const Library& library, Diagnostics& diagnostics) {
@@ -103,6 +126,10 @@ Policy BuildPolicy(const Node& root_node, const Library& library, Diagnostics& d
             [](const auto& a, const auto& b) { return a.name < b.name; });
   policy.channels = BuildChannels(root);
   policy.waivers = BuildWaivers(root);
+  policy.invariants = root.Texts("invariants");
+  for (const Node& item : root.Items("tests")) {
+    if (auto test = BuildTest(item, diagnostics)) policy.tests.push_back(std::move(*test));
+  }
   for (const auto& [name, group] : library.groups) {
     policy.groups.push_back(BuildGroup(group, diagnostics));
   }

@@ -157,6 +157,14 @@ struct WaiverPolicy {
   Statement at;
 };
 
+struct TestPolicy {
+  Text component;
+  std::string action;  // as of `bulkhead why`: "read"
+  Text object;         // words, as they stand after the action there
+  bool allow = false;  // the expected answer
+  Statement at;
+};
+
 struct Policy {
   std::string enclave;
   Text target;  // a shipped target's name, or a path
@@ -168,6 +176,8 @@ struct Policy {
   std::vector<ComponentPolicy> components;  // sorted by name
   std::vector<ChannelPolicy> channels;
   std::vector<WaiverPolicy> waivers;
+  std::vector<Text> invariants;  // sentences (compiler/invariants.h)
+  std::vector<TestPolicy> tests;
   std::vector<SyscallGroup> groups;  // the shipped ones and those of `groups:`, sorted by name
 };
 

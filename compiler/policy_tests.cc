@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compiler/policy_tests.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "policy/text.h"
+
+namespace bulkhead {
+
+std::vector<PolicyTest> ReadTests(const Bundle& bundle, std::span<const TestPolicy> tests,
+                                  Diagnostics& diagnostics) {
+  std::vector<PolicyTest> read;
+  for (const TestPolicy& written : tests) {
+    const Profile* component = bundle.Find(written.component.value);
+    if (component == nullptr) {
+      diagnostics.Error(written.component.at.place, "E0704",
+                        fmt::format("the enclave has no component {}",
+                                    Quoted(written.component.value)),
+                        "a test names a component of this policy");
+      continue;
+    }
+    const ActionRow* row = FindAction(written.action);
+    const std::vector<std::string> words =
+        row == nullptr ? std::vector<std::string>()
+                       : ObjectWords(row->object, written.object.value);
+    auto question = ParseQuestion((*component)->arch, written.action, words);
+    if (!question) {
+      diagnostics.Error(written.object.at.place, "E0704", question.error(),
+                        "see `bulkhead why --help`");
+      continue;
+    }
+    read.push_back({&written, &**component, std::move(*question),
+                    fmt::format("{} {} {}: {}", written.component.value, written.action,
+                                written.object.value, written.allow ? "allow" : "deny")});
+  }
+  return read;
+}
+
+tl::expected<std::vector<PolicyTestResult>, std::string> RunTests(
+    Evaluator& evaluator, std::span<const PolicyTest> tests) {
+  std::vector<PolicyTestResult> results;
+  for (const PolicyTest& test : tests) {
+    auto answer = evaluator.Ask(*test.component, test.question);
+    if (!answer) return tl::make_unexpected(fmt::format("{}: {}", test.name, answer.error()));
+    const Verdict wanted = test.written->allow ? Verdict::kAllow : Verdict::kDeny;
+    const bool passed = answer->verdict == wanted;
+    results.push_back({&test, std::move(*answer), passed});
+  }
+  return results;
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// Invariants: enclaves with a planted violation, of which the shortest way is found, and enclaves
+// without one, of which none is reported.
+#include "compiler/invariants.h"
+
+#include <boost/test/unit_test.hpp>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "tests/compiler/compile_support.h"
+
+namespace bulkhead {
+namespace {
+
+using testing::Compiled;
+using testing::CompileText;
+using testing::MustCompile;
+
+// An enclave of four components in short:
+//   edge A B        A connects to a unix socket of B
+//   chan A B KIND   a channel from A to B
+//   tcp A PORT      A connects to the port
+//   serve A PORT    A listens on it, handed over
+//   file A VERB P   a file statement
+//   call A NAME     a system call or group
+//   asset P         the asset `key` has this path, too
+//   waive A S       a waiver of the statement
+// The components are a, b, c and d.
+struct Short {
+  std::map<std::string, std::vector<std::string>> unix_listen, unix_connect, tcp_connect, tcp_listen,
+      calls;
+  std::map<std::string, std::map<std::string, std::vector<std::string>>> files;
+  std::vector<std::string> channels, assets, waivers;
+
+  explicit Short(const std::string& text) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line, ';');) Read(line);
+  }
+
+  void Read(const std::string& line) {
+    std::istringstream words(line);
+    std::string what;
+    std::string who;
+    std::string x;
+    std::string y;
+    words >> what >> who >> x >> y;
+    if (what == "edge") {
+      const std::string path = "/run/edges/" + who + x + "/s.sock";
+      unix_connect[who].push_back(path);
+      unix_listen[x].push_back("{path: " + path + ", name: n" + who + ", from: [" + who + "]}");
+    } else if (what == "chan") {
+      channels.push_back("{name: " + who + "-" + x + ", from: " + who + ", to: " + x +
+                         ", kind: " + y + "}");
+    } else if (what == "tcp") {
+      tcp_connect[who].push_back(x);
+    } else if (what == "serve") {
+      tcp_listen[who].push_back("{port: " + x + ", name: p" + x + "}");
+    } else if (what == "file") {
+      files[who][x].push_back(y);
+    } else if (what == "call") {
+      std::string rest;
+      std::getline(words, rest);  // a test of arguments has several words
+      calls[who].push_back(x + " " + y + rest);
+    } else if (what == "asset") {
+      assets.push_back(who);
+    } else if (what == "waive") {
+      waivers.push_back("{component: " + who + ", statement: " + x +
+                        ", reason: test, until: 2030-01-01}");
+    }
+  }
+
+  static std::string List(const std::vector<std::string>& items) {
+    std::string list;
+    for (const std::string& item : items) list.append(list.empty() ? "" : ", ").append(item);
+    return "[" + list + "]";
+  }
+
+  // "{listen: [..], connect: [..]}"; an empty list is no list.
+  static std::string Map(const std::map<std::string, std::vector<std::string>>& lists) {
+    std::string map;
+    for (const auto& [key, items] : lists) {
+      if (!items.empty()) map.append(map.empty() ? "" : ", ").append(key + ": " + List(items));
+    }
+    return "{" + map + "}";
+  }
+
+  std::string Component(const std::string& name) {
+    std::string text = "  " + name + ":\n    profile: [stateful-service]\n    exec: [/usr/bin/" +
+                       name + "]\n";
+    files[name]["execute"].push_back("/usr/bin/" + name);
+    text += "    files: " + Map(files[name]) + "\n";
+    const std::string local =
+        Map({{"listen", unix_listen[name]}, {"connect", unix_connect[name]}});
+    const std::string tcp = Map({{"listen", tcp_listen[name]}, {"connect", tcp_connect[name]}});
+    if (local != "{}" || tcp != "{}") text += "    network:\n";
+    if (local != "{}") text += "      unix: " + local + "\n";
+    if (tcp != "{}") text += "      tcp: " + tcp + "\n";
+    if (!calls[name].empty()) text += "    syscalls: {allow: " + List(calls[name]) + "}\n";
+    return text;
+  }
+
+  std::string Policy(const std::string& sentence) {
+    std::string text = "bulkhead: 1\nenclave: test\ntarget: linux-6.18\ncomponents:\n";
+    for (const char* name : {"a", "b", "c", "d"}) text += Component(name);
+    if (!channels.empty()) text += "channels: " + List(channels) + "\n";
+    if (!assets.empty()) text += "assets: {key: {files: " + List(assets) + "}}\n";
+    if (!waivers.empty()) text += "waivers: " + List(waivers) + "\n";
+    return text + "invariants:\n  - '" + sentence + "'\n";
+  }
+};
+
+struct Row {
+  const char* enclave;
+  const char* sentence;
+  const char* path;  // who>to of each step; empty: it holds
+};
+
+// Each planted one beside one that lacks what breaks it, or that says what is so.
+constexpr Row kRows[] = {
+    // By itself.
+    {"edge a b", "a must not reach b", "a>b"},
+    {"edge a b", "b must not reach a", ""},
+    {"chan a b stream", "a must not reach b", "a>b"},
+    {"chan a b stream", "b must not reach a", "b>a"},
+    {"chan a b messages", "b must not reach a", "b>a"},
+    {"chan a b pipe", "a must not reach b", "a>b"},
+    {"chan a b pipe", "b must not reach a", ""},
+    {"tcp a 8443; serve b 8443", "a must not reach b", "a>b"},
+    {"tcp a 8444; serve b 8443", "a must not reach b", ""},
+    {"tcp a 8443; serve b 8443", "[c, a] must not reach [d, b]", "a>b"},
+    {"tcp a 8443; serve b 8443", "[c, d] must not reach [a, b]", ""},
+    {"edge a b; edge b c", "a must not reach c", ""},
+    {"chan a b stream; edge a b", "[b, a] must not reach [a, b]", "b>a"},
+    {"edge c d; call a kill", "a must not reach [b, c, d]", ""},
+    {"edge d a", "d must not reach [b, c, a]", "d>a"},
+    // Assets.
+    {"asset /srv/key; file a read /srv/key; file b read /srv/key", "only a may read asset key",
+     "b>key"},
+    {"asset /srv/key; file a read /srv/key; file b read /srv/key", "only [b, a] may read asset key",
+     ""},
+    {"asset /srv/key; file a read /srv/key; file b read /srv", "only a may read asset key",
+     "b>key"},
+    {"asset /srv/key; file a read /srv/key; file b read /srv/key/x", "only a may read asset key",
+     "b>key"},
+    {"asset /srv/key; file a read /srv/key; file b read /srv/keys", "only a may read asset key", ""},
+    {"asset /srv/key; file a write /srv/key", "only b may write asset key", "a>key"},
+    {"asset /srv/key; file a create /srv", "only b may write asset key", "a>key"},
+    {"asset /srv/key; file a read /srv/key", "only b may write asset key", ""},
+    {"asset /srv/key; file a state /srv/key", "only b may reach asset key", "a>key"},
+    {"asset /srv/key; file a read /srv/key", "only b may read asset other", "unknown"},
+    {"asset /opt/tool; file a execute /opt/tool", "only b may execute asset key", "a>key"},
+    {"asset /opt/tool; file a execute /opt/tool", "only a may execute asset key", ""},
+    {"asset /opt/tool; file a read /opt/tool", "only b may execute asset key", ""},
+    {"asset /srv/key; asset /srv/pub; file a read /srv/pub", "a must not reach asset key", "a>key"},
+    {"asset /srv/key; asset /srv/pub; file a read /srv/pub", "b must not reach asset key", ""},
+    // What nobody may.
+    {"tcp b 443", "no component may connect tcp:443", "b>"},
+    {"tcp b 443", "no component but b may connect tcp:443", ""},
+    {"tcp b 80", "no component may connect tcp:443", ""},
+    {"tcp b 443; tcp c 443", "no component but [a, b] may connect tcp:443", "c>"},
+    {"tcp d 443", "no component may use internet", "d>"},
+    {"edge a b", "no component may use internet", ""},
+    {"edge a b", "no component may use unix", "a>"},
+    {"edge a b", "no component but a may use unix", ""},
+    {"call c kill", "no component may signal c", ""},
+    {"call c kill", "no component but c may signal b", ""},
+    {"", "no component may trace b", ""},
+    {"", "no component may memory b", ""},
+    {"call c vmsplice", "no component may syscall vmsplice", "c>"},
+    {"call c vmsplice", "no component but c may syscall vmsplice", ""},
+    {"call c vmsplice; call d vmsplice", "no component but c may syscall vmsplice", "d>"},
+    {"call c {vmsplice: {flags: [1]}}", "no component may syscall vmsplice flags=1", "c>"},
+    {"call c {vmsplice: {flags: [1]}}", "no component may syscall vmsplice flags=2", ""},
+    {"call c {vmsplice: {flags: [1]}}", "no component may syscall vmsplice", "c>"},
+    {"call b \"@posix-timers\"", "no component may syscall timer_create", "b>"},
+    {"call b \"@posix-timers\"", "no component but b may syscall timer_create", ""},
+    {"file d execute /usr/bin/tool", "no component may execute /usr/bin/tool", "d>"},
+    {"file d execute /usr/bin/tool", "no component may execute /usr/bin/other", ""},
+    {"file b create /srv/x", "no component may create /srv/x/y", "b>"},
+    {"file b write /srv/x", "no component may create /srv/x/y", ""},
+    {"edge a b; edge c b", "no component but a may reach b", "c>"},
+    {"edge a b; edge c d", "no component but a may reach b", ""},
+    {"", "no component may use vsock", ""},
+    {"tcp a 443; edge a b", "no component may use netlink", ""},
+    {"tcp a 443", "no component may connect udp:53", ""},
+    {"tcp a 443", "no component may connect tcp:example.org:443", "a>"},
+    {"tcp a 443", "no component may connect tcp:example.org:444", ""},
+    {"", "no component may capability CAP_NET_RAW", ""},
+    // Through others: shortest first.
+    {"edge a b; edge b c", "a must not influence c", "a>b b>c"},
+    {"edge a b; edge b c; edge c d", "a must not influence d", "a>b b>c c>d"},
+    {"edge a b; edge b c; edge c d; chan a d pipe", "a must not influence d", "a>d"},
+    {"edge a b; edge b d; edge a c; chan c d pipe; edge b c", "a must not influence d", "a>b b>d"},
+    {"edge a b", "b must not influence a", "b>a"},
+    {"", "a must not influence [b, c, d]", ""},
+    {"edge a b; chan c d stream", "[a, b] must not influence [c, d]", ""},
+    {"edge a b; edge c b", "a must not influence c", "a>b b>c"},
+    {"chan a b pipe; chan c b pipe", "a must not influence c", ""},
+    {"chan a b pipe; chan b c pipe", "a must not influence c", "a>b b>c"},
+    {"chan a b pipe; chan b c pipe", "c must not influence [a, b]", ""},
+    {"tcp a 8443; serve b 8443; chan b c stream", "a must not influence c", "a>b b>c"},
+    {"tcp a 8443; serve b 8444; chan b c stream", "a must not influence c", ""},
+    {"asset /srv/key; file c create /srv/key; chan a b pipe; chan b c pipe",
+     "a must not influence asset key", "a>b b>c c>key"},
+    {"asset /srv/key; file c read /srv/key; chan a b pipe; chan b c pipe",
+     "a must not influence asset key", ""},
+    {"asset /srv/key; file a create /srv/key", "a must not influence asset key", "a>key"},
+    // Past a gate.
+    {"edge a b; edge b c; asset /srv/key; file c read /srv/key",
+     "every path from a to asset key passes b", ""},
+    {"edge a b; edge b c; edge a c; asset /srv/key; file c read /srv/key",
+     "every path from a to asset key passes b", "a>c c>key"},
+    {"edge a b; edge b c; chan a d pipe; chan d c pipe; asset /srv/key; file c read /srv/key",
+     "every path from a to asset key passes b", "a>d d>c c>key"},
+    {"edge a b; edge b c; chan a d pipe; chan d c pipe; asset /srv/key; file c read /srv/key",
+     "every path from a to asset key passes [b, d]", ""},
+    {"asset /srv/key; file a read /srv/key", "every path from a to asset key passes b", "a>key"},
+    {"edge a b; edge b c", "every path from a to c passes b", ""},
+    {"edge a b; edge b c; chan a c pipe", "every path from a to c passes b", "a>c"},
+    {"edge a b; edge b c; edge d c", "every path from [d, a] to c passes b", "d>c"},
+    {"edge a b; edge b c; edge d c", "every path from [d, a] to c passes [b, d]", ""},
+};
+
+std::string ShortPath(const std::vector<InvariantStep>& path) {
+  std::string text;
+  for (const InvariantStep& step : path) {
+    text.append(text.empty() ? "" : " ").append(step.who).append(">").append(step.to);
+    BOOST_TEST(!step.does.empty());
+    BOOST_TEST(!step.rule.empty());
+  }
+  return text;
+}
+
+BOOST_AUTO_TEST_SUITE(Invariants)
+
+BOOST_AUTO_TEST_CASE(PlantedOnesAreFoundAndNoOthers) {
+  size_t planted = 0;
+  size_t clean = 0;
+  for (const Row& row : kRows) {
+    const std::string policy = Short(row.enclave).Policy(row.sentence);
+    const std::string name = std::string(row.enclave) + " | " + row.sentence;
+    const std::string wanted = row.path;
+    const Compiled checked = CompileText(policy);
+    if (wanted == "unknown") {
+      BOOST_TEST(checked.Mistakes().find("E0702") != std::string::npos, checked.Mistakes());
+      continue;
+    }
+    // A broken one is an error, and the only one.
+    BOOST_TEST(checked.compilation.has_value() == wanted.empty(), name << checked.Mistakes());
+    BOOST_TEST((checked.Mistakes().find(" E0703 ") != std::string::npos) == !wanted.empty(), name);
+    const Compiled compiled =
+        MustCompile(policy, [](LoadedPolicy& loaded) { loaded.policy.invariants.clear(); });
+    Evaluator evaluator(compiled.compilation->bundle);
+    Diagnostics diagnostics;
+    const Text sentence{row.sentence, {}};
+    const auto results = CheckInvariants(evaluator, {&sentence, 1}, diagnostics);
+    BOOST_TEST_REQUIRE(results.has_value());
+    BOOST_TEST_REQUIRE(results->size() == 1U, name);
+    BOOST_TEST(ShortPath((*results)[0].path) == wanted, name);
+    ++(wanted.empty() ? clean : planted);
+  }
+  BOOST_TEST_MESSAGE(planted << " planted, " << clean << " clean");
+  BOOST_TEST(planted >= 40U);
+  BOOST_TEST(clean >= 40U);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace bulkhead
