@@ -88,8 +88,8 @@ std::string Junit(const TestReport& report) {
       "<testsuites>\n  <testsuite name=\"{} on {}\" tests=\"{}\" failures=\"{}\">\n",
       XmlText(report.enclave), XmlText(report.target), report.cases.size(), report.Failures());
   for (const TestCase& test : report.cases) {
-    out += fmt::format("    <testcase classname=\"{}\" name=\"{}\"", KindOf(test),
-                       XmlText(test.name));
+    out +=
+        fmt::format("    <testcase classname=\"{}\" name=\"{}\"", KindOf(test), XmlText(test.name));
     if (test.passed) {
       out += "/>\n";
       continue;

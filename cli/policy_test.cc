@@ -34,9 +34,9 @@ TestCase CaseOf(const PolicyTestResult& result, const Places& places, const Sour
   test.place = PlaceText(result.test->written->at.place, sources);
   test.details.push_back(fmt::format("the answer is {}", VerdictName(result.answer.verdict)));
   for (const ControlVerdict& control : result.answer.controls) {
-    test.details.push_back(fmt::format("{}: {}{}{}", LayerName(control.layer), control.text,
-                                       control.rule.empty() ? "" : "; ",
-                                       control.rule.empty() ? "" : WithPlace(places, control.rule)));
+    test.details.push_back(fmt::format(
+        "{}: {}{}{}", LayerName(control.layer), control.text, control.rule.empty() ? "" : "; ",
+        control.rule.empty() ? "" : WithPlace(places, control.rule)));
   }
   if (!result.answer.note.empty()) test.details.push_back("note: " + result.answer.note);
   return test;
@@ -59,10 +59,9 @@ TestCase CaseOf(const InvariantResult& result, const Places& places, const Sourc
 std::vector<Line> Statements(const Places& places) {
   std::vector<Line> statements;
   for (const auto& [rule, place] : places) {
-    const bool decides =
-        (rule.starts_with("components.") && rule.find(':') != std::string::npos &&
-         rule.find(".exec:") == std::string::npos) ||
-        rule.starts_with("assets.") || rule.starts_with("channels:");
+    const bool decides = (rule.starts_with("components.") && rule.find(':') != std::string::npos &&
+                          rule.find(".exec:") == std::string::npos) ||
+                         rule.starts_with("assets.") || rule.starts_with("channels:");
     if (decides) statements.push_back({rule, place});
   }
   return statements;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <set>
 
 #include "compiler/planner.h"
 
@@ -43,6 +44,7 @@ void CheckAllSharing(EnclavePlan& enclave, const std::vector<ComponentPlan>& com
 void CheckIdentities(EnclavePlan& enclave, const std::vector<ComponentPlan>& components) {
   std::map<uint32_t, const ComponentPlan*> by_uid;
   std::map<uint32_t, std::string> by_group;
+  std::set<uint32_t> edge_groups;
   for (const ComponentPlan& component : components) {
     const auto [it, fresh] = by_uid.try_emplace(component.profile.uid, &component);
     if (!fresh) {
@@ -53,6 +55,8 @@ void CheckIdentities(EnclavePlan& enclave, const std::vector<ComponentPlan>& com
           "rename one of them, or give one a `user` of its own");
     }
     for (const EdgeDirectory& edge : component.profile.edges) {
+      // A component's group has the number of its uid.
+      edge_groups.insert(edge.group);
       const auto [known, first] = by_group.try_emplace(edge.group, edge.path);
       if (first || known->second == edge.path) continue;
       enclave.diagnostics.Error(component.policy.at.place, "E0554",
@@ -60,6 +64,14 @@ void CheckIdentities(EnclavePlan& enclave, const std::vector<ComponentPlan>& com
                                             edge.path, known->second),
                                 "rename one of the directories");
     }
+  }
+  for (const ComponentPlan& component : components) {
+    if (!edge_groups.contains(component.profile.gid)) continue;
+    enclave.diagnostics.Error(
+        component.policy.user ? component.policy.user_at.place : component.policy.at.place, "E0554",
+        fmt::format("the group {} of `{}` is that of an edge", component.profile.gid,
+                    component.policy.name),
+        "a component's group has the number of its user: take another");
   }
 }
 

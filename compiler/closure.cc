@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
+#include "compiler/ways_round.h"
 #include "profiles/syscalls.h"
 
 namespace bulkhead {
@@ -67,6 +69,7 @@ Neighbours::Neighbours(const BundleData& enclave) {
     places[profile.name] = i;
     for (const ViewEntry& entry : profile.view) {
       if (IsWritableBind(entry.kind)) written.Add(entry.path, i);
+      if (IsWritableBind(entry.kind) || entry.kind == ViewKind::kReadOnly) files.Add(entry.path, i);
     }
     for (const EdgeDirectory& edge : profile.edges) {
       edges.Add(edge.path, i);
@@ -75,6 +78,7 @@ Neighbours::Neighbours(const BundleData& enclave) {
   }
   written.Sort();
   edges.Sort();
+  files.Sort();
   const auto join = [&](size_t a, size_t b) {
     if (a != b) peers[enclave.components[a].name].insert(b);
   };
@@ -83,26 +87,68 @@ Neighbours::Neighbours(const BundleData& enclave) {
       for (const size_t b : owners) join(a, b);
     }
   }
+  std::vector<size_t> parent(enclave.components.size());
+  std::iota(parent.begin(), parent.end(), size_t{0});
+  const auto root = [&](size_t place) {
+    while (parent[place] != place) place = parent[place] = parent[parent[place]];
+    return place;
+  };
+  for (const auto& [path, owners] : sharing) {
+    for (const size_t owner : owners) parent[root(owner)] = root(*owners.begin());
+  }
   for (const Channel& channel : enclave.channels) {
     const auto from = places.find(channel.from);
     const auto to = places.find(channel.to);
     if (from == places.end() || to == places.end()) continue;
     join(from->second, to->second);
     join(to->second, from->second);
+    // Nothing but bytes comes through a pipe.
+    if (channel.kind != ChannelKind::kPipe) parent[root(from->second)] = root(to->second);
   }
+  group.reserve(parent.size());
+  for (size_t i = 0; i < parent.size(); ++i) group.push_back(root(i));
 }
 
 ClosureCheck::ClosureCheck(const BundleData& enclave) : enclave_(enclave), neighbours_(enclave) {}
 
+// What can't be read back has all of them.
+ClosureCheck::Abilities ClosureCheck::AbilitiesOf(const ProfileData& profile) {
+  const auto allowed = reads_.Read(profile.arch, profile.filter);
+  const auto passes = [&](const CallForm& form) {
+    return !allowed || Passes(**allowed, profile.arch, form, reads_.sets());
+  };
+  const bool listens = std::ranges::any_of(
+      profile.listeners, [](const Listener& l) { return l.kind == ListenerKind::kTcp; });
+  Abilities abilities{};
+  abilities[static_cast<size_t>(PeerAbility::kMemoryFiles)] = passes({"memfd_create", {}});
+  abilities[static_cast<size_t>(PeerAbility::kInternetSockets)] =
+      listens || std::ranges::any_of(Internet({}), passes);
+  return abilities;
+}
+
+void ClosureCheck::CountAbilities() {
+  counts_.resize(enclave_.components.size());
+  for (size_t i = 0; i < enclave_.components.size(); ++i) {
+    abilities_.push_back(AbilitiesOf(enclave_.components[i]));
+    for (size_t which = 0; which < kPeerAbilities; ++which) {
+      counts_[neighbours_.group[i]].at(which) += abilities_[i].at(which) ? 1U : 0U;
+    }
+  }
+}
+
 tl::expected<std::vector<WayVerdict>, std::string> ClosureCheck::Judge(const ProfileData& profile) {
   const auto allowed = reads_.Read(profile.arch, profile.filter);
   if (!allowed) return tl::make_unexpected(allowed.error());
-  const auto peer_allows = [&](const ProfileData& peer, std::string_view call) {
-    const auto nr = SyscallNumber(peer.arch, call);
-    const auto calls = reads_.Read(peer.arch, peer.filter);
-    return !calls || (nr && (*calls)->contains(*nr));  // unread: it may
+  const auto place =
+      static_cast<size_t>(std::ranges::find(enclave_.components, profile.name, &ProfileData::name) -
+                          enclave_.components.begin());
+  const auto some_peer = [&](PeerAbility ability) {
+    if (abilities_.empty()) CountAbilities();
+    const auto which = static_cast<size_t>(ability);
+    const size_t own = abilities_[place].at(which) ? 1 : 0;
+    return counts_[neighbours_.group[place]].at(which) > own;
   };
-  const Inside inside{enclave_, neighbours_, profile, **allowed, reads_.sets(), peer_allows};
+  const Inside inside{enclave_, neighbours_, profile, **allowed, reads_.sets(), some_peer};
   std::vector<WayVerdict> verdicts;
   for (const WayRound& way : WaysRound()) verdicts.push_back(JudgeWay(way, inside));
   if (reads_.sets().bdd().Exhausted()) {

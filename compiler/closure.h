@@ -5,6 +5,8 @@
 // the way and not how the plan was made. Pure, thread-safe.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -42,8 +44,15 @@ struct Neighbours {
 
   PathIndex written;  // what each can write of the enclave's, by its place in the list
   PathIndex edges;    // directories of edges
+  PathIndex files;    // what each has of the enclave's files
   std::map<std::string_view, std::set<size_t>> peers;  // who shares an edge or a channel with whom
+  // By place: equal where descriptors can be passed from one to the other, also through others.
+  std::vector<size_t> group;
 };
+
+// What somebody may hand to others.
+enum class PeerAbility : uint8_t { kMemoryFiles, kInternetSockets };
+inline constexpr size_t kPeerAbilities = 2;
 
 // What is judged: one component of an enclave.
 struct Inside {
@@ -52,8 +61,8 @@ struct Inside {
   const ProfileData& profile;
   const AllowedSets& allowed;  // by the filter, read back from it
   CallSets& sets;
-  // Whether the filter of another component allows the call with some arguments.
-  std::function<bool(const ProfileData& peer, std::string_view call)> peer_allows;
+  // Whether another component that can pass it descriptors, also through others, has the ability.
+  std::function<bool(PeerAbility)> some_peer;
 
   // Whether some call of this form passes; an example of one that does.
   bool Passes(const CallForm& form, SeccompData* example = nullptr) const;
@@ -113,9 +122,16 @@ class ClosureCheck {
   tl::expected<std::vector<WayVerdict>, std::string> Judge(const ProfileData& profile);
 
  private:
+  using Abilities = std::array<bool, kPeerAbilities>;
+  Abilities AbilitiesOf(const ProfileData& profile);
+  void CountAbilities();
+
   const BundleData& enclave_;
   Neighbours neighbours_;
   FilterReads reads_;
+  // Once they are asked for: of each component, and how many of a group have each.
+  std::vector<Abilities> abilities_;
+  std::vector<std::array<size_t, kPeerAbilities>> counts_;
 };
 
 // docs/CLOSURE.md.

@@ -66,7 +66,8 @@ class Words {
 
 constexpr std::string_view kSentences =
     "`only NAMES may read|write|execute|reach asset NAME`, `NAMES must not reach|influence NAMES`, "
-    "`no component [but NAMES] may ACTION OBJECT` or `every path from NAMES to NAMES passes NAMES`; "
+    "`no component [but NAMES] may ACTION OBJECT` or `every path from NAMES to NAMES passes "
+    "NAMES`; "
     "NAMES is a component or [a, b], and after `reach`, `influence` and `to` also `asset NAME`";
 
 Failed NoSentence() { return Failed(fmt::format("expected {}", kSentences)); }

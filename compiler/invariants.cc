@@ -25,9 +25,9 @@ struct Family {
 // What `use WORD` means: sockets of these families.
 const std::vector<Family>& Families() {
   static const std::vector<Family> kFamilies = {
-      {"vsock", {"AF_VSOCK"}},     {"internet", {"AF_INET", "AF_INET6"}},
-      {"unix", {"AF_UNIX"}},       {"netlink", {"AF_NETLINK"}},
-      {"packet", {"AF_PACKET"}},   {"bluetooth", {"AF_BLUETOOTH"}},
+      {"vsock", {"AF_VSOCK"}},   {"internet", {"AF_INET", "AF_INET6"}},
+      {"unix", {"AF_UNIX"}},     {"netlink", {"AF_NETLINK"}},
+      {"packet", {"AF_PACKET"}}, {"bluetooth", {"AF_BLUETOOTH"}},
   };
   return kFamilies;
 }
@@ -38,7 +38,7 @@ std::vector<Action> ActionsOf(std::string_view verb) {
     return {Action::kWrite, Action::kTruncate, Action::kCreate, Action::kRemove};
   }
   if (verb == "execute") return {Action::kExecute};
-  return {Action::kRead,   Action::kList,   Action::kWrite, Action::kTruncate,
+  return {Action::kRead,   Action::kList,   Action::kWrite,  Action::kTruncate,
           Action::kCreate, Action::kRemove, Action::kExecute};
 }
 
@@ -67,8 +67,8 @@ class Checker {
   // read back.
   tl::expected<Steps, std::string> Check(const Invariant& invariant) {
     error_.clear();
-    const bool on_graph = invariant.kind != Invariant::Kind::kOnly &&
-                          invariant.kind != Invariant::Kind::kNone;
+    const bool on_graph =
+        invariant.kind != Invariant::Kind::kOnly && invariant.kind != Invariant::Kind::kNone;
     if (on_graph && !graph_) {
       auto made = ReachGraph::Make(evaluator_);
       if (!made) return tl::make_unexpected(made.error());
@@ -244,7 +244,8 @@ class Checker {
     };
     Steps steps;
     for (const ReachEdge& edge : graph_->Path(starts, is_goal, is_closed)) {
-      steps.push_back({components_[edge.from].name, edge.how, components_[edge.to].name, edge.rule});
+      steps.push_back(
+          {components_[edge.from].name, edge.how, components_[edge.to].name, edge.rule});
     }
     if (!steps.empty() && invariant.is_asset) {
       steps.push_back(touching.at(places_.at(steps.back().to)));
@@ -273,11 +274,11 @@ tl::expected<std::vector<InvariantResult>, std::string> CheckInvariants(
       continue;
     }
     if (const std::string unknown = checker.Unknown(*invariant); !unknown.empty()) {
-      diagnostics.Error(text.at.place, "E0702",
-                        fmt::format("the enclave has no {} {}",
-                                    invariant->is_asset ? "component or asset" : "component",
-                                    Quoted(unknown)),
-                        "an invariant names components and assets of this policy");
+      diagnostics.Error(
+          text.at.place, "E0702",
+          fmt::format("the enclave has no {} {}",
+                      invariant->is_asset ? "component or asset" : "component", Quoted(unknown)),
+          "an invariant names components and assets of this policy");
       continue;
     }
     auto path = checker.Check(*invariant);

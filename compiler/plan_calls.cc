@@ -52,7 +52,7 @@ constexpr std::string_view kAbsent[] = {"cachestat",
 // Masks and values that no statement may open, whatever the policy allows.
 struct Closed {
   std::string_view call;
-  Condition when;
+  Conjunction when;
 };
 
 std::vector<Closed> AlwaysClosed() {
@@ -61,16 +61,20 @@ std::vector<Closed> AlwaysClosed() {
   Condition namespaces = MaskedEqual(0, 64, kNewNamespaces, 0);
   namespaces.negated = true;
   constexpr uint64_t kFastOpen = 0x20000000;  // MSG_FASTOPEN: connects without connect(2)
-  std::vector<Closed> closed{{"clone", namespaces},
-                             {"sendto", MaskedEqual(3, 32, kFastOpen, kFastOpen)},
-                             {"sendmsg", MaskedEqual(2, 32, kFastOpen, kFastOpen)},
-                             {"sendmmsg", MaskedEqual(3, 32, kFastOpen, kFastOpen)},
-                             {"prctl", Equal(0, 32, 1)},  // PR_SET_PDEATHSIG
+  std::vector<Closed> closed{{"clone", {namespaces}},
+                             {"sendto", {MaskedEqual(3, 32, kFastOpen, kFastOpen)}},
+                             {"sendmsg", {MaskedEqual(2, 32, kFastOpen, kFastOpen)}},
+                             {"sendmmsg", {MaskedEqual(3, 32, kFastOpen, kFastOpen)}},
+                             {"prctl", {Equal(0, 32, 1)}},  // PR_SET_PDEATHSIG
                              // PR_SET_SECCOMP: see `seccomp` among the ForbiddenCalls.
-                             {"prctl", Equal(0, 32, 22)}};
+                             {"prctl", {Equal(0, 32, 22)}},
+                             // RENAME_WHITEOUT: a device node, about which Landlock is not asked.
+                             {"renameat2", {MaskedEqual(4, 32, 4, 4)}},
+                             // SOL_TCP, TCP_ULP: "smc" makes a TCP socket one of AF_SMC.
+                             {"setsockopt", {Equal(1, 32, 6), Equal(2, 32, 31)}}};
   // TIOCSTI, TIOCLINUX, and the attestation devices: NSM, TDX report.
   for (const uint64_t request : {0x5412ULL, 0x541cULL, 0xc0200a00ULL, 0xc4405401ULL}) {
-    closed.push_back({"ioctl", Equal(1, 32, request)});
+    closed.push_back({"ioctl", {Equal(1, 32, request)}});
   }
   return closed;
 }
@@ -80,7 +84,7 @@ void CloseAlways(Arch arch, std::vector<CallRule>& rules) {
     const auto nr = SyscallNumber(arch, closed.call);
     const auto rule = std::find_if(rules.begin(), rules.end(),
                                    [&](const CallRule& item) { return nr && item.nr == *nr; });
-    if (rule != rules.end()) rule->deny.push_back({closed.when});
+    if (rule != rules.end()) rule->deny.push_back(closed.when);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "compiler/planner.h"
+#include "profiles/closed_devices.h"
 #include "profiles/landlock.h"
 
 namespace bulkhead {
@@ -13,38 +14,6 @@ namespace {
 constexpr std::string_view kEveryView[] = {
     "/dev/full",    "/dev/null", "/dev/random", "/dev/shm",    "/dev/fd",
     "/dev/urandom", "/dev/zero", "/dev/stdin",  "/dev/stdout", "/dev/stderr"};
-
-struct ClosedDevice {
-  std::string_view start;  // of the path
-  std::string_view reason;
-};
-
-// Whoever has one of these speaks as the enclave, or is not confined by the rest of the profile.
-constexpr ClosedDevice kClosed[] = {
-    {"/dev/nsm", "it attests: whoever has it is the enclave"},
-    {"/dev/tdx", "it attests: whoever has it is the enclave"},
-    {"/dev/sev-guest", "it attests: whoever has it is the enclave"},
-    {"/dev/tpm", "it attests: whoever has it is the enclave"},
-    {"/dev/mem", "it is the kernel's memory"},
-    {"/dev/kmem", "it is the kernel's memory"},
-    {"/dev/port", "it is the machine's ports"},
-    {"/dev/kmsg", "it is the kernel's log"},
-    {"/dev/vsock", "it leads to the host"},
-    {"/dev/vhost", "it leads to the host"},
-    {"/dev/userfaultfd", "it stops the kernel in the middle of a call"},
-    {"/dev/fuse", "it makes file systems"},
-    {"/dev/cuse", "it makes devices"},
-    {"/dev/loop", "it makes file systems of files"},
-    {"/dev/disk", "it is beneath the files of others"},
-    {"/dev/dm-", "it is beneath the files of others"},
-    {"/dev/mapper", "it is beneath the files of others"},
-    {"/dev/nvme", "it is beneath the files of others"},
-    {"/dev/pmem", "it is beneath the files of others"},
-    {"/dev/ram", "it is beneath the files of others"},
-    {"/dev/sd", "it is beneath the files of others"},
-    {"/dev/vd", "it is beneath the files of others"},
-    {"/dev/xvd", "it is beneath the files of others"},
-};
 
 bool Good(const ComponentPlan& plan, const Text& device) {
   const std::string& path = device.value;
@@ -59,10 +28,9 @@ bool Good(const ComponentPlan& plan, const Text& device) {
                "take it out");
     return false;
   }
-  for (const ClosedDevice& closed : kClosed) {
-    if (!path.starts_with(closed.start)) continue;
+  if (const ClosedDevice* const closed = FindClosedDevice(path)) {
     plan.Error(device.at.place, "E0539", fmt::format("`{}` is in nobody's view", path),
-               std::string(closed.reason));
+               std::string(closed->reason));
     return false;
   }
   return true;

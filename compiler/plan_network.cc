@@ -108,10 +108,8 @@ void PlanUnix(ComponentPlan& plan) {
     // Some programs call it again on the listener that they were given, which listens already.
     plan.skipped.emplace_back("listen");
   }
-  // A pair reaches nobody but its maker.
-  Own(plan, "socketpair",
-      {Socket(kAfUnix, kSockStream, 0), Socket(kAfUnix, kSockDgram, 0),
-       Socket(kAfUnix, kSockSeqpacket, 0)});
+  // A pair reaches nobody but its maker; an end that sends datagrams would send to any name.
+  Own(plan, "socketpair", {Socket(kAfUnix, kSockStream, 0), Socket(kAfUnix, kSockSeqpacket, 0)});
 
   const std::vector<Control> controls{
       {Layer::kOwnership, "the edge's own group on directory and socket"},

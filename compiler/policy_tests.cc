@@ -15,16 +15,16 @@ std::vector<PolicyTest> ReadTests(const Bundle& bundle, std::span<const TestPoli
   for (const TestPolicy& written : tests) {
     const Profile* component = bundle.Find(written.component.value);
     if (component == nullptr) {
-      diagnostics.Error(written.component.at.place, "E0704",
-                        fmt::format("the enclave has no component {}",
-                                    Quoted(written.component.value)),
-                        "a test names a component of this policy");
+      diagnostics.Error(
+          written.component.at.place, "E0704",
+          fmt::format("the enclave has no component {}", Quoted(written.component.value)),
+          "a test names a component of this policy");
       continue;
     }
     const ActionRow* row = FindAction(written.action);
-    const std::vector<std::string> words =
-        row == nullptr ? std::vector<std::string>()
-                       : ObjectWords(row->object, written.object.value);
+    const std::vector<std::string> words = row == nullptr
+                                               ? std::vector<std::string>()
+                                               : ObjectWords(row->object, written.object.value);
     auto question = ParseQuestion((*component)->arch, written.action, words);
     if (!question) {
       diagnostics.Error(written.object.at.place, "E0704", question.error(),

@@ -150,9 +150,10 @@ class GraphMaker {
 
   void TryFile(size_t writer, size_t reader, const std::string& path) {
     for (const std::string& at : {path, path + "/*"}) {
-      const auto writes = MayAny(
-          writer, {Action::kWrite, Action::kCreate, Action::kTruncate, Action::kRemove}, at);
-      if (!writes || !MayAny(reader, {Action::kRead, Action::kExecute, Action::kList}, at)) continue;
+      const auto writes =
+          MayAny(writer, {Action::kWrite, Action::kCreate, Action::kTruncate, Action::kRemove}, at);
+      if (!writes || !MayAny(reader, {Action::kRead, Action::kExecute, Action::kList}, at))
+        continue;
       Add(writer, reader, fmt::format("writes {}, in the reach of the other", path), *writes, true);
       return;
     }

@@ -158,6 +158,9 @@ class Resolver {
     }
     auto conjunctions = ConvertTests(arch_, rule.name, rule.args, rule.at.place, diagnostics_);
     if (!conjunctions) return;
+    // The tests of a group say how much of a call it gives: denied, the whole call is meant, and
+    // not the part that the group thinks harmless.
+    if (side_ == Side::kDeny && from != nullptr) conjunctions = std::vector<Conjunction>{{}};
     CallRule call;
     call.nr = *nr;
     (side_ == Side::kAllow ? call.allow : call.deny) = std::move(*conjunctions);

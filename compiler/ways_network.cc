@@ -11,7 +11,6 @@ namespace bulkhead {
 namespace {
 
 std::vector<WayRound> TcpWays() {
-  const auto internet = HasInternet;
   return {
       {"tcp-fastopen",
        Intent::kTcp,
@@ -30,7 +29,7 @@ std::vector<WayRound> TcpWays() {
        "listen on a socket without a port takes one that nobody named, also on an accepted one "
        "that connect has dissolved",
        kEver,
-       internet,
+       HasInternet,
        {Refused("listen is refused, or answered without being made", Calls({"listen"})),
         Refused("every internet socket comes with its port and can't lose it: no such socket is "
                 "made, and connect, which dissolves, is refused",
@@ -39,6 +38,17 @@ std::vector<WayRound> TcpWays() {
        "listeners that the supervisor opens and hands over: `tcp.listen`, and `unix.listen` "
        "without "
        "`by: component`"},
+      {"tcp-listen-passed",
+       Intent::kTcp,
+       "no TCP of its own",
+       "a peer passes an internet socket without a port, also over others: listen takes one in the "
+       "peer's network",
+       kEver,
+       PeersHaveInternet,
+       {Refused("listen is refused, or answered without being made", Calls({"listen"}))},
+       "network.unix.listen",
+       "a listener that the supervisor opens (`unix.listen` without `by: component`), or no TCP in "
+       "the components that edges and channels lead to"},
       {"tcp-listener-as-client",
        Intent::kTcp,
        "a listener that is handed over",
@@ -85,7 +95,8 @@ std::vector<WayRound> TcpWays() {
        {Refused("streams are of TCP alone, and every other protocol and AF_SMC are refused",
                 Joined(Internet({Not(Equal(2, 32, 0)), Not(Equal(2, 32, kProtoTcp))}),
                        Joined(Internet({Not(MaskedEqual(1, 32, kSockTypeMask, kSockStream))}),
-                              {{"socket", {Equal(0, 32, kAfSmc)}}})))},
+                              {{"socket", {Equal(0, 32, kAfSmc)}},
+                               {"setsockopt", {Equal(1, 32, kSolTcp), Equal(2, 32, kTcpUlp)}}})))},
        {},
        {}},
   };
@@ -109,10 +120,18 @@ std::vector<WayRound> SocketWays() {
        "connect and sendto reach any socket with a path",
        kEver,
        {},
-       {Checked(Layer::kView, "the view holds the directories of its own edges alone",
-                OwnEdgesAlone)},
-       {},
-       {}},
+       {Refused("nothing is connected, and no datagram is sent to a name",
+                {{"connect", {}},
+                 {"socket", {Equal(0, 32, kAfUnix), MaskedEqual(1, 32, kSockTypeMask, kSockDgram)}},
+                 {"socketpair", {MaskedEqual(1, 32, kSockTypeMask, kSockDgram)}}}),
+        Checked(Layer::kView,
+                "the view holds the directories of its own edges alone, and none in which sockets "
+                "of the image lie",
+                [](const Inside& in) { return OwnEdgesAlone(in) && ReadsNoSocketPlaces(in); })},
+       "files",
+       "keep what is needed beneath /run and /var/run somewhere else; or no `connect` and no "
+       "`ready: "
+       "notify` for this component"},
       {"unix-abstract",
        Intent::kUnix,
        "rules on paths",

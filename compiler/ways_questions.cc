@@ -58,9 +58,11 @@ bool HasView(const Inside& inside, bool (*kind)(ViewKind)) {
 }  // namespace
 
 bool WritesFiles(const Inside& inside) {
-  return HasView(inside, [](ViewKind kind) {
-    return kind == ViewKind::kWritable || kind == ViewKind::kState;
-  });
+  // A server owns the directory of its edge.
+  return std::ranges::any_of(inside.profile.edges, &EdgeDirectory::server) ||
+         HasView(inside, [](ViewKind kind) {
+           return kind == ViewKind::kWritable || kind == ViewKind::kState;
+         });
 }
 
 bool HandlesAll(const Inside& inside, uint64_t rights) {
@@ -72,7 +74,8 @@ bool NoRuleGrants(const Inside& inside, uint64_t rights) {
   if (!HandlesAll(inside, rights)) return false;
   return std::ranges::none_of(inside.profile.landlock.rules, [&](const LandlockRule& rule) {
     const bool persistent = std::ranges::any_of(inside.profile.view, [&](const ViewEntry& entry) {
-      return (entry.kind == ViewKind::kWritable || entry.kind == ViewKind::kState) &&
+      return (entry.kind == ViewKind::kWritable || entry.kind == ViewKind::kState ||
+              entry.kind == ViewKind::kEdge) &&
              Meet(entry.path, rule.path);
     });
     return persistent && (rule.access & rights) != 0;
@@ -94,11 +97,7 @@ bool CodeIsNobodys(const Inside& inside) {
 
 // Whoever could pass it a file in memory can't make one.
 bool PeersMakeNoMemoryFiles(const Inside& inside) {
-  const auto peers = inside.neighbours.peers.find(inside.profile.name);
-  return peers == inside.neighbours.peers.end() ||
-         std::ranges::none_of(peers->second, [&](size_t peer) {
-           return inside.peer_allows(inside.enclave.components[peer], "memfd_create");
-         });
+  return !inside.some_peer(PeerAbility::kMemoryFiles);
 }
 
 bool IsWriteXorExecute(const Inside& inside) {
@@ -113,6 +112,10 @@ bool HasTcpListener(const Inside& inside) {
 bool HasInternet(const Inside& inside) {
   return HasTcpListener(inside) || inside.Passes({"socket", {Equal(0, 32, kAfInet)}}) ||
          inside.Passes({"socket", {Equal(0, 32, kAfInet6)}});
+}
+
+bool PeersHaveInternet(const Inside& inside) {
+  return inside.some_peer(PeerAbility::kInternetSockets);
 }
 
 bool IsUnlinked(const Inside& inside) {
@@ -151,6 +154,33 @@ bool OwnEdgesAlone(const Inside& inside) {
                  });
                });
   });
+}
+
+// Where daemons of the image keep their sockets.
+bool ReadsNoSocketPlaces(const Inside& inside) {
+  for (const ViewEntry& entry : inside.profile.view) {
+    if (entry.kind != ViewKind::kReadOnly && entry.kind != ViewKind::kWritable) continue;
+    for (const char* place : {"/run", "/var/run"}) {
+      if (Meet(entry.path, place)) return false;
+    }
+  }
+  return true;
+}
+
+bool ReadsLibrariesAlone(const Inside& inside) {
+  return std::ranges::none_of(inside.profile.view, [](const ViewEntry& entry) {
+    return entry.rule.find(".files.read:/") != std::string::npos;
+  });
+}
+
+bool SharesNoFiles(const Inside& inside) {
+  for (const ViewEntry& entry : inside.profile.view) {
+    if (IsOwn(entry.kind) || entry.kind == ViewKind::kDevice) continue;
+    for (const OwnedPath& met : inside.neighbours.files.Meeting(entry.path)) {
+      if (inside.enclave.components[met.owner].name != inside.profile.name) return false;
+    }
+  }
+  return true;
 }
 
 bool HidesSupervisor(const Inside& inside) {

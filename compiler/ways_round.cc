@@ -22,6 +22,24 @@ constexpr LeftOpen kLeftOpen[] = {
     {"files-full", Intent::kFiles, "a component can fill the file system that its state lies on",
      "the kernel's quotas belong to file systems, not to processes; `private` and `runtime` have "
      "sizes, and an enclave gives state a file system of its own"},
+    {"files-edge-inodes", Intent::kFiles,
+     "a server that makes its socket itself can make so many in its edge's directory that the file "
+     "system of all edges is full",
+     "its inodes are bounded by the file system alone; who must start again then can't, which ends "
+     "an enclave of critical components; let the supervisor open the listener where that counts"},
+    {"files-locks-read", Intent::kFiles,
+     "a lock for reading (fcntl) on a file that another component reads is seen by the other",
+     "it needs no right to write, and to refuse it would break programs that lock what is theirs; "
+     "it holds nobody up, for nobody writes such files"},
+    {"files-proc-net", Intent::kFiles,
+     "in the enclave's network (`tcp.connect`, `tcp.bind`) /proc/net lists all of its connections, "
+     "routes and unix sockets",
+     "`subset=pid` leaves it, and Landlock knows no part of /proc; a component without a network "
+     "of "
+     "the enclave's sees an empty one"},
+    {"files-watch", Intent::kFiles,
+     "who may call inotify_add_watch (`@file-watch`) sees that others open the files that it reads",
+     "the kernel asks for nothing but the right to read; it is in no archetype"},
     {"files-proc-later", Intent::kFiles,
      "before Linux 5.8: what the kernel adds to /proc after a component's start can be read as far "
      "as its mode says",
@@ -32,6 +50,9 @@ constexpr LeftOpen kLeftOpen[] = {
      "and run",
      "the kernel asks the mount, not the file, when code is mapped; so such files count as "
      "executable wherever bulkhead speaks of them, and all of them are the measured image's"},
+    {"execute-image-segments", Intent::kExecute,
+     "a program of the image with a segment that is writable and executable has such memory",
+     "the kernel maps it while it executes, without a call; the image is the author's"},
     {"execute-script", Intent::kExecute,
      "an interpreter that may be executed runs any script that it may read",
      "to the kernel a script that is read is data; grant interpreters to components that run "
@@ -43,6 +64,11 @@ constexpr LeftOpen kLeftOpen[] = {
      "a filter sees no control messages and Landlock no use of open files; both ends of the edge "
      "say each other's name, rings can be used by nobody, directories lead only to what the "
      "receiver's own rules grant, and a TCP listener can't be turned into a client"},
+    {"unix-in-image", Intent::kUnix,
+     "who may connect to its edges, or has `ready: notify`, reaches sockets of the image's daemons "
+     "that lie in directories it reads",
+     "before Landlock ABI 9 no control tells them apart; beneath /run and /var/run it is an error, "
+     "elsewhere it is the image's own to know"},
     {"vsock-address", Intent::kVsock, "no component may use vsock, whatever the address",
      "only a broker can tell addresses apart; the language has no statement that would promise it"},
     {"udp-address", Intent::kUdp, "no component may use UDP, whatever the address",

@@ -34,6 +34,11 @@ inline constexpr uint64_t kProtoMptcp = 262;
 inline constexpr uint64_t kFastOpen = 0x20000000;  // MSG_FASTOPEN
 inline constexpr uint64_t kProtWrite = 2;
 inline constexpr uint64_t kProtExec = 4;
+inline constexpr uint64_t kMapType = 0xf;
+inline constexpr uint64_t kMapPrivate = 2;
+inline constexpr uint64_t kRenameWhiteout = 4;
+inline constexpr uint64_t kSolTcp = 6;
+inline constexpr uint64_t kTcpUlp = 31;
 inline constexpr uint64_t kShmExec = 0100000;
 inline constexpr uint64_t kReadImpliesExec = 0x400000;
 inline constexpr uint64_t kNoexecSeal = 8;  // MFD_NOEXEC_SEAL, Linux 6.3
@@ -67,10 +72,17 @@ bool PeersMakeNoMemoryFiles(const Inside& inside);
 bool IsWriteXorExecute(const Inside& inside);
 bool HasTcpListener(const Inside& inside);
 bool HasInternet(const Inside& inside);
+bool PeersHaveInternet(const Inside& inside);  // those who could pass it a socket
 bool IsUnlinked(const Inside& inside);
 bool AllListenersGuarded(const Inside& inside);
 // No socket of another edge is in the view.
 bool OwnEdgesAlone(const Inside& inside);
+// No directory in which sockets of the image lie.
+bool ReadsNoSocketPlaces(const Inside& inside);
+// No read-only path but those of `execute` and of path sets.
+bool ReadsLibrariesAlone(const Inside& inside);
+// No file of the enclave is another component's, too.
+bool SharesNoFiles(const Inside& inside);
 bool HidesSupervisor(const Inside& inside);
 bool HasNoDevice(const Inside& inside, std::initializer_list<std::string_view> starts);
 bool ProcIsNotWritten(const Inside& inside);

@@ -144,7 +144,8 @@ void Supervisor::StartOne(Component& component) {
   auto view = PlanView(component.profile,
                        {.notify_source = component.handover.notify_directory,
                         .watch_tripwires = !profile.landlock.log,
-                        .proc_subset = bundle_->target.features.Has(Feature::kProcSubsetPid)},
+                        .proc_subset = bundle_->target.features.Has(Feature::kProcSubsetPid),
+                        .kept = kept_},
                        kernel_);
   if (!view) {
     return FailLaunch(component, "view: `" + view.error().path + "`: " +

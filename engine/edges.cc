@@ -23,22 +23,32 @@ tl::unexpected<EdgeError> Error(std::string step, std::string object, int error 
   return tl::make_unexpected(EdgeError{std::move(step), error, std::move(object)});
 }
 
-// Every parent is made as root's, 0755; an existing one must be a directory.
-Result MakeParents(const std::string& path) {
-  for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
-    const std::string parent = path.substr(0, at);
-    if (mkdir(parent.c_str(), 0755) != 0 && errno != EEXIST) return Error("mkdir", parent);
+// Made as root's, 0755, where it is missing. No part of the path may be a link: whoever compares
+// paths has compared this one by its text.
+tl::expected<Fd, EdgeError> OpenDirectory(const std::string& path) {
+  Fd at(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (size_t from = 1; from < path.size();) {
+    const size_t to = std::min(path.find('/', from), path.size());
+    const std::string part = path.substr(from, to - from);
+    const bool last = to == path.size();
+    const mode_t mode = last ? 0700 : 0755;
+    if (mkdirat(at.get(), part.c_str(), mode) != 0 && errno != EEXIST) {
+      return Error("mkdir", path.substr(0, to));
+    }
+    const int flags = (last ? O_RDONLY : O_PATH) | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+    Fd next(openat(at.get(), part.c_str(), flags));
+    if (!next) return Error("open without links", path.substr(0, to));
+    at = std::move(next);
+    from = to + 1;
   }
-  return {};
+  return at;
 }
 
 Result MakeDirectory(const std::string& path, uint32_t uid, uint32_t gid, mode_t mode) {
-  if (auto parents = MakeParents(path); !parents) return parents;
-  if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return Error("mkdir", path);
-  const Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd) return Error("open", path);
-  if (fchown(fd.get(), uid, gid) != 0) return Error("chown", path);
-  if (fchmod(fd.get(), mode) != 0) return Error("chmod", path);
+  const auto fd = OpenDirectory(path);
+  if (!fd) return tl::make_unexpected(fd.error());
+  if (fchown(fd->get(), uid, gid) != 0) return Error("chown", path);
+  if (fchmod(fd->get(), mode) != 0) return Error("chmod", path);
   return {};
 }
 
@@ -51,11 +61,13 @@ tl::expected<Fd, EdgeError> UnixSocket(const std::string& path, int type, uint32
   if (path.size() >= sizeof address.sun_path) return Error("bind", path, ENAMETOOLONG);
   std::memcpy(address.sun_path, path.c_str(), path.size());
   if (unlink(path.c_str()) != 0 && errno != ENOENT) return Error("unlink", path);
-  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    return Error("bind", path);
-  }
-  if (chown(path.c_str(), 0, gid) != 0) return Error("chown", path);
-  if (chmod(path.c_str(), mode) != 0) return Error("chmod", path);
+  // Its mode from the start, and its group without following a link.
+  const mode_t before = umask(~mode & 0777);
+  const bool bound = bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  const int error = errno;
+  umask(before);
+  if (!bound) return Error("bind", path, error);
+  if (lchown(path.c_str(), 0, gid) != 0) return Error("chown", path);
   return fd;
 }
 

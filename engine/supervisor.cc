@@ -60,7 +60,29 @@ tl::expected<std::unique_ptr<Supervisor>, StartError> Supervisor::Create(
   return supervisor;
 }
 
+namespace {
+
+// What may be in a view under its own name alone: nobody's files are read by a second one.
+std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_directory) {
+  std::vector<std::string> kept{"/run/bulkhead", "/run/notify", "/var/log/bulkhead", run_directory};
+  for (const Sink& sink : bundle->sinks) {
+    if (sink.kind == SinkKind::kFile) kept.push_back(sink.path);
+  }
+  for (const ProfileData& component : bundle->components) {
+    for (const ViewEntry& entry : component.view) {
+      if (entry.kind == ViewKind::kWritable || entry.kind == ViewKind::kState ||
+          entry.kind == ViewKind::kEdge) {
+        kept.push_back(entry.path);
+      }
+    }
+  }
+  return kept;
+}
+
+}  // namespace
+
 tl::expected<void, StartError> Supervisor::Prepare() {
+  kept_ = KeptPaths(bundle_, options_.run_directory);
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   sigset_t handled;
   sigemptyset(&handled);

@@ -177,6 +177,7 @@ class Supervisor {
   std::unique_ptr<KernelAudit> kernel_audit_;
   std::unique_ptr<Tripwires> tripwires_;
   std::optional<Cgroups> cgroups_ = Cgroups::Open();  // outlives the components' groups
+  std::vector<std::string> kept_;                     // sandbox/view.h
   std::unique_ptr<ConnectGuard> guard_;               // null: no listener needs it
   std::vector<std::unique_ptr<Component>> components_;
   std::map<uint64_t, Source> sources_;  // by an id that is never used again

@@ -260,7 +260,7 @@ std::vector<uint32_t> ForbiddenCalls(Arch arch) {
       "keyctl", "add_key", "request_key", "reboot", "swapon", "swapoff", "acct", "quotactl",
       "quotactl_fd", "settimeofday", "clock_settime", "sethostname", "setdomainname", "iopl",
       "ioperm", "syslog", "vhangup", "lookup_dcookie", "fanotify_init", "process_madvise",
-      "migrate_pages", "move_pages", "clone3",
+      "migrate_pages", "move_pages", "clone3", "uselib",
       // What a component denies itself comes before the recorded refusal, and is on no record.
       "landlock_restrict_self", "seccomp"};
   std::vector<uint32_t> numbers;

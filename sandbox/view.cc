@@ -5,6 +5,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,8 @@
 #include <map>
 #include <set>
 #include <string_view>
+
+#include "profiles/closed_devices.h"
 
 namespace bulkhead {
 namespace {
@@ -30,6 +33,11 @@ std::deque<std::string> Parts(std::string_view path) {
     path.remove_prefix(std::min(end + 1, path.size()));
   }
   return parts;
+}
+
+bool Beneath(std::string_view path, std::string_view directory) {
+  return directory == "/" || (path.starts_with(directory) &&
+                              (path.size() == directory.size() || path[directory.size()] == '/'));
 }
 
 class Planner {
@@ -173,6 +181,39 @@ class Planner {
     return true;
   }
 
+  // By another name than the policy's: nothing that the compiler has judged by that name.
+  bool SecondName(const ViewEntry& entry, const std::string& real) {
+    if (real == entry.path) return true;
+    if (entry.kind != ViewKind::kReadOnly) {
+      return Fail(entry.path, 0, "is reached over a symbolic link: name it `" + real + "`");
+    }
+    for (const std::string& kept : context_.kept) {
+      if (Beneath(kept, real) || Beneath(real, kept)) {
+        return Fail(entry.path, 0,
+                    "is `" + real + "`, which meets `" + kept + "`, not its own to read");
+      }
+    }
+    return true;
+  }
+
+  // The kernel's own name of the device, whatever the node is called.
+  bool OpenDevice(const ViewEntry& entry, const struct stat& info) {
+    if (!S_ISCHR(info.st_mode)) return Fail(entry.path, 0, "is not a character device");
+    const std::string number =
+        std::to_string(major(info.st_rdev)) + ":" + std::to_string(minor(info.st_rdev));
+    const std::string link = "/sys/dev/char/" + number;
+    std::array<char, 4096> text{};
+    const long size = kernel_(SYS_readlinkat, AT_FDCWD, link.c_str(), text.data(), text.size());
+    if (size <= 0 || size >= static_cast<long>(text.size())) {
+      return Fail(entry.path, 0, "is device " + number + ", of which sysfs doesn't tell the name");
+    }
+    const std::string target(text.data(), static_cast<size_t>(size));
+    const std::string name = "/dev/" + target.substr(target.rfind('/') + 1);
+    const ClosedDevice* const closed = FindClosedDevice(name);
+    return closed == nullptr ||
+           Fail(entry.path, 0, "is `" + name + "`: " + std::string(closed->reason));
+  }
+
   bool Bind(const ViewEntry& entry, unsigned long flags) {
     std::string real;
     struct stat info {};
@@ -181,8 +222,9 @@ class Planner {
     if (missing != 0) {
       return (entry.optional && missing == ENOENT) || Fail(entry.path, static_cast<int>(missing));
     }
+    if (!SecondName(entry, real)) return false;
     if (entry.kind == ViewKind::kDevice) {
-      if (!S_ISCHR(info.st_mode)) return Fail(entry.path, 0, "is not a character device");
+      if (!OpenDevice(entry, info)) return false;
     } else if (!S_ISDIR(info.st_mode) && !S_ISREG(info.st_mode)) {
       return Fail(entry.path, 0, "is neither a file nor a directory");
     }

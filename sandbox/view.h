@@ -6,6 +6,10 @@
 // Symbolic links on the way to a named path are made again in the view, but only where nobody but
 // root could have put them: the link and its directory belong to root and the directory is not
 // writable by others. Binds are not recursive: what is mounted beneath a named path stays out.
+//
+// The compiler compares paths by their text, so only what is read may have two: what is written, a
+// device and the directory of an edge are refused behind a link, and what is read behind one must
+// not be what somebody of the enclave writes.
 #pragma once
 
 #include <tl/expected.hpp>
@@ -48,6 +52,9 @@ struct ViewContext {
   std::string notify_source;     // directory of the component's readiness socket; empty: none
   bool watch_tripwires = false;  // mark them in the fanotify group given to ApplyView
   bool proc_subset = false;      // the target can mount /proc with its processes alone (Linux 5.8)
+  // What components write, directories of edges, the supervisor's own: nothing of it is reached by
+  // a second name.
+  std::vector<std::string> kept = {};
 };
 
 // Where a component finds its readiness socket.

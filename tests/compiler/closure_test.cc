@@ -150,11 +150,26 @@ BOOST_AUTO_TEST_CASE(EachOtherControlIsMissed) {
     Find(enclave, "three").view.push_back({.path = "/usr/bin", .kind = ViewKind::kWritable});
   };
   const auto no_landlock = [](BundleData&, ProfileData& one) { one.landlock = {}; };
+  const auto allowing = [](std::string_view call) {
+    return [=](BundleData&, ProfileData& one) {
+      one.filter = FilterOf({{*SyscallNumber(Arch::kX86_64, call), {{}}, {}}});
+    };
+  };
+  const auto connecting = [&](const std::function<void(BundleData&, ProfileData&)>& also) {
+    return [=](BundleData& enclave, ProfileData& one) {
+      allowing("connect")(enclave, one);
+      if (also) also(enclave, one);
+    };
+  };
   const Loss losses[] = {
       {"reach-policy", Layer::kView, show("/var/log/bulkhead", ViewKind::kReadOnly)},
       {"reach-policy", Layer::kView, show("/run", ViewKind::kWritable)},
-      {"files-unix-connect", Layer::kView, show("/run/edges", ViewKind::kReadOnly)},
-      {"files-unix-connect", Layer::kView, show("/run/edges/b", ViewKind::kEdge)},
+      {"files-unix-connect", Layer::kSeccomp, connecting(show("/run/edges", ViewKind::kReadOnly))},
+      {"files-unix-connect", Layer::kSeccomp, connecting(show("/run/edges/b", ViewKind::kEdge))},
+      {"files-unix-connect", Layer::kSeccomp, connecting(show("/run/dbus", ViewKind::kReadOnly))},
+      {"files-unix-connect", Layer::kSeccomp, connecting({})},
+      {"files-locks", Layer::kSeccomp, allowing("flock")},
+      {"execute-read", Layer::kSeccomp, allowing("execve")},
       {"files-special", Layer::kLandlock, no_landlock},
       {"files-special", Layer::kLandlock,
        [](BundleData&, ProfileData& one) {
@@ -229,6 +244,32 @@ BOOST_AUTO_TEST_CASE(AnOpenWayIsAMistake) {
   const LedgerRow* row = waived.Row("one", "components.one.ways-round.memory-wx-remap");
   BOOST_REQUIRE(row != nullptr);
   BOOST_TEST((row->status == Status::kWaived));
+}
+
+// Descriptors go on from one to the next, whatever lies between; over a pipe go bytes.
+BOOST_AUTO_TEST_CASE(WhatIsPassedOnIsAPeersToo) {
+  const auto chain = [](const char* kind, const std::string& first, const std::string& last) {
+    std::string text = "bulkhead: 1\nenclave: test\ntarget: linux-6.18\ncomponents:\n";
+    for (const char* name : {"a", "b", "c"}) {
+      text += std::string("  ") + name + ":\n    exec: [/usr/bin/x]\n    files: {execute: " +
+              (*name == 'c' ? "[/usr/bin/x, /usr/bin/y]" : "[/usr/bin/x]") + "}\n";
+      if (*name == 'a') text += first;
+      if (*name == 'c') text += last;
+    }
+    text += std::string("channels:\n  - {name: ab, from: a, to: b, kind: stream}\n") +
+            "  - {name: bc, from: b, to: c, kind: " + kind + "}\n";
+    return CompileText(text).Mistakes();
+  };
+  const std::string memory = "    syscalls: {allow: [\"@executable-memory\", memfd_create]}\n";
+  const std::string code = "    syscalls: {allow: [\"@memory\"]}\n";
+  BOOST_TEST(chain("stream", memory, code).find("(execute-memfd)") != std::string::npos);
+  BOOST_TEST(chain("pipe", memory, code).find("(execute-memfd)") == std::string::npos);
+  const std::string tcp = "    network: {tcp: {connect: [443]}}\n";
+  const std::string server =
+      "    network: {unix: {listen: [{path: /run/edges/c/s, by: component}]}}\n";
+  BOOST_TEST(chain("stream", tcp, server).find("(tcp-listen-passed)") != std::string::npos);
+  BOOST_TEST(chain("pipe", tcp, server).find("(tcp-listen-passed)") == std::string::npos);
+  BOOST_TEST(chain("stream", "", server).find("(tcp-listen-passed)") == std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

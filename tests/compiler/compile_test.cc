@@ -52,10 +52,14 @@ components:
 channels:
   - {name: one, from: client, to: signer, kind: stream}
   - {name: two, from: signer, to: client, kind: pipe}
+waivers:
+  - {component: signer, statement: network.unix.listen, reason: test, until: 2030-01-01}
 )";
 
 // The same enclave with every map and list in another order.
 constexpr const char* kShuffled = R"(bulkhead: 1
+waivers:
+  - {until: 2030-01-01, reason: test, statement: network.unix.listen, component: signer}
 channels:
   - {kind: pipe, to: client, from: signer, name: two}
   - {to: signer, kind: stream, name: one, from: client}

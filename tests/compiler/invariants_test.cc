@@ -29,8 +29,8 @@ using testing::MustCompile;
 //   waive A S       a waiver of the statement
 // The components are a, b, c and d.
 struct Short {
-  std::map<std::string, std::vector<std::string>> unix_listen, unix_connect, tcp_connect, tcp_listen,
-      calls;
+  std::map<std::string, std::vector<std::string>> unix_listen, unix_connect, tcp_connect,
+      tcp_listen, calls;
   std::map<std::string, std::map<std::string, std::vector<std::string>>> files;
   std::vector<std::string> channels, assets, waivers;
 
@@ -87,12 +87,11 @@ struct Short {
   }
 
   std::string Component(const std::string& name) {
-    std::string text = "  " + name + ":\n    profile: [stateful-service]\n    exec: [/usr/bin/" +
-                       name + "]\n";
+    std::string text =
+        "  " + name + ":\n    profile: [stateful-service]\n    exec: [/usr/bin/" + name + "]\n";
     files[name]["execute"].push_back("/usr/bin/" + name);
     text += "    files: " + Map(files[name]) + "\n";
-    const std::string local =
-        Map({{"listen", unix_listen[name]}, {"connect", unix_connect[name]}});
+    const std::string local = Map({{"listen", unix_listen[name]}, {"connect", unix_connect[name]}});
     const std::string tcp = Map({{"listen", tcp_listen[name]}, {"connect", tcp_connect[name]}});
     if (local != "{}" || tcp != "{}") text += "    network:\n";
     if (local != "{}") text += "      unix: " + local + "\n";
@@ -144,7 +143,8 @@ constexpr Row kRows[] = {
      "b>key"},
     {"asset /srv/key; file a read /srv/key; file b read /srv/key/x", "only a may read asset key",
      "b>key"},
-    {"asset /srv/key; file a read /srv/key; file b read /srv/keys", "only a may read asset key", ""},
+    {"asset /srv/key; file a read /srv/key; file b read /srv/keys", "only a may read asset key",
+     ""},
     {"asset /srv/key; file a write /srv/key", "only b may write asset key", "a>key"},
     {"asset /srv/key; file a create /srv", "only b may write asset key", "a>key"},
     {"asset /srv/key; file a read /srv/key", "only b may write asset key", ""},

@@ -168,6 +168,13 @@ long Map(Objects& o, uint64_t prot) {
   return written;
 }
 
+long MapBy(Objects& o, uint64_t flags) {
+  const long address = o.kernel(SYS_mmap, 0, 4096, PROT_READ, flags, -1, 0);
+  if (address < 0 && address > -4096) return address;
+  o.kernel(SYS_munmap, address, 4096);
+  return 0;
+}
+
 long Protect(Objects& o, uint64_t prot) { return o.kernel(SYS_mprotect, o.page, 4096, prot); }
 long Advise(Objects& o, uint64_t advice) { return o.kernel(SYS_madvise, o.page, 4096, advice); }
 long Option(Objects& o, uint64_t option) { return o.kernel(SYS_prctl, option, 0, 0, 0, 0); }
@@ -282,6 +289,7 @@ constexpr WidthRow kRows[] = {
     {"getsockopt", "level", Above::kNothing, GetLevel, SOL_SOCKET, kUnknown},
     {"ioctl", "request", Above::kNothing, Ioctl, FIONREAD, TCGETS},
     {"madvise", "advice", Above::kNothing, Advise, MADV_NORMAL, kUnknown},
+    {"mmap", "flags", Above::kSpare, MapBy, MAP_PRIVATE | MAP_ANONYMOUS, MAP_ANONYMOUS},
     {"mmap", "prot", Above::kSpare, Map, PROT_READ, PROT_NONE},
     {"mprotect", "prot", Above::kCount, Protect, PROT_READ, 0x100},
     {"pipe2", "flags", Above::kNothing, Pipe, O_CLOEXEC, 0},

@@ -25,6 +25,8 @@ CLASSES = {
     "files-handle": "a new root; open_by_handle_at",
     "files-hard-links": "Landlock denies special files; hard links are made like files",
     "files-special": "Landlock denies making files; links, fifos and sockets are none",
+    "files-special-whiteout": "Landlock denies nodes; a rename leaves one where the file was",
+    "files-locks": "Landlock denies writing; a lock holds up whoever reads the same",
     "files-mounts": "a mount hides what is beneath; mount calls show it",
     "files-proc": "a new root; /proc/PID/root and fd lead out, and so does another chroot",
     "reach-policy": "Landlock denies all but one's own; the policy and the audit log lie there",
@@ -121,6 +123,15 @@ LEFT = {
     "calls-pointers": "arguments in memory can't be tested: a policy that does is an error",
     "calls-unasked": "no filter is asked about uretprobe and uprobe; they do nothing but in pages "
     "that the kernel maps itself where root has set a probe",
+    "tcp-listen-passed": "an error of the compiler unless it is waived: who listens by itself could "
+    "on a socket that a peer with TCP passes on",
+    "execute-read": "on targets without Landlock, where it is an error unless it is waived",
+    "execute-image-segments": "a program of the image with such a segment is the image's",
+    "unix-in-image": "beneath /run an error; where else daemons have sockets is the image's",
+    "files-locks-read": "a lock for reading is seen by others who read the file",
+    "files-proc-net": "in the enclave's network its connections are in /proc/net",
+    "files-watch": "inotify sees that others open what the component reads, too",
+    "files-edge-inodes": "a server that makes its socket itself can fill the edges' file system",
     "calls-kernel-bugs": "an error in the kernel behind an allowed call is no rule that is passed",
     "vsock-address": "vsock is closed whatever the address; no statement opens one",
     "udp-address": "UDP is closed whatever the address; no statement opens one",
@@ -266,6 +277,9 @@ INSIDE = {
         "fifo": filtered("mknodat"),
         "socket": filtered("mknodat"),
     }},
+    "files-special-whiteout": {"creator": {
+        "symlink": filtered("symlinkat"), "whiteout": filtered("renameat2", X, X, X, X, 4)}},
+    "files-locks": {"plain": {"write": READ_ONLY, "flock": filtered("flock", X, 6)}},
     "files-mounts": {"plain": {
         **NO_OPEN,
         "umount": filtered("umount2"),
@@ -322,6 +336,8 @@ INSIDE = {
         "memfd": filtered("memfd_create"),
         "written": silent("EPERM", NOEXEC, MOUNT),
         "system-v": filtered("shmat", X, X, 0o100000 | 0o10000),
+        "shared-child": filtered("mmap", X, X, 5, 0x21),
+        "shared-again": filtered("mmap", X, X, 5, 0x21),
     }},
     "memory-wx-personality": {"plain": {**WX, "personality": filtered("personality", 0x400000)}},
     "calls-io-uring": {"plain": {**NO_SOCKET, "ring": absent("io_uring_setup")}},

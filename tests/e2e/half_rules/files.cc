@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/random.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -151,6 +152,15 @@ Result AsksDevice(Place& /*place*/) {
   return Answer(ioctl(fd, RNDGETENTCNT, &entropy));
 }
 
+// Everybody who reads it waits for the lock, or learns that it is held.
+Result LocksGranted(Place& place) {
+  const int fd = open(place.granted.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const Result result = Answer(flock(fd, LOCK_EX | LOCK_NB));
+  close(fd);
+  return result;
+}
+
 }  // namespace
 
 std::vector<HalfRule> FileRules() {
@@ -173,6 +183,12 @@ std::vector<HalfRule> FileRules() {
        {{"open", OpensEdge}},
        {"connect-own", ConnectsEdge},
        {{"connect", ConnectsOtherEdge}}},
+      {"files-locks",
+       nullptr,
+       DenyAllFiles,
+       {{"write", WritesGranted}},
+       {"read", ReadsGranted},
+       {{"flock", LocksGranted}}},
       {"files-metadata",
        nullptr,
        DenyAllFiles,

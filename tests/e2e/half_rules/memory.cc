@@ -6,6 +6,7 @@
 #include <sys/personality.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -116,6 +117,32 @@ Result MapsMemoryTwice(Place& /*place*/) {
   return MapsTwice(static_cast<int>(syscall(SYS_memfd_create, "code", 0)));
 }
 
+// Shared with a child, which makes its own mapping of it writable.
+Result MapsSharedWithChild(Place& /*place*/) {
+  void* const page = Map(PROT_READ | PROT_EXEC, MAP_SHARED);
+  if (page == MAP_FAILED) return errno;
+  const pid_t child = fork();
+  if (child == 0) {
+    if (syscall(SYS_mprotect, page, kPage, PROT_READ | PROT_WRITE) != 0) _exit(1);
+    WriteAt(page);
+    _exit(0);
+  }
+  int status = 0;
+  if (waitpid(child, &status, 0) != child || status != 0) return ECHILD;
+  return RunsAt(page);
+}
+
+// mremap of nothing maps what is shared a second time.
+Result MapsSharedAgain(Place& /*place*/) {
+  void* const page = Map(PROT_READ | PROT_EXEC, MAP_SHARED);
+  if (page == MAP_FAILED) return errno;
+  void* const again = mremap(page, 0, kPage, MREMAP_MAYMOVE);
+  if (again == MAP_FAILED) return errno;
+  if (syscall(SYS_mprotect, again, kPage, PROT_READ | PROT_WRITE) != 0) return errno;
+  WriteAt(again);
+  return RunsAt(page);
+}
+
 Result MapsWrittenFile(Place& place) {
   const int fd = open((place.own + "/plain").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0 || write(fd, kCode.data(), kCode.size()) < 0) return errno;
@@ -171,6 +198,8 @@ std::vector<HalfRule> MemoryRules() {
         {"dev-shm", MapsShmFileTwice},
         {"memfd", MapsMemoryTwice},
         {"written", MapsWrittenFile},
+        {"shared-child", MapsSharedWithChild},
+        {"shared-again", MapsSharedAgain},
         {"system-v", AttachesTwice}}},
       {"memory-wx-personality",
        nullptr,

@@ -39,6 +39,21 @@ Result MakesSymbolicLink(Place& place) {
   const std::string path = place.own + "/symbolic";
   return Made(path, symlinkat("made", AT_FDCWD, path.c_str()));
 }
+// Leaves a node where the file was.
+Result MakesWhiteout(Place& place) {
+  const std::string from = place.own + "/whiteout";
+  const std::string to = place.own + "/renamed";
+  const int fd = open(from.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return errno;
+  close(fd);
+  constexpr unsigned kWhiteout = 4;  // RENAME_WHITEOUT
+  const Result result =
+      Answer(syscall(SYS_renameat2, AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), kWhiteout));
+  unlink(from.c_str());
+  unlink(to.c_str());
+  return result;
+}
+
 Result MakesFifo(Place& place) {
   const std::string path = place.own + "/fifo";
   return Made(path, mknodat(AT_FDCWD, path.c_str(), S_IFIFO | 0600, 0));
@@ -210,6 +225,12 @@ std::vector<HalfRule> NodeRules() {
        {{"symlink", MakesSymbolicLink}},
        {"create", CreatesFile},
        {{"link", MakesHardLink}}},
+      {"files-special-whiteout",
+       nullptr,
+       CreateOnly,
+       {{"symlink", MakesSymbolicLink}},
+       {"create", CreatesFile},
+       {{"whiteout", MakesWhiteout}}},
       {"files-special",
        nullptr,
        NoFiles,

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The view is planned on the file system that is there: what is reached by a second name, and what
+// device a node is.
+#include "sandbox/view.h"
+
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tests/support/sample.h"
+
+namespace bulkhead {
+namespace {
+
+struct Place {
+  explicit Place(const std::string& parent = "/tmp") {
+    std::string path = parent + "/bulkhead-view.XXXXXX";
+    BOOST_REQUIRE(mkdtemp(path.data()) != nullptr);
+    at = path;
+    BOOST_REQUIRE(chmod(at.c_str(), 0755) == 0);
+    std::filesystem::create_directories(at + "/real/beneath");
+    std::filesystem::create_directories(at + "/other");
+    std::filesystem::create_directory_symlink(at + "/real", at + "/link");
+  }
+  ~Place() { std::filesystem::remove_all(at); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  std::string at;
+};
+
+// Why the view with this entry can't be made; empty: it can.
+std::string Refusal(const std::string& path, ViewKind kind, std::vector<std::string> kept = {}) {
+  ProfileData data = test::SampleProfile("one", 1);
+  data.view = {{.path = path, .kind = kind}};
+  const auto profile = Profile::Make(std::move(data));
+  BOOST_REQUIRE_MESSAGE(profile.has_value(), profile.error());
+  RealKernel kernel;
+  const auto view = PlanView(*profile, {.kept = std::move(kept)}, kernel);
+  return view ? std::string() : view.error().reason;
+}
+
+bool Says(const std::string& reason, const std::string& text) {
+  return reason.find(text) != std::string::npos;
+}
+
+BOOST_AUTO_TEST_SUITE(Views)
+
+BOOST_FIXTURE_TEST_CASE(WhatIsWrittenHasOneName, Place) {
+  for (const ViewKind kind : {ViewKind::kWritable, ViewKind::kEdge}) {
+    BOOST_TEST(Refusal(at + "/real", kind) == "");
+    BOOST_TEST(Says(Refusal(at + "/link", kind), "name it `" + at + "/real`"));
+    BOOST_TEST(Says(Refusal(at + "/link/beneath", kind), "name it `" + at + "/real/beneath`"));
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(WhatIsReadByASecondNameIsNobodys, Place) {
+  const std::string link = at + "/link/beneath";
+  BOOST_TEST(Refusal(link, ViewKind::kReadOnly) == "");
+  BOOST_TEST(Refusal(link, ViewKind::kReadOnly, {at + "/other", at + "/re"}) == "");
+  for (const char* kept : {"/real", "/real/beneath", "/real/beneath/deeper"}) {
+    BOOST_TEST(Says(Refusal(link, ViewKind::kReadOnly, {at + kept}), "which meets `" + at + kept));
+  }
+  // By its own name it was judged when it was compiled.
+  BOOST_TEST(Refusal(at + "/real", ViewKind::kReadOnly, {at + "/real"}) == "");
+}
+
+// A profile names devices beneath /dev, so the nodes are made there; none of them stays.
+BOOST_AUTO_TEST_CASE(ADeviceIsWhatTheKernelCallsIt) {
+  const Place place("/dev");
+  const std::string& at = place.at;
+  const auto node = [&](const char* name, unsigned major_number, unsigned minor_number) {
+    std::string path = at + "/" + name;
+    BOOST_REQUIRE(mknod(path.c_str(), S_IFCHR | 0666, makedev(major_number, minor_number)) == 0);
+    return path;
+  };
+  BOOST_TEST(Refusal(node("zero", 1, 5), ViewKind::kDevice) == "");
+  BOOST_TEST(Says(Refusal(node("harmless", 1, 11), ViewKind::kDevice), "is `/dev/kmsg`"));
+  BOOST_TEST(Says(Refusal(node("unknown", 4000, 4000), ViewKind::kDevice), "doesn't tell the name"));
+  std::filesystem::create_symlink("/dev/zero", at + "/named");
+  BOOST_TEST(Says(Refusal(at + "/named", ViewKind::kDevice), "name it `/dev/zero`"));
+  BOOST_TEST(Says(Refusal(at + "/real", ViewKind::kDevice), "not a character device"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace bulkhead
