@@ -81,7 +81,8 @@ BOOST_AUTO_TEST_CASE(ADeviceIsWhatTheKernelCallsIt) {
   };
   BOOST_TEST(Refusal(node("zero", 1, 5), ViewKind::kDevice) == "");
   BOOST_TEST(Says(Refusal(node("harmless", 1, 11), ViewKind::kDevice), "is `/dev/kmsg`"));
-  BOOST_TEST(Says(Refusal(node("unknown", 4000, 4000), ViewKind::kDevice), "doesn't tell the name"));
+  BOOST_TEST(
+      Says(Refusal(node("unknown", 4000, 4000), ViewKind::kDevice), "doesn't tell the name"));
   std::filesystem::create_symlink("/dev/zero", at + "/named");
   BOOST_TEST(Says(Refusal(at + "/named", ViewKind::kDevice), "name it `/dev/zero`"));
   BOOST_TEST(Says(Refusal(at + "/real", ViewKind::kDevice), "not a character device"));
