@@ -408,11 +408,14 @@ std::optional<ControlVerdict> LandlockVerdict(const Asked& asked, const FileWay&
 }
 
 // Where Landlock leaves no records the supervisor refuses every opening of a tripwire.
-std::optional<ControlVerdict> TripwireVerdict(const Asked& asked, const Location& at) {
+std::optional<ControlVerdict> TripwireVerdict(const Asked& asked, const FileWay& way,
+                                              const Location& at) {
   const bool opens =
       asked.question.action == Action::kRead || asked.question.action == Action::kList ||
       asked.question.action == Action::kWrite || asked.question.action == Action::kTruncate;
   if (!IsTripwire(at) || !at.is_mount || asked.profile.landlock.log || !opens) return std::nullopt;
+  // truncate(2) opens nothing: it cuts off what is empty.
+  if (way.calls.front().call == "truncate") return std::nullopt;
   return ControlVerdict{Layer::kSupervisor, Verdict::kDeny, "every opening is refused and recorded",
                         at.entry->rule, Recorder::kTripwire};
 }
@@ -499,7 +502,7 @@ Attempts AttemptFile(Asked& asked) {
   Attempts attempts;
   for (FileWay& way : WaysOf(question.action, IsDirectory(at))) {
     Attempt attempt;
-    attempt.calls = std::move(way.calls);
+    attempt.calls = way.calls;
     attempt.controls.push_back(ViewVerdict(asked, at));
     const std::string rule = attempt.controls.front().rule;
     if (auto verdict = OwnershipVerdict(asked, way, at)) {
@@ -511,7 +514,7 @@ Attempts AttemptFile(Asked& asked) {
     if (auto verdict = LandlockVerdict(asked, way, question.path, rule)) {
       attempt.controls.push_back(std::move(*verdict));
     }
-    if (auto verdict = TripwireVerdict(asked, at)) attempt.controls.push_back(std::move(*verdict));
+    if (auto verdict = TripwireVerdict(asked, way, at)) attempt.controls.push_back(std::move(*verdict));
     if (question.action == Action::kRename) AddTarget(asked, at, way, attempt);
     if (at.place == Where::kProc && !at.is_mount && Worst(attempt.controls) == Verdict::kAllow) {
       attempt.controls.front().verdict = Verdict::kUndecided;

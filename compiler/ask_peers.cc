@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <vector>
 
 #include "compiler/asked.h"
 #include "compiler/planner.h"
 #include "compiler/resolve_calls.h"
 #include "profiles/landlock.h"
+#include "profiles/syscalls.h"
 
 namespace bulkhead {
 namespace {
@@ -102,6 +105,27 @@ Question Connect(Endpoint::Kind kind, std::string address, uint32_t port) {
   return question;
 }
 
+bool Allows(const ProfileData& profile, std::string_view call) {
+  const auto nr = SyscallNumber(profile.arch, call);
+  return nr && Evaluate(profile.filter, {*nr, AuditArch(profile.arch), 0, {}}).action == kRetAllow;
+}
+
+// In the enclave's network, by waiver of its ports.
+bool ListensAnywhere(const ProfileData& profile) {
+  return (profile.landlock.handled_net & landlock::kBindTcp) == 0 && Allows(profile, "bind") &&
+         Allows(profile, "listen");
+}
+
+// To which ports it connects, where they are told apart; else one for all.
+std::vector<uint32_t> PortsOf(const ProfileData& profile) {
+  if ((profile.landlock.handled_net & landlock::kConnectTcp) == 0) return {1};
+  std::vector<uint32_t> ports;
+  for (const LandlockPort& port : profile.landlock.ports) {
+    if ((port.access & landlock::kConnectTcp) != 0) ports.push_back(port.port);
+  }
+  return ports;
+}
+
 void AddEdges(Asked& asked, const ProfileData& other, Attempts& attempts) {
   for (const Listener& listener : other.listeners) {
     const bool tcp = listener.kind == ListenerKind::kTcp;
@@ -113,6 +137,11 @@ void AddEdges(Asked& asked, const ProfileData& other, Attempts& attempts) {
     Append(attempts, Ask(asked, Connect(Endpoint::Kind::kUnix, edge.path + "/socket", 0)));
   }
   if (other.network != Network::kShared) return;
+  if (ListensAnywhere(other)) {
+    for (const uint32_t port : PortsOf(asked.profile)) {
+      Append(attempts, Ask(asked, Connect(Endpoint::Kind::kTcp, {}, port)));
+    }
+  }
   for (const LandlockPort& port : other.landlock.ports) {
     if ((port.access & landlock::kBindTcp) == 0) continue;
     Append(attempts, Ask(asked, Connect(Endpoint::Kind::kTcp, {}, port.port)));
@@ -144,15 +173,15 @@ Attempts ReachComponent(Asked& asked, const ProfileData& other) {
 Attempts ReachAsset(Asked& asked, const Asset& asset) {
   Attempts attempts;
   for (const std::string& file : AssetPaths(asked.profile, asset)) {
-    for (const Action action : {Action::kRead, Action::kList, Action::kWrite, Action::kTruncate,
-                                Action::kRemove, Action::kExecute}) {
+    for (const Action action : {Action::kRead, Action::kList, Action::kWrite, Action::kRemove,
+                                Action::kExecute}) {
       Question question;
       question.action = action;
       question.path = file;
       Append(attempts, Ask(asked, question));
     }
   }
-  asked.note = "reading, listing, writing, truncating, removing and executing its files";
+  asked.note = "reading, listing, writing, removing and executing its files";
   return attempts;
 }
 

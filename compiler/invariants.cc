@@ -35,7 +35,7 @@ const std::vector<Family>& Families() {
 std::vector<Action> ActionsOf(std::string_view verb) {
   if (verb == "read") return {Action::kRead, Action::kList};
   if (verb == "write") {
-    return {Action::kWrite, Action::kTruncate, Action::kCreate, Action::kRemove};
+    return {Action::kWrite, Action::kCreate, Action::kRemove};
   }
   if (verb == "execute") return {Action::kExecute};
   return {Action::kRead,   Action::kList,   Action::kWrite,  Action::kTruncate,

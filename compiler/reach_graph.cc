@@ -113,9 +113,24 @@ class GraphMaker {
     }
   }
 
+  // By waiver no control tells ports apart, so it may listen on any.
+  void TryAnyPort(size_t server) {
+    for (const size_t from : on_network_) {
+      if (from == server) continue;
+      Question question;
+      question.action = Action::kReach;
+      question.name = components_[server].name;
+      const auto rule = Allowed(from, question);
+      if (!rule) continue;
+      Add(from, server, "connects to a TCP port of it", *rule, true);
+      Add(server, from, "answers connections to a TCP port of it", *rule, false);
+    }
+  }
+
   void AddPorts(size_t server) {
     const ProfileData& profile = components_[server];
     if (profile.network != Network::kShared) return;
+    if ((profile.landlock.handled_net & landlock::kBindTcp) == 0) TryAnyPort(server);
     for (const LandlockPort& port : profile.landlock.ports) {
       if ((port.access & landlock::kBindTcp) != 0) TryPort(server, port.port);
     }
