@@ -5,23 +5,14 @@
 
 #include <algorithm>
 
+#include "compiler/ask_file_ways.h"
 #include "compiler/asked.h"
-#include "compiler/constants.h"
 #include "compiler/planner.h"
 #include "compiler/resolve_calls.h"
 #include "profiles/landlock.h"
 
 namespace bulkhead {
 namespace {
-
-constexpr uint64_t kAccess = 3;  // O_ACCMODE, asm-generic/fcntl.h
-constexpr uint64_t kReadOnly = 0;
-constexpr uint64_t kWriteOnly = 1;
-constexpr uint64_t kReadWrite = 2;
-constexpr uint64_t kCreate = 0100;
-constexpr uint64_t kTruncate = 01000;
-constexpr uint64_t kPathOnly = 010000000;
-constexpr uint64_t kRemoveDirectory = 0x200;  // AT_REMOVEDIR
 
 // What stands at a path in the view.
 enum class Where : uint8_t {
@@ -40,6 +31,7 @@ struct Location {
   const ViewEntry* entry = nullptr;  // kEntry
   std::string mount;                 // the path of the mount that it is on; empty: the root tmpfs
   bool is_mount = false;             // it is the mount's own root
+  bool is_child = false;             // right beneath it
   bool writable = false;             // the mount
   bool executable = false;           // the mount
 };
@@ -59,6 +51,7 @@ Location Found(Where place, std::string_view mount, std::string_view path, bool 
   at.place = place;
   at.mount = mount;
   at.is_mount = mount == path;
+  at.is_child = mount == path.substr(0, path.rfind('/'));
   at.writable = writable;
   return at;
 }
@@ -105,134 +98,6 @@ Location Locate(const ProfileData& profile, std::string_view path) {
   at.entry = entry;
   at.executable = entry->kind == ViewKind::kReadOnly;
   return at;
-}
-
-// --- what an action needs ---
-
-struct FileWay {
-  std::vector<CallForm> calls;
-  uint64_t on_file = 0;    // Landlock rights on the path itself
-  uint64_t on_parent = 0;  // on its directory
-  bool needs_owner = false;
-};
-
-Condition Opens(unsigned arg, uint64_t access, uint64_t also = 0) {
-  return MaskedEqual(arg, 32, kAccess | kCreate | kTruncate | kPathOnly, access | also);
-}
-
-// openat, or an older or newer call that opens; openat2 has its flags in memory.
-std::vector<CallForm> Openings(uint64_t access, uint64_t also = 0) {
-  return {
-      {"openat", {Opens(2, access, also)}}, {"open", {Opens(1, access, also)}}, {"openat2", {}}};
-}
-
-using Ways = std::vector<FileWay>;
-
-// Each opening call, then `next`.
-void AddOpenings(Ways& ways, uint64_t access, uint64_t also, const FileWay& rest) {
-  for (CallForm& opening : Openings(access, also)) {
-    FileWay way = rest;
-    way.calls.insert(way.calls.begin(), std::move(opening));
-    ways.push_back(std::move(way));
-  }
-}
-
-void AddCalls(Ways& ways, std::initializer_list<std::string_view> calls, const FileWay& rest) {
-  for (const std::string_view call : calls) {
-    FileWay way = rest;
-    way.calls.push_back({call, {}});
-    ways.push_back(std::move(way));
-  }
-}
-
-Ways WriteWays() {
-  Ways ways;
-  for (const uint64_t access : {kWriteOnly, kReadWrite}) {
-    const uint64_t reads = access == kReadWrite ? landlock::kReadFile : 0;
-    AddOpenings(ways, access, 0, {{}, landlock::kWriteFile | reads, 0, false});
-  }
-  return ways;
-}
-
-Ways TruncateWays() {
-  Ways ways;
-  AddCalls(ways, {"truncate"}, {{}, landlock::kTruncate, 0, false});
-  for (const uint64_t access : {kWriteOnly, kReadWrite}) {
-    const uint64_t rights = landlock::kWriteFile | landlock::kTruncate |
-                            (access == kReadWrite ? landlock::kReadFile : 0);
-    AddOpenings(ways, access, kTruncate, {{}, rights, 0, false});
-    AddOpenings(ways, access, 0, {{{"ftruncate", {}}}, rights, 0, false});
-  }
-  return ways;
-}
-
-Ways CreateWays() {
-  Ways ways;
-  for (const uint64_t access : {kWriteOnly, kReadWrite, kReadOnly}) {
-    const uint64_t rights = access == kReadOnly    ? landlock::kReadFile
-                            : access == kWriteOnly ? landlock::kWriteFile
-                                                   : landlock::kReadFile | landlock::kWriteFile;
-    AddOpenings(ways, access, kCreate, {{}, rights, landlock::kMakeReg, false});
-  }
-  AddCalls(ways, {"creat"}, {{}, landlock::kWriteFile, landlock::kMakeReg, false});
-  return ways;
-}
-
-Ways RemoveWays() {
-  Ways ways;
-  ways.push_back(
-      {{{"unlinkat", {MaskedEqual(2, 32, kRemoveDirectory, 0)}}}, 0, landlock::kRemoveFile, false});
-  AddCalls(ways, {"unlink"}, {{}, 0, landlock::kRemoveFile, false});
-  return ways;
-}
-
-// The mode is its owner's to change, the times anybody's who may write.
-Ways MetadataWays() {
-  Ways ways;
-  AddCalls(ways, {"utimensat", "utimes", "utime", "futimesat"}, {});
-  AddCalls(ways, {"fchmodat", "chmod", "fchmodat2"}, {{}, 0, 0, true});
-  return ways;
-}
-
-Ways ListWays() {
-  Ways ways;
-  for (const std::string_view call : {"getdents64", "getdents"}) {
-    AddOpenings(ways, kReadOnly, 0, {{{call, {}}}, landlock::kReadDir, 0, false});
-  }
-  return ways;
-}
-
-Ways WaysOf(Action action, bool directory) {
-  Ways ways;
-  switch (action) {
-    case Action::kRead:
-      AddOpenings(ways, kReadOnly, 0,
-                  {{}, directory ? landlock::kReadDir : landlock::kReadFile, 0, false});
-      if (!directory) {
-        AddOpenings(ways, kReadWrite, 0,
-                    {{}, landlock::kReadFile | landlock::kWriteFile, 0, false});
-      }
-      return ways;
-    case Action::kList:
-      return ListWays();
-    case Action::kWrite:
-      return WriteWays();
-    case Action::kTruncate:
-      return TruncateWays();
-    case Action::kCreate:
-      return CreateWays();
-    case Action::kRemove:
-      return RemoveWays();
-    case Action::kRename:
-      AddCalls(ways, {"renameat2", "renameat", "rename"},
-               {{}, 0, landlock::kRemoveFile | landlock::kMakeReg, false});
-      return ways;
-    case Action::kMetadata:
-      return MetadataWays();
-    default:
-      AddCalls(ways, {"execve", "execveat"}, {{}, landlock::kExecute, 0, false});
-      return ways;
-  }
 }
 
 bool Changes(Action action) {
@@ -299,6 +164,11 @@ bool IsDirectory(const Location& at) {
   }
 }
 
+bool IsDevice(const Location& at) {
+  return at.place == Where::kStandard ||
+         (at.place == Where::kEntry && at.entry->kind == ViewKind::kDevice);
+}
+
 bool IsTripwire(const Location& at) {
   return at.place == Where::kEntry && at.entry->kind == ViewKind::kTripwire;
 }
@@ -306,10 +176,10 @@ bool IsTripwire(const Location& at) {
 // Why the view itself refuses; empty: it doesn't.
 std::string ViewRefusal(Action action, const Location& at) {
   const bool removes = action == Action::kRemove || action == Action::kRename;
-  const bool device = at.place == Where::kStandard ||
-                      (at.place == Where::kEntry && at.entry->kind == ViewKind::kDevice);
+  const bool device = IsDevice(at);
   if (at.place == Where::kNothing) return "ENOENT";
-  if (IsTripwire(at) && !at.is_mount && action != Action::kCreate) return "it is empty: ENOENT";
+  const bool makes = action == Action::kCreate && at.is_child;
+  if (IsTripwire(at) && !at.is_mount && !makes) return "it is empty: ENOENT";
   if (IsTripwire(at) && !at.entry->directory && !at.is_mount) return "it is no directory";
   if (Changes(action) && !at.writable && !at.is_mount) return "EROFS";
   if (removes && at.is_mount) return "a mount stays: EBUSY";
@@ -347,6 +217,12 @@ std::optional<ControlVerdict> OwnershipVerdict(const Asked& asked, const FileWay
                              at.place == Where::kIdentity || at.place == Where::kNotify ||
                              (at.place == Where::kShared && at.is_mount);
   if (way.needs_owner && owned_by_root && !is_root) return refuse("root's: EPERM");
+  const bool proc = at.place == Where::kProc && at.is_mount;
+  if (proc && asked.question.action == Action::kMetadata && !is_root) {
+    return refuse("root's, and nobody writes it: EACCES");
+  }
+  const bool makes = asked.question.action == Action::kCreate && !at.is_mount;
+  if (makes && IsTripwire(at) && !is_root) return refuse("in a directory of root's: EACCES");
   if (at.place == Where::kEntry && at.entry->kind == ViewKind::kEdge && !is_root) {
     const auto edge = std::ranges::find(asked.profile.edges, at.entry->path, &EdgeDirectory::path);
     const bool owner = edge != asked.profile.edges.end() && edge->server;
@@ -455,13 +331,15 @@ std::string Loader(const ProfileData& profile) {
   return {};
 }
 
-// The loader runs what can be read, if it can be mapped as code.
+// The loader runs what it can open, read and map as code.
 void AddLoader(Asked& asked, const Location& at, Attempts& attempts) {
+  constexpr uint64_t kReadAndExecute = 5;  // PROT_READ | PROT_EXEC
   const std::string loader = Loader(asked.profile);
   if (loader.empty() || loader == asked.question.path) return;
   for (const std::string_view call : {"execve", "execveat"}) {
     Attempt attempt;
-    attempt.calls = {{call, {}}};
+    attempt.calls = {
+        {call, {}}, OpensToRead(), {"read", {}}, {"mmap", {Equal(2, 64, kReadAndExecute)}}};
     attempt.controls.push_back(ViewVerdict(asked, at));
     attempt.controls.back().text += fmt::format(", by the loader {}", loader);
     const FileWay runs{{}, landlock::kExecute, 0, false};
@@ -500,7 +378,7 @@ Attempts AttemptFile(Asked& asked) {
   const Question& question = asked.question;
   const Location at = Locate(asked.profile, question.path);
   Attempts attempts;
-  for (FileWay& way : WaysOf(question.action, IsDirectory(at))) {
+  for (FileWay& way : WaysOfFile(question.action, IsDirectory(at), IsDevice(at))) {
     Attempt attempt;
     attempt.calls = way.calls;
     attempt.controls.push_back(ViewVerdict(asked, at));
@@ -514,7 +392,8 @@ Attempts AttemptFile(Asked& asked) {
     if (auto verdict = LandlockVerdict(asked, way, question.path, rule)) {
       attempt.controls.push_back(std::move(*verdict));
     }
-    if (auto verdict = TripwireVerdict(asked, way, at)) attempt.controls.push_back(std::move(*verdict));
+    if (auto verdict = TripwireVerdict(asked, way, at))
+      attempt.controls.push_back(std::move(*verdict));
     if (question.action == Action::kRename) AddTarget(asked, at, way, attempt);
     if (at.place == Where::kProc && !at.is_mount && Worst(attempt.controls) == Verdict::kAllow) {
       attempt.controls.front().verdict = Verdict::kUndecided;

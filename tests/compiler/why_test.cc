@@ -158,6 +158,72 @@ BOOST_AUTO_TEST_CASE(Calls) {
          {"one", "syscall", {"lseek", "offset=4294967305"}, false, ".syscalls", notified}});
 }
 
+// A policy with these entries under `allow` and nothing else.
+std::string OnlyCalls(const std::string& allow) {
+  return R"(bulkhead: 1
+enclave: test
+target: linux-6.18
+assets:
+  key: {files: [/srv/key]}
+components:
+  one:
+    exec: [/usr/bin/one]
+    files:
+      execute: [/usr/bin/one]
+      write: [/srv/write]
+      create: [/srv/create]
+    syscalls: {allow: [)" +
+         allow + "]}\n";
+}
+
+Verdict With(const std::string& allow, std::string_view action, const Object& object) {
+  return Ask(MustCompile(OnlyCalls(allow)), "one", action, object).verdict;
+}
+
+// What a call does beside what it is for counts, too; beside each the same call that doesn't.
+BOOST_AUTO_TEST_CASE(FilesByOtherCalls) {
+  struct Way {
+    const char* allow;
+    const char* action;
+    bool allowed;
+  };
+  const Way ways[] = {
+      {"{openat: {flags: {bits-set: [O_CREAT]}}}", "write", true},
+      {"{openat: {flags: {bits-set: [O_TRUNC]}}}", "write", true},
+      {"{openat: {flags: [O_RDONLY]}}", "write", false},
+      {"{on: {x86_64: [creat]}}", "write", true},
+      {"{on: {x86_64: [creat]}}", "truncate", true},
+      {"{openat: {flags: {mask: 515, equals: 512}}}", "truncate", true},  // O_RDONLY | O_TRUNC
+      {"{openat: {flags: {bits-clear: [O_TRUNC]}}}", "truncate", false},
+      {"{openat: {flags: {bits-set: [O_CREAT, O_TRUNC]}}}", "create", true},
+      {"{mknodat: {mode: {mask: 61440, equals: 32768}}}", "create", true},  // S_IFREG
+      {"{mknodat: {mode: {mask: 61440, equals: 0}}}", "create", true},
+      {"{mknodat: {mode: {mask: 61440, equals: 4096}}}", "create", false},  // S_IFIFO
+      {"openat, fchmod", "metadata", true},
+      {"fchmod", "metadata", false},
+      {"{utimensat: {flags: {bits-clear: [AT_EMPTY_PATH]}}}", "metadata", true},
+      {"{utimensat: {flags: {bits-set: [1]}}}", "metadata", false},  // no flag of it
+  };
+  for (const Way& way : ways) {
+    const Verdict verdict = With(way.allow, way.action, {"/srv/create/a"});
+    BOOST_TEST((verdict == Verdict::kAllow) == way.allowed, way.allow << " " << way.action);
+  }
+  BOOST_TEST((With("{renameat2: {flags: [RENAME_NOREPLACE]}}", "rename",
+                   {"/srv/create/a", "/srv/create/b"}) == Verdict::kAllow));
+  BOOST_TEST((With("{renameat2: {flags: [RENAME_EXCHANGE]}}", "rename",
+                   {"/srv/create/a", "/srv/create/b"}) == Verdict::kDeny));
+}
+
+// Truncating opens nothing, so where the supervisor watches openings it is not refused; what is cut
+// off is empty, and not the asset.
+BOOST_AUTO_TEST_CASE(TripwiresWithoutRecords) {
+  const std::string policy = OnlyCalls("openat, truncate, getdents64");
+  const Compiled compiled = MustCompile(policy, WithLevel(Feature::kLandlock, 2));
+  BOOST_TEST((Ask(compiled, "one", "truncate", {"/srv/key"}).verdict == Verdict::kAllow));
+  BOOST_TEST((Ask(compiled, "one", "write", {"/srv/key"}).verdict == Verdict::kDeny));
+  BOOST_TEST((Ask(compiled, "one", "reach", {"key"}).verdict == Verdict::kDeny));
+}
+
 // About these the kernel asks no filter, where it has them.
 BOOST_AUTO_TEST_CASE(CallsThatPassByFilters) {
   const auto verdict = [](uint32_t major, uint32_t minor, const char* call) {
@@ -221,6 +287,8 @@ BOOST_AUTO_TEST_CASE(FilesFurther) {
          {"one", "create", {"/tmp"}, false, ".files.private:/tmp"},
          {"one", "create", {"/srv/a"}, false, ".files"},
          {"one", "metadata", {"/tmp/a"}, true, ".files.private:/tmp"},
+         {"one", "metadata", {"/proc"}, false, ".user"},
+         {"one", "metadata", {"/dev/shm"}, true, ".files"},
          {"one", "metadata", {"/srv/read/a"}, false, ".files.read:/srv/read"},
          {"one", "execute", {"/srv/none"}, false, ".files.execute", Recorder::kNotification}});
 }
