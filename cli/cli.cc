@@ -26,6 +26,8 @@ int Dispatch(const Invocation& invocation) {
       return Explain(invocation);
     case Command::kTest:
       return TestPolicyFile(invocation);
+    case Command::kDiff:
+      return Diff(invocation);
     case Command::kRun:
       return RunEnclave(invocation);
     case Command::kExec:

@@ -16,6 +16,8 @@ constexpr ParameterRow kParameters[] = {
     {P::kBundle, "", "", "BUNDLE", "", "a compiled policy", true},
     {P::kInput, "", "", "POLICY|BUNDLE", "", "a policy, which is compiled first, or a bundle",
      true},
+    {P::kOld, "", "", "OLD", "", "a policy, which is compiled first, or a bundle", true},
+    {P::kNew, "", "", "NEW", "", "what it is compared with, a policy or a bundle", true},
     {P::kComponent, "", "", "COMPONENT", "", "a component of the bundle", true},
     {P::kAction, "", "", "ACTION", "", "what it would do: one of the actions below", true},
     {P::kObject, "", "", "OBJECT", "", "to what: as the action below shows", true, true},
@@ -74,6 +76,7 @@ constexpr P kInspectParameters[] = {P::kBundle, P::kOnly, P::kFormat};
 constexpr P kWhyParameters[] = {P::kInput,  P::kComponent, P::kAction, P::kObject,
                                 P::kTarget, P::kSet,       P::kDate,   P::kFormat};
 constexpr P kTestParameters[] = {P::kPolicy, P::kTarget, P::kSet, P::kDate, P::kTestFormat};
+constexpr P kDiffParameters[] = {P::kOld, P::kNew, P::kTarget, P::kSet, P::kDate, P::kFormat};
 constexpr P kRunParameters[] = {P::kInput, P::kTarget, P::kSet, P::kDate, P::kInit, P::kFormat};
 constexpr P kExecParameters[] = {P::kBundle, P::kComponent, P::kProgram, P::kInit};
 constexpr P kDoctorParameters[] = {P::kKernelConfig, P::kTargetFormat};
@@ -139,6 +142,18 @@ constexpr CommandRow kCommands[] = {
      "Exit code 1: a test failed, an invariant is broken, or the policy does not compile.",
      kTestParameters,
      "bulkhead test enclave.yaml\nbulkhead test --format junit enclave.yaml > report.xml"},
+    {Command::kDiff, "diff", "tell what each component gained and lost",
+     "Compares two policies or bundles by what their bundles let each component do. Each line is "
+     "an "
+     "operation that changed its answer, with the statements behind both answers: `widened` is "
+     "allowed now and was not, `narrowed` the other way round, `neutral` changes nothing that a "
+     "component may do.\n"
+     "System calls are compared exactly, for all arguments: filters that answer the same are the "
+     "same "
+     "whatever their bytes. Files, sockets, peers and assets are compared wherever one of the two "
+     "says something.\n"
+     "Exit code 1: something was widened.",
+     kDiffParameters, "bulkhead diff released.bundle enclave.yaml"},
     {Command::kRun, "run", "run an enclave on this machine",
      "Compiles a policy, or takes a bundle as it is, and becomes bulkhead-init with it: there is "
      "no "

@@ -12,6 +12,7 @@ int CompileToFile(const Invocation& invocation);
 int Inspect(const Invocation& invocation);
 int Explain(const Invocation& invocation);
 int TestPolicyFile(const Invocation& invocation);
+int Diff(const Invocation& invocation);
 int RunEnclave(const Invocation& invocation);
 int RunProgram(const Invocation& invocation);
 int Doctor(const Invocation& invocation);

@@ -199,15 +199,18 @@ tl::expected<Opened, int> OpenBundle(const std::string& path) {
   return opened;
 }
 
+tl::expected<Opened, int> OpenFile(const std::string& path, const Invocation& invocation) {
+  return LooksLikePolicy(path) ? OpenPolicy(path, invocation) : OpenBundle(path);
+}
+
 tl::expected<Opened, int> OpenInput(const Invocation& invocation) {
   const std::string path = invocation.One(Parameter::kInput);
-  if (LooksLikePolicy(path)) return OpenPolicy(path, invocation);
   for (const Parameter parameter : {Parameter::kTarget, Parameter::kSet, Parameter::kDate}) {
-    if (!invocation.Has(parameter)) continue;
+    if (!invocation.Has(parameter) || LooksLikePolicy(path)) continue;
     return Usage(fmt::format("{} has no meaning for a bundle", Row(parameter).option),
                  "it is used when a policy is compiled");
   }
-  return OpenBundle(path);
+  return OpenFile(path, invocation);
 }
 
 tl::expected<const ProfileData*, int> FindComponent(const Bundle& bundle, const std::string& name) {

@@ -53,6 +53,7 @@ tl::expected<Opened, int> OpenBundle(const std::string& path);
 // From where in the policy each statement of the bundle comes.
 Places PlacesOf(const Compilation& compilation, const Sources& sources, const Digest& digest);
 // A bundle, or a policy (a file named .yaml or .yml), which is compiled.
+tl::expected<Opened, int> OpenFile(const std::string& path, const Invocation& invocation);
 tl::expected<Opened, int> OpenInput(const Invocation& invocation);
 
 // The component, or exit code 2.

@@ -173,8 +173,8 @@ Attempts ReachComponent(Asked& asked, const ProfileData& other) {
 Attempts ReachAsset(Asked& asked, const Asset& asset) {
   Attempts attempts;
   for (const std::string& file : AssetPaths(asked.profile, asset)) {
-    for (const Action action : {Action::kRead, Action::kList, Action::kWrite, Action::kRemove,
-                                Action::kExecute}) {
+    for (const Action action :
+         {Action::kRead, Action::kList, Action::kWrite, Action::kRemove, Action::kExecute}) {
       Question question;
       question.action = action;
       question.path = file;

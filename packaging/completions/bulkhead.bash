@@ -9,7 +9,7 @@ _bulkhead() {
     words='text json'
     [[ $command == doctor ]] && words='yaml json'
   elif [[ $COMP_CWORD -eq 1 ]]; then
-    words='check compile inspect why test run exec doctor audit import export --help --version'
+    words='check compile inspect why test diff run exec doctor audit import export --help --version'
   elif [[ $current == -* || $command == audit ]]; then
     case $command in
     'check') words='--help --target --set --date --format' ;;
@@ -17,6 +17,7 @@ _bulkhead() {
     'inspect') words='--help --component --format' ;;
     'why') words='--help --target --set --date --format' ;;
     'test') words='--help --target --set --date --format' ;;
+    'diff') words='--help --target --set --date --format' ;;
     'run') words='--help --target --set --date --init --format' ;;
     'exec') words='--help --init' ;;
     'doctor') words='--help --kernel-config --format' ;;

@@ -269,19 +269,18 @@ BOOST_AUTO_TEST_CASE(PlantedOnesAreFoundAndNoOthers) {
 // By a waiver a port is any port, and whoever may listen may be reached.
 BOOST_AUTO_TEST_CASE(AWaiverOpensAPath) {
   const auto path = [](const char* target, const std::string& sentence) {
-    const std::string waiver =
-        ", reason: test, until: 2030-01-01}\n  - {component: ";
-    const std::string text =
-        "bulkhead: 1\nenclave: test\ntarget: " + std::string(target) +
-        "\ncomponents:\n"
-        "  a:\n    exec: [/usr/bin/a]\n    files: {execute: [/usr/bin/a]}\n"
-        "    network: {tcp: {connect: [443]}}\n"
-        "  b:\n    exec: [/usr/bin/b]\n    files: {execute: [/usr/bin/b]}\n"
-        "    network: {tcp: {bind: [80]}}\n"
-        "waivers:\n  - {component: a, statement: network.tcp" + waiver +
-        "a, statement: network.unix" + waiver + "b, statement: network.tcp" + waiver +
-        "b, statement: network.unix" + waiver +
-        "b, statement: network.tcp.bind, reason: test, until: 2030-01-01}\n";
+    const std::string waiver = ", reason: test, until: 2030-01-01}\n  - {component: ";
+    const std::string text = "bulkhead: 1\nenclave: test\ntarget: " + std::string(target) +
+                             "\ncomponents:\n"
+                             "  a:\n    exec: [/usr/bin/a]\n    files: {execute: [/usr/bin/a]}\n"
+                             "    network: {tcp: {connect: [443]}}\n"
+                             "  b:\n    exec: [/usr/bin/b]\n    files: {execute: [/usr/bin/b]}\n"
+                             "    network: {tcp: {bind: [80]}}\n"
+                             "waivers:\n  - {component: a, statement: network.tcp" +
+                             waiver + "a, statement: network.unix" + waiver +
+                             "b, statement: network.tcp" + waiver + "b, statement: network.unix" +
+                             waiver +
+                             "b, statement: network.tcp.bind, reason: test, until: 2030-01-01}\n";
     const Compiled compiled = MustCompile(text);
     Evaluator evaluator(compiled.compilation->bundle);
     Diagnostics diagnostics;
