@@ -24,31 +24,33 @@ size_t Count(const std::vector<Difference>& differences, Change change) {
 }
 
 std::string DiffText(const std::vector<Difference>& differences, const Opened& before,
-                 const Opened& after) {
+                     const Opened& after) {
   std::string out;
   for (const Difference& d : differences) {
     out += fmt::format("{:<9} {}: {}: {}\n", ChangeName(d.change), Shown(d.component),
                        Shown(d.witness), Shown(d.text));
-    if (!d.old_rule.empty()) out += fmt::format("  before  {}\n", Shown(WithPlace(before, d.old_rule)));
-    if (!d.new_rule.empty()) out += fmt::format("  after   {}\n", Shown(WithPlace(after, d.new_rule)));
+    if (!d.old_rule.empty())
+      out += fmt::format("  before  {}\n", Shown(WithPlace(before, d.old_rule)));
+    if (!d.new_rule.empty())
+      out += fmt::format("  after   {}\n", Shown(WithPlace(after, d.new_rule)));
   }
-  return out + fmt::format("{} widened, {} narrowed, {} neutral\n",
-                           Count(differences, Change::kWidened),
-                           Count(differences, Change::kNarrowed),
-                           Count(differences, Change::kNeutral));
+  return out +
+         fmt::format("{} widened, {} narrowed, {} neutral\n", Count(differences, Change::kWidened),
+                     Count(differences, Change::kNarrowed), Count(differences, Change::kNeutral));
 }
 
 Json DiffJson(const std::vector<Difference>& differences, const Opened& before,
               const Opened& after) {
   Json list = Json::array();
   for (const Difference& d : differences) {
-    list.push_back({{"change", ChangeName(d.change)},
-                    {"component", d.component},
-                    {"area", d.area},
-                    {"witness", d.witness},
-                    {"text", d.text},
-                    {"before", {{"rule", d.old_rule}, {"place", PlaceOf(before.places, d.old_rule)}}},
-                    {"after", {{"rule", d.new_rule}, {"place", PlaceOf(after.places, d.new_rule)}}}});
+    list.push_back(
+        {{"change", ChangeName(d.change)},
+         {"component", d.component},
+         {"area", d.area},
+         {"witness", d.witness},
+         {"text", d.text},
+         {"before", {{"rule", d.old_rule}, {"place", PlaceOf(before.places, d.old_rule)}}},
+         {"after", {{"rule", d.new_rule}, {"place", PlaceOf(after.places, d.new_rule)}}}});
   }
   return {{"before", DigestText(before.digest)},
           {"after", DigestText(after.digest)},

@@ -134,7 +134,9 @@ Ways MetadataWays(bool directory) {
   for (const uint64_t access : {kReadOnly, kWriteOnly, kReadWrite}) {
     const uint64_t rights = directory ? landlock::kReadDir : AccessRights(access);
     if (directory && access != kReadOnly) break;
-    AddOpenings(ways, {access, 0, kTruncate}, {{{"fchmod", {}}}, rights, 0, true});
+    // A directory is not opened by what would make a file.
+    const uint64_t without = directory ? kCreate | kTruncate : kTruncate;
+    AddOpenings(ways, {access, 0, without}, {{{"fchmod", {}}}, rights, 0, true});
   }
   return ways;
 }

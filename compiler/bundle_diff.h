@@ -27,7 +27,7 @@ struct Difference {
   std::string witness;   // what changed its answer, as words of `why`: "read /etc/hosts"
   std::string old_rule;  // the statements behind both answers; can be empty
   std::string new_rule;
-  std::string text;      // for people: "deny, now allow"
+  std::string text;  // for people: "deny, now allow"
 };
 
 // Sorted by component, area and witness. Errors: a filter can't be read back; the bundles are for

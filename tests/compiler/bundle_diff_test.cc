@@ -101,7 +101,8 @@ BOOST_AUTO_TEST_CASE(WitnessesAreAnswersOfWhy) {
     const ActionRow* row = FindAction(action);
     BOOST_TEST_REQUIRE(row != nullptr, d.witness);
     auto words = ObjectWords(row->object, d.witness.substr(space + 1));
-    if (row->object == ObjectKind::kCall) words = ObjectWords(ObjectKind::kCall, d.witness.substr(space + 1));
+    if (row->object == ObjectKind::kCall)
+      words = ObjectWords(ObjectKind::kCall, d.witness.substr(space + 1));
     const auto old_answer = Why(before.compilation->bundle, d.component, action, words);
     const auto new_answer = Why(after.compilation->bundle, d.component, action, words);
     BOOST_TEST_REQUIRE((old_answer && new_answer), d.witness);
@@ -122,7 +123,8 @@ BOOST_AUTO_TEST_CASE(WhatIsNoReach) {
   const auto env = DiffOf("", "    env: {A: b}\n");
   BOOST_TEST(env.size() == 1U);
   BOOST_TEST(Has(env, Change::kNeutral, "env"));
-  const std::string second = "  two:\n    exec: [/usr/bin/two]\n    files: {execute: [/usr/bin/two]}\n";
+  const std::string second =
+      "  two:\n    exec: [/usr/bin/two]\n    files: {execute: [/usr/bin/two]}\n";
   const auto added = DiffOf(MustCompile(Granted("")), MustCompile(Granted("", second)));
   BOOST_TEST(Has(added, Change::kWidened, "two"));
 }

@@ -181,8 +181,8 @@ void Rename(const char* from, const char* to, Tries& tries) {
 
 constexpr long kFchmodat2 = 452;
 
-// All leave the file to its owner, for whatever is asked next.
-constexpr long kModes[] = {kMode, 0600, 0777, 04755, 02755};
+// The first ones leave a file or a directory to its owner, for whatever is asked next.
+constexpr long kModes[] = {0777, 0700, 04755, 02755, 0600, kMode};
 
 // Times first, which whoever may write may set to now.
 void ChangeByPath(const char* path, Tries& tries) {
@@ -205,7 +205,8 @@ void ChangeByPath(const char* path, Tries& tries) {
 
 void Metadata(const char* path, Tries& tries) {
   ChangeByPath(path, tries);
-  for (const int access : {O_RDONLY, O_WRONLY}) {
+  // To make what is there opens it.
+  for (const int access : {O_RDONLY, O_WRONLY, O_RDONLY | O_CREAT, O_WRONLY | O_CREAT}) {
     if (tries.passed()) return;
     Tries opened;
     const int fd = Opens(path, access, opened);
