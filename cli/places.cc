@@ -31,10 +31,11 @@ std::vector<Line> LinesOfCall(const Places& places, std::string_view component,
                               std::string_view list, std::string_view call) {
   std::string first = "components.";
   first.append(component).append(".syscalls.").append(list).append(":");
-  std::deque<std::pair<std::string, std::vector<Line>>> open{{std::move(first), {}}};
+  std::deque<std::pair<std::string, std::vector<Line>>> open;
+  open.emplace_back(std::move(first), std::vector<Line>{});
   std::set<std::string> seen;
   while (!open.empty()) {
-    const std::pair<std::string, std::vector<Line>> next = std::move(open.front());
+    const std::pair<std::string, std::vector<Line>> next = open.front();
     open.pop_front();
     const auto& [prefix, lines] = next;
     if (!seen.insert(prefix).second) continue;

@@ -3,6 +3,8 @@
 // NUMBER"` says that the question has passed, and that it was the last.
 #include <sys/syscall.h>
 
+#include <bit>
+
 #if defined(__x86_64__)
 asm(".globl _start\n_start: xor %ebp,%ebp\n mov %rsp,%rdi\n and $-16,%rsp\n call Loaded\n");
 #else
@@ -36,7 +38,7 @@ void Say(const char* text) {
 
 // The stack as the kernel makes it: the number of arguments, then these.
 extern "C" [[noreturn]] void Loaded(const long* stack) {
-  const char* ran = stack[0] > 1 ? reinterpret_cast<const char*>(stack[2]) : "ran none";
+  const char* ran = stack[0] > 1 ? std::bit_cast<const char*>(stack[2]) : "ran none";
   char line[32] = {};
   long length = 0;
   for (ran += 4; *ran != '\0' && length < 20; ++ran) line[length++] = *ran;
