@@ -2,8 +2,10 @@
 #include "compiler/decision_tree.h"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
+#include <span>
 
 namespace bulkhead {
 namespace {
@@ -92,10 +94,33 @@ class Search {
 
   // Shorter stretches first: longer ones are made of them.
   void Fill(size_t k) {
-    const size_t size = levels_[k].size();
-    for (size_t length = 2; length <= size; ++length) {
-      for (size_t a = 0; a + length <= size; ++a) Decide(k, a, a + length - 1);
+    Level& level = levels_[k];
+    if (level.out != 0) TakeFromNext(level, levels_[k + 1]);
+    for (size_t length = 2; length <= level.size(); ++length) {
+      size_t first = 0;
+      size_t end = level.size() - length + 1;
+      if (level.out != 0) {
+        first = std::max(level.out, length) - length;
+        end = std::min(end, level.out + 2);
+      }
+      for (size_t a = first; a < end; ++a) Decide(k, a, a + length - 1);
     }
+  }
+
+  // Stretches clear of the number that is taken out and of both its neighbours, which are one
+  // there, are the next level's.
+  static void TakeFromNext(Level& level, const Level& next) {
+    const auto take = [&](size_t a, size_t end, size_t gone) {
+      const size_t count = end - a - 1;
+      const size_t to = level.At(a, a + 1);
+      const size_t from = next.At(a - gone, a - gone + 1);
+      std::copy_n(&next.cost[from], count, &level.cost[to]);
+      std::transform(&next.cut[from], &next.cut[from] + count, &level.cut[to],
+                     [&](uint16_t cut) { return static_cast<uint16_t>(cut + gone); });
+      std::fill_n(&level.choice[to], count, kNextLevel);
+    };
+    for (size_t a = 0; a + 1 < level.out; ++a) take(a, level.out - 1, 0);
+    for (size_t a = level.out + 2; a < level.size(); ++a) take(a, level.size(), 2);
   }
 
   struct Best {
@@ -109,16 +134,6 @@ class Search {
   void Decide(size_t k, size_t a, size_t b) {
     Level& level = levels_[k];
     const size_t at = level.At(a, b);
-    if (level.out != 0 && (b + 1 < level.out || a > level.out + 1)) {
-      // Clear of the number and of both its neighbours, which are one there.
-      const Level& next = levels_[k + 1];
-      const size_t gone = b < level.out ? 0 : 2;
-      const size_t same = next.At(a - gone, b - gone);
-      level.cost[at] = next.cost[same];
-      level.cut[at] = static_cast<uint16_t>(next.cut[same] + gone);
-      level.choice[at] = kNextLevel;
-      return;
-    }
     level.cut[at] = BestCut(level, a, b);
     Best best{CutCost(level, a, level.cut[at], b), level.cut[at]};
     if (level.out != 0 && a < level.out && level.out < b) {
@@ -157,26 +172,34 @@ class Search {
 
   uint64_t Test(const Level& level, size_t a, size_t b) const { return level.Weight(a, b) + node_; }
 
-  // The single numbers from a to b, heaviest first, if all else there has one outcome.
-  static std::vector<size_t> Chain(const Level& level, size_t a, size_t b) {
+  // Segments of single numbers, heaviest first; no memory of the heap, as it is asked for often.
+  struct Singles {
+    std::array<size_t, kLongestChain> index{};
+    size_t count = 0;
+    std::span<const size_t> all() const { return std::span(index).first(count); }
+  };
+
+  // The single numbers from a to b, if all else there has one outcome; else none.
+  static Singles Chain(const Level& level, size_t a, size_t b) {
     if ((b - a) % 2 != 0 || b - a > 2 * kLongestChain) return {};
-    std::vector<size_t> singles;
+    Singles singles;
     for (size_t i = a + 1; i < b; i += 2) {
       if (!level.IsAmidst(i)) return {};
-      singles.push_back(i);
+      size_t at = singles.count++;
+      for (; at > 0 && level.WeightOf(singles.index[at - 1]) < level.WeightOf(i); --at) {
+        singles.index[at] = singles.index[at - 1];
+      }
+      singles.index[at] = i;
     }
-    std::ranges::sort(singles, [&](size_t x, size_t y) {
-      return level.WeightOf(x) != level.WeightOf(y) ? level.WeightOf(x) > level.WeightOf(y) : x < y;
-    });
     return singles;
   }
 
   std::optional<uint64_t> ChainCost(const Level& level, size_t a, size_t b) const {
-    const std::vector<size_t> singles = Chain(level, a, b);
-    if (singles.empty()) return std::nullopt;
+    const Singles singles = Chain(level, a, b);
+    if (singles.count == 0) return std::nullopt;
     uint64_t cost = 0;
     uint64_t left = level.Weight(a, b);
-    for (const size_t single : singles) {
+    for (const size_t single : singles.all()) {
       cost += left + node_;
       left -= level.WeightOf(single);
     }
@@ -201,10 +224,8 @@ class Search {
     if (choice == kTakeOut) return Equal(level, level.out, Write(k + 1, a, b - 2));
     if (choice == kChain) {
       Target target{true, level.OutcomeOf(a)};
-      const std::vector<size_t> singles = Chain(level, a, b);
-      for (auto it = singles.rbegin(); it != singles.rend(); ++it) {
-        target = Equal(level, *it, target);
-      }
+      const Singles singles = Chain(level, a, b);
+      for (size_t i = singles.count; i-- > 0;) target = Equal(level, singles.index[i], target);
       return target;
     }
     const Target above = Write(k, choice, b);

@@ -18,8 +18,8 @@ constexpr uint64_t kBase = kMixTotal >> 12;
 // attacker can ask for the rarest as often as he likes.
 constexpr uint64_t kPathCost = kMixTotal >> 4;
 // Longest paths are shortened in so many steps, by making what ends them heavier.
-constexpr size_t kSteps = 8;
-constexpr size_t kMostVain = 4;  // steps in a row that gain nothing
+constexpr size_t kSteps = 6;
+constexpr size_t kMostVain = 3;  // steps in a row that gain nothing
 constexpr uint64_t kFirstBoost = kMixTotal >> 9;
 
 // The low bits whose combinations are looked at: those of the numbers of calls.
@@ -140,15 +140,21 @@ Branching Plan(const NumberLine& numbers, const LowNumbers& low, uint32_t bits) 
   return tree;
 }
 
-uint32_t BestBits(const NumberLine& numbers) {
+struct BitsPlan {
+  uint32_t bits = 0;
+  Branching tree;
+};
+
+BitsPlan BestBits(const NumberLine& numbers) {
   const LowNumbers low(numbers);
-  uint32_t best = 0;
-  uint64_t least = CostOf(Plan(numbers, low, 0), numbers.points);
+  BitsPlan best{0, Plan(numbers, low, 0)};
+  uint64_t least = CostOf(best.tree, numbers.points);
   for (const uint32_t bits : low.BitSets()) {
-    const uint64_t cost = CostOf(Plan(numbers, low, bits), numbers.points);
+    Branching tree = Plan(numbers, low, bits);
+    const uint64_t cost = CostOf(tree, numbers.points);
     if (cost >= least) continue;
     least = cost;
-    best = bits;
+    best = {bits, std::move(tree)};
   }
   return best;
 }
@@ -183,18 +189,19 @@ void Boost(NumberLine& numbers, const Branching& tree, size_t length, uint64_t b
 }  // namespace
 
 Branching PlanNumberTree(const NumberLine& numbers) {
-  const uint32_t bits = BestBits(numbers);
+  BitsPlan first = BestBits(numbers);
   NumberLine boosted = numbers;
   Branching best;
   uint64_t least = UINT64_MAX;
   uint64_t by = kFirstBoost;
   size_t vain = 0;
   for (size_t step = 0; step < kSteps && vain < kMostVain; ++step, ++vain) {
-    Branching tree = Plan(boosted, LowNumbers(boosted), bits);
+    Branching tree =
+        step == 0 ? std::move(first.tree) : Plan(boosted, LowNumbers(boosted), first.bits);
     const size_t longest = LongestPath(tree, numbers);
     const uint64_t cost = CostOf(tree, numbers.points) + kPathCost * longest;
     Boost(boosted, tree, longest, by);
-    by += by / 2;
+    by += by;
     if (cost >= least) continue;
     vain = 0;
     least = cost;
