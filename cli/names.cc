@@ -62,6 +62,8 @@ std::string_view NameOf(ViewKind kind) {
       return "edge";
     case ViewKind::kTripwire:
       return "tripwire";
+    case ViewKind::kData:
+      return "data";
   }
   return "unknown";
 }

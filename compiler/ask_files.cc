@@ -42,7 +42,7 @@ bool IsTmpfs(const Location& at) {
           (at.entry->kind == ViewKind::kPrivate || at.entry->kind == ViewKind::kRuntime));
 }
 
-bool IsWritable(ViewKind kind) { return kind != ViewKind::kReadOnly; }
+bool IsWritable(ViewKind kind) { return !IsReadOnlyBind(kind); }
 
 constexpr std::string_view kNotifyDirectory = "/run/notify";  // sandbox/view.h
 
@@ -110,6 +110,8 @@ std::string KindText(ViewKind kind) {
   switch (kind) {
     case ViewKind::kReadOnly:
       return "on a read-only mount";
+    case ViewKind::kData:
+      return "on a read-only mount without execution";
     case ViewKind::kPrivate:
     case ViewKind::kRuntime:
       return "on a tmpfs of its own";

@@ -147,7 +147,7 @@ ControlVerdict ListenPath(Asked& asked, const std::string& path) {
   ControlVerdict verdict{Layer::kView, Verdict::kDeny, "not in the view: ENOENT",
                          asked.Id("network"), Recorder::kNone};
   if (entry != nullptr) verdict.rule = entry->rule;
-  if (entry != nullptr && entry->kind == ViewKind::kReadOnly) {
+  if (entry != nullptr && IsReadOnlyBind(entry->kind)) {
     verdict.text = "on a read-only mount: EROFS";
   } else if (entry != nullptr && entry->path == path) {
     verdict.text = "it is there: EADDRINUSE";

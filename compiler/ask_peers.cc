@@ -190,7 +190,7 @@ Attempts ReachAsset(Asked& asked, const Asset& asset) {
 std::vector<std::string> AssetPaths(const ProfileData& profile, const Asset& asset) {
   std::vector<std::string> paths = asset.files;
   for (const ViewEntry& entry : profile.view) {
-    const bool kept = entry.kind == ViewKind::kReadOnly || entry.kind == ViewKind::kWritable ||
+    const bool kept = IsReadOnlyBind(entry.kind) || entry.kind == ViewKind::kWritable ||
                       entry.kind == ViewKind::kState;
     const bool beneath = std::ranges::any_of(asset.files, [&](const std::string& file) {
       return entry.path != file && Covers(file, entry.path);

@@ -69,7 +69,7 @@ Neighbours::Neighbours(const BundleData& enclave) {
     places[profile.name] = i;
     for (const ViewEntry& entry : profile.view) {
       if (IsWritableBind(entry.kind)) written.Add(entry.path, i);
-      if (IsWritableBind(entry.kind) || entry.kind == ViewKind::kReadOnly) files.Add(entry.path, i);
+      if (IsWritableBind(entry.kind) || IsReadOnlyBind(entry.kind)) files.Add(entry.path, i);
     }
     for (const EdgeDirectory& edge : profile.edges) {
       edges.Add(edge.path, i);

@@ -104,6 +104,21 @@ void RefuseForbidden(ComponentPlan& plan, std::vector<CallRule>& rules) {
   }
 }
 
+// Denied whatever the arguments, these would only keep the component from starting.
+void RefuseDeniedLaunch(ComponentPlan& plan, const std::vector<CallRule>& rules) {
+  for (const std::string_view name : kAlways) {
+    const auto nr = SyscallNumber(plan.enclave.target.arch, name);
+    if (!nr || std::ranges::find(rules, *nr, &CallRule::nr) != rules.end()) continue;
+    Place place = plan.policy.at.place;
+    for (const SyscallRule& denied : plan.policy.deny) {
+      if (denied.name == name) place = denied.at.place;
+    }
+    plan.Error(place, "E0546", fmt::format("`{}` can't be denied", name),
+               "the launch makes this call after the filter is in place; it reaches nothing that "
+               "the component does not hold");
+  }
+}
+
 // A program in anonymous memory is on no mount and under no Landlock rule: where execve is allowed
 // it would run, so the two are never allowed together.
 void RefuseMemoryPrograms(const ComponentPlan& plan, const std::vector<CallRule>& rules) {
@@ -183,6 +198,7 @@ void PlanCalls(ComponentPlan& plan) {
   if (ExecutesOthers(plan)) rules.push_back(MakeRule(arch, "execve", {{}}));
   rules = MergeRules(std::move(rules));
   RefuseForbidden(plan, rules);
+  RefuseDeniedLaunch(plan, rules);
   RefuseMemoryPrograms(plan, rules);
   CloseAlways(arch, rules);
   if (diagnostics.ErrorCount() != errors) return;

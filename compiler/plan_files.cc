@@ -122,12 +122,21 @@ void Expand(ComponentPlan& plan) {
   }
 }
 
+// Landlock's rights reach downwards: what is to be read alone, beneath what may be executed, is
+// kept from that by its mount.
+bool IsBeneathCode(const ComponentPlan& plan, const std::string& path) {
+  return std::ranges::any_of(plan.files, [&](const auto& item) {
+    return item.second.verb == Verb::kExecute && item.first != path && Covers(item.first, path);
+  });
+}
+
 void AddRules(ComponentPlan& plan) {
   for (const auto& [path, rule] : plan.files) {
     const VerbInfo& info = InfoOf(rule.verb);
     ViewEntry entry;
     entry.path = path;
     entry.kind = info.kind;
+    if (rule.verb == Verb::kRead && IsBeneathCode(plan, path)) entry.kind = ViewKind::kData;
     entry.optional = rule.optional;
     entry.rule = rule.at.id;
     if (info.kind == ViewKind::kPrivate || info.kind == ViewKind::kRuntime) {

@@ -22,7 +22,7 @@ bool IsWritableBind(ViewKind kind) {
 }
 
 // Files of the enclave, and not of the component alone.
-bool IsShared(ViewKind kind) { return IsWritableBind(kind) || kind == ViewKind::kReadOnly; }
+bool IsShared(ViewKind kind) { return IsWritableBind(kind) || IsReadOnlyBind(kind); }
 
 // Who could connect there is looked up; whether it may is asked.
 class GraphMaker {

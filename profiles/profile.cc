@@ -81,7 +81,7 @@ Defect ViewDefect(const ProfileData& d) {
   if (d.view.size() > kMaxList) return "view: too many entries";
   for (const ViewEntry& entry : d.view) {
     if (!IsNormalPath(entry.path) || entry.path == "/") return "view: bad path";
-    if (entry.kind > ViewKind::kTripwire) return "view: unknown kind";
+    if (entry.kind > ViewKind::kData) return "view: unknown kind";
     const bool sized = entry.kind == ViewKind::kPrivate || entry.kind == ViewKind::kRuntime;
     if (sized != (entry.size != 0)) return "view: size of `" + entry.path + "`";
     if (entry.size > 1ULL << 40) return "view: size of `" + entry.path + "`";

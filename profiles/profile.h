@@ -36,7 +36,12 @@ enum class ViewKind : uint8_t {
   kDevice,    // one device node, bind, nosuid noexec
   kEdge,      // the directory of a unix edge, bind, nosuid nodev noexec
   kTripwire,  // an empty readable file or directory standing where an asset is
+  kData,      // bind, ro nosuid nodev noexec: neither executed nor mapped as code
 };
+
+constexpr bool IsReadOnlyBind(ViewKind kind) {
+  return kind == ViewKind::kReadOnly || kind == ViewKind::kData;
+}
 
 struct ViewEntry {
   std::string path;  // absolute, normal, inside the view and (for binds) on the enclave

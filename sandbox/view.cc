@@ -184,7 +184,7 @@ class Planner {
   // By another name than the policy's: nothing that the compiler has judged by that name.
   bool SecondName(const ViewEntry& entry, const std::string& real) {
     if (real == entry.path) return true;
-    if (entry.kind != ViewKind::kReadOnly) {
+    if (!IsReadOnlyBind(entry.kind)) {
       return Fail(entry.path, 0, "is reached over a symbolic link: name it `" + real + "`");
     }
     for (const std::string& kept : context_.kept) {
@@ -289,6 +289,8 @@ class Planner {
     switch (entry.kind) {
       case ViewKind::kReadOnly:
         return Bind(entry, kReadOnlyBind);
+      case ViewKind::kData:
+        return Bind(entry, kReadOnlyBind | MS_NOEXEC);
       case ViewKind::kWritable:
       case ViewKind::kState:
       case ViewKind::kEdge:

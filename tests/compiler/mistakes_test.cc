@@ -224,6 +224,12 @@ BOOST_AUTO_TEST_CASE(Calls) {
     Check({{Granted("    syscalls: {allow: [read, " + std::string(call) + "]}\n"),
             "8:30 E0540 `" + std::string(call) + "` can't be allowed\n"}});
   }
+  for (const char* call : {"close", "exit_group", "write"}) {
+    Check({{Granted("    syscalls: {deny: [read, " + std::string(call) + "]}\n"),
+            "8:29 E0546 `" + std::string(call) + "` can't be denied\n"}});
+  }
+  const auto in_part = MustCompile(Granted("    syscalls: {deny: [read, {write: {fd: 7}}]}\n"));
+  BOOST_TEST(testing::Allows(in_part.Component("one"), "write"));
   Check({{One("    files: {execute: [/usr/bin/one, /usr/bin/other]}\n"
               "    syscalls: {allow: [memfd_create]}\n"),
           "8:24 E0543 `memfd_create` can't be allowed to a component that executes other "

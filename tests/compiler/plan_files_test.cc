@@ -184,6 +184,16 @@ BOOST_AUTO_TEST_CASE(PartsOfAnAsset) {
   BOOST_TEST((compiled->assets[0].readers == std::vector<std::string>{"one"}));
 }
 
+// Landlock gives a directory's rights to all beneath it; the mount keeps what is only to be read.
+BOOST_AUTO_TEST_CASE(WhatIsOnlyReadBeneathCodeIsNotExecuted) {
+  const Compiled compiled = MustCompile(
+      One("    files: {execute: [/usr/bin/one, /opt/one], read: [/opt/one/data, /srv/a]}\n"));
+  const ProfileData& one = compiled.Component("one");
+  BOOST_TEST((ViewOf(one, "/opt/one/data")->kind == ViewKind::kData));
+  BOOST_TEST((ViewOf(one, "/opt/one")->kind == ViewKind::kReadOnly));
+  BOOST_TEST((ViewOf(one, "/srv/a")->kind == ViewKind::kReadOnly));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
