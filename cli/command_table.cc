@@ -65,6 +65,10 @@ constexpr ParameterRow kParameters[] = {
     {P::kWeightsAll, "--weights-all", "", "", "",
      "shape the filters for all calls; default: for those that the target's kernel runs a filter "
      "for, from Linux 5.11 on not those that are always allowed"},
+    {P::kOldTarget, "--old-target", "", "TARGET", "",
+     "the kernel to compile OLD for; default: as for NEW, by `--target` or the policy's own"},
+    {P::kAccept, "--accept", "", "FILE", "",
+     "changes that may widen, each with an owner, a reason and a last day, a YAML file"},
     {P::kInitOnly, "--only", "", "COMPONENT", "",
      "start this component alone, without its channels and whatever it starts after"},
 };
@@ -76,7 +80,8 @@ constexpr P kInspectParameters[] = {P::kBundle, P::kOnly, P::kFormat};
 constexpr P kWhyParameters[] = {P::kInput,  P::kComponent, P::kAction, P::kObject,
                                 P::kTarget, P::kSet,       P::kDate,   P::kFormat};
 constexpr P kTestParameters[] = {P::kPolicy, P::kTarget, P::kSet, P::kDate, P::kTestFormat};
-constexpr P kDiffParameters[] = {P::kOld, P::kNew, P::kTarget, P::kSet, P::kDate, P::kFormat};
+constexpr P kDiffParameters[] = {P::kOld, P::kNew,  P::kTarget, P::kOldTarget,
+                                 P::kSet, P::kDate, P::kAccept, P::kFormat};
 constexpr P kRunParameters[] = {P::kInput, P::kTarget, P::kSet, P::kDate, P::kInit, P::kFormat};
 constexpr P kExecParameters[] = {P::kBundle, P::kComponent, P::kProgram, P::kInit};
 constexpr P kDoctorParameters[] = {P::kKernelConfig, P::kTargetFormat};
@@ -152,8 +157,15 @@ constexpr CommandRow kCommands[] = {
      "same "
      "whatever their bytes. Files, sockets, peers and assets are compared wherever one of the two "
      "says something.\n"
-     "Exit code 1: something was widened.",
-     kDiffParameters, "bulkhead diff released.bundle enclave.yaml"},
+     "With `--accept` a change that the file names is `accepted` as long as its day has not "
+     "passed. "
+     "What "
+     "a file accepts and nothing does any more is said in a note.\n"
+     "Exit code 1: something was widened that is not accepted.",
+     kDiffParameters,
+     "bulkhead diff released.bundle enclave.yaml\n"
+     "bulkhead diff --old-target debian-12 enclave.yaml enclave.yaml\n"
+     "bulkhead diff --accept accepted.yaml released.bundle enclave.yaml"},
     {Command::kRun, "run", "run an enclave on this machine",
      "Compiles a policy, or takes a bundle as it is, and becomes bulkhead-init with it: there is "
      "no "

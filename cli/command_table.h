@@ -43,6 +43,8 @@ enum class Parameter : uint8_t {
   kExecve,
   kWeights,
   kWeightsAll,
+  kOldTarget,
+  kAccept,
   // Options of bulkhead-init.
   kInitOnly,
 };

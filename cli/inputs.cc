@@ -53,15 +53,6 @@ tl::expected<LoadOptions, int> OptionsOf(const Invocation& invocation) {
   return options;
 }
 
-tl::expected<std::string, int> DateOf(const Invocation& invocation) {
-  if (!invocation.Has(Parameter::kDate)) return TodayUtc();
-  std::string date = invocation.One(Parameter::kDate);
-  if (!IsDate(date)) {
-    return Usage(fmt::format("{} is not a date", Quoted(date)), "dates look like `2027-03-01`");
-  }
-  return date;
-}
-
 // Nothing without --weights.
 tl::expected<std::optional<CallMix>, int> MixOf(const Invocation& invocation) {
   if (!invocation.Has(Parameter::kWeights)) return std::nullopt;
@@ -108,6 +99,15 @@ tl::expected<Opened, int> OpenPolicy(const std::string& path, const Invocation& 
 }
 
 }  // namespace
+
+tl::expected<std::string, int> DateOf(const Invocation& invocation) {
+  if (!invocation.Has(Parameter::kDate)) return TodayUtc();
+  std::string date = invocation.One(Parameter::kDate);
+  if (!IsDate(date)) {
+    return Usage(fmt::format("{} is not a date", Quoted(date)), "dates look like `2027-03-01`");
+  }
+  return date;
+}
 
 Places PlacesOf(const Compilation& compilation, const Sources& sources, const Digest& digest) {
   return ParseMap(RenderMap(compilation, sources, digest), digest).value_or(Places());

@@ -64,5 +64,7 @@ std::optional<Places> ParseMap(std::string_view text, const Digest& digest);
 
 // Such as "2027-03-01".
 std::string TodayUtc();
+// That of --date, or today's.
+tl::expected<std::string, int> DateOf(const Invocation& invocation);
 
 }  // namespace bulkhead

@@ -59,8 +59,7 @@ Recorder FilterRecorder(const ProfileData& profile) {
 }
 
 // A statement's rows of the ledger: itself and what it is a part of.
-bool IsAbout(const LedgerRow& row, std::string_view component, std::string_view rule) {
-  if (!row.component.empty() && row.component != component) return false;
+bool IsAbout(const LedgerRow& row, std::string_view rule) {
   return rule.starts_with(row.statement) &&
          (rule.size() == row.statement.size() || rule[row.statement.size()] == '.' ||
           rule[row.statement.size()] == ':');
@@ -68,13 +67,12 @@ bool IsAbout(const LedgerRow& row, std::string_view component, std::string_view 
 
 std::vector<LedgerRow> InPlay(const Asked& asked, const Explanation& answer) {
   std::vector<LedgerRow> rows;
-  for (const LedgerRow& row : asked.enclave.ledger) {
-    if (row.status == Status::kEnforced) continue;
-    const bool about = IsAbout(row, asked.profile.name, answer.rule) ||
+  for (const LedgerRow* row : asked.unenforced) {
+    const bool about = IsAbout(*row, answer.rule) ||
                        std::ranges::any_of(answer.controls, [&](const ControlVerdict& control) {
-                         return IsAbout(row, asked.profile.name, control.rule);
+                         return IsAbout(*row, control.rule);
                        });
-    if (about) rows.push_back(row);
+    if (about) rows.push_back(*row);
   }
   return rows;
 }
@@ -203,13 +201,37 @@ Explanation AnswerCall(Asked& asked) {
   return answer;
 }
 
-Evaluator::Evaluator(const Bundle& bundle) : bundle_(bundle) {}
+Evaluator::Evaluator(const Bundle& bundle) : bundle_(bundle) {
+  for (const LedgerRow& row : bundle->ledger) {
+    if (row.status != Status::kEnforced) unenforced_[row.component].push_back(&row);
+  }
+}
+
+tl::expected<const AllowedSets*, std::string> Evaluator::AllowedOf(const ProfileData& component) {
+  const AllowedSets*& known = allowed_[&component];
+  if (known == nullptr) {
+    const auto read = reads_.Read(component.arch, component.filter);
+    if (!read) return tl::make_unexpected(read.error());
+    known = *read;
+  }
+  return known;
+}
+
+const UnenforcedRows& Evaluator::UnenforcedOf(const ProfileData& component) {
+  const auto [known, is_new] = about_.try_emplace(component.name);
+  if (is_new) {
+    known->second = unenforced_[{}];
+    const UnenforcedRows& own = unenforced_[component.name];
+    known->second.insert(known->second.end(), own.begin(), own.end());
+  }
+  return known->second;
+}
 
 tl::expected<Explanation, std::string> Evaluator::Ask(const ProfileData& component,
                                                       const Question& question) {
-  const auto allowed = reads_.Read(component.arch, component.filter);
+  const auto allowed = AllowedOf(component);
   if (!allowed) return tl::make_unexpected(allowed.error());
-  Asked asked{*bundle_, component, question, **allowed, reads_.sets(), {}};
+  Asked asked{*bundle_, component, question, **allowed, reads_.sets(), UnenforcedOf(component), {}};
   Asking attempts;
   switch (Row(question.action).object) {
     case ObjectKind::kPath:

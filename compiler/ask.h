@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
@@ -42,20 +43,29 @@ struct Explanation {
   std::string note;                      // what it hangs on, what is not decided here
 };
 
+// Rows of the ledger that are not enforced whole.
+using UnenforcedRows = std::vector<const LedgerRow*>;
+
 class Evaluator {
  public:
   explicit Evaluator(const Bundle& bundle);
 
-  // `component` is one of the bundle's. Errors: the question names something that the enclave
-  // doesn't have, or makes no sense; the filter can't be read back.
+  // `component` is one of the bundle's, where the bundle has it. Errors: the question names
+  // something that the enclave doesn't have, or makes no sense; the filter can't be read back.
   tl::expected<Explanation, std::string> Ask(const ProfileData& component,
                                              const Question& question);
 
   const BundleData& enclave() const { return *bundle_; }
 
  private:
+  tl::expected<const AllowedSets*, std::string> AllowedOf(const ProfileData& component);
+  const UnenforcedRows& UnenforcedOf(const ProfileData& component);
+
   const Bundle& bundle_;
   FilterReads reads_;
+  std::map<const ProfileData*, const AllowedSets*> allowed_;
+  std::map<std::string_view, UnenforcedRows> unenforced_;  // by component, "" for the enclave
+  std::map<std::string_view, UnenforcedRows> about_;       // the enclave's and a component's
 };
 
 // What of an asset there is for this component: its files, and what the component has beneath them.

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compiler/ask_file_ways.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <string_view>
 #include <utility>
 
 #include "compiler/resolve_calls.h"
 #include "profiles/landlock.h"
+#include "profiles/syscalls.h"
 
 namespace bulkhead {
 namespace {
@@ -182,6 +184,27 @@ std::vector<FileWay> WaysOfFile(Action action, bool directory, bool device) {
       AddCalls(ways, {"execve", "execveat"}, {{}, landlock::kExecute, 0, false});
       return ways;
   }
+}
+
+std::vector<uint32_t> CallsOfFiles(Arch arch) {
+  std::vector<uint32_t> numbers;
+  const auto add = [&](std::string_view call) {
+    if (const auto nr = SyscallNumber(arch, call)) numbers.push_back(*nr);
+  };
+  for (const ActionRow& row : Actions()) {
+    if (row.object != ObjectKind::kPath && row.object != ObjectKind::kTwoPaths) continue;
+    for (const bool directory : {false, true}) {
+      for (const bool device : {false, true}) {
+        for (const FileWay& way : WaysOfFile(row.action, directory, device)) {
+          for (const CallForm& form : way.calls) add(form.call);
+        }
+      }
+    }
+  }
+  for (const char* by_the_loader : {"read", "mmap"}) add(by_the_loader);
+  std::ranges::sort(numbers);
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
 }
 
 CallForm OpensToRead() { return {"openat", {Opens(2, {kReadOnly, 0, kCreate | kTruncate})}}; }

@@ -22,6 +22,9 @@ struct FileWay {
 // `directory`, `device`: what is known to be at the path. The action is one on paths.
 std::vector<FileWay> WaysOfFile(Action action, bool directory, bool device);
 
+// Numbers of all calls that an answer about a file can hang on; sorted.
+std::vector<uint32_t> CallsOfFiles(Arch arch);
+
 // Opens a file that is there, to read it.
 CallForm OpensToRead();
 

@@ -82,7 +82,8 @@ Attempts CapabilityWays(const Asked& asked) {
 // --- what is between two components ---
 
 Attempts Ask(Asked& asked, const Question& question) {
-  Asked inner{asked.enclave, asked.profile, question, asked.allowed, asked.sets, {}};
+  Asked inner{asked.enclave, asked.profile,    question, asked.allowed,
+              asked.sets,    asked.unenforced, {}};
   const bool network = Row(question.action).object == ObjectKind::kEndpoint;
   Attempts attempts;
   if (network) {

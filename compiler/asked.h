@@ -26,6 +26,7 @@ struct Asked {
   const Question& question;
   const AllowedSets& allowed;  // by the profile's filter
   CallSets& sets;
+  const UnenforcedRows& unenforced;
   std::string note;  // of the answer
 
   std::string Id(std::string_view statement) const {

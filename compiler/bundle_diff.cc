@@ -4,80 +4,43 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
-#include <optional>
 #include <set>
 #include <tuple>
 #include <utility>
 
+#include "compiler/ask_file_ways.h"
+#include "compiler/diff_scope.h"
 #include "profiles/syscalls.h"
 
 namespace bulkhead {
 namespace {
 
-constexpr std::string_view kElsewhere = "/elsewhere";  // what no statement speaks of
-
-// What both bundles speak of.
-struct Objects {
-  std::set<std::string> paths;
-  std::set<std::string> sockets;
-  std::set<uint32_t> ports;
-  std::set<std::string> components;
-  std::set<std::string> assets;
-};
-
-void AddPath(Objects& objects, const std::string& path) {
-  objects.paths.insert(path);
-  objects.paths.insert(path == "/" ? std::string(kElsewhere) : path + std::string(kElsewhere));
-}
-
-void Collect(const BundleData& bundle, Objects& objects) {
-  for (const Asset& asset : bundle.assets) {
-    objects.assets.insert(asset.name);
-    for (const std::string& file : asset.files) AddPath(objects, file);
-  }
-  for (const ProfileData& component : bundle.components) {
-    objects.components.insert(component.name);
-    for (const Listener& listener : component.listeners) {
-      if (listener.kind == ListenerKind::kTcp) objects.ports.insert(listener.port);
-      if (listener.kind == ListenerKind::kUnixStream) objects.sockets.insert(listener.path);
-    }
-    for (const LandlockPort& port : component.landlock.ports) objects.ports.insert(port.port);
-  }
-}
-
-// A port that none of them names.
-uint32_t OtherPort(const std::set<uint32_t>& ports) {
-  uint32_t port = 1;
-  while (ports.contains(port)) ++port;
-  return port;
-}
-
 class Differ {
  public:
   Differ(const Bundle& before, const Bundle& after)
-      : before_(*before), after_(*after), old_(before), new_(after) {
-    Collect(before_, objects_);
-    Collect(after_, objects_);
-  }
+      : before_(*before),
+        after_(*after),
+        old_(before),
+        new_(after),
+        scopes_(*before, *after),
+        calls_of_files_(CallsOfFiles(after_.target.arch)) {}
 
   tl::expected<std::vector<Difference>, std::string> Run() {
     if (before_.target.arch != after_.target.arch) {
       return tl::make_unexpected("the bundles are for different architectures");
     }
-    for (const std::string& name : objects_.components) {
-      const ProfileData* old_profile = Find(before_, name);
-      const ProfileData* new_profile = Find(after_, name);
-      if (old_profile == nullptr || new_profile == nullptr) {
-        const bool added = old_profile == nullptr;
-        Add(added ? Change::kWidened : Change::kNarrowed, name, "component", name, {}, {},
-            added ? "a new component" : "no component any more");
+    for (const auto& [name, pair] : scopes_.components()) {
+      if (pair.before == nullptr || pair.after == nullptr) {
+        const bool added = pair.before == nullptr;
+        Add(added ? Change::kWidened : Change::kNarrowed, std::string(name), "component",
+            std::string(name), {}, {}, added ? "a new component" : "no component any more");
         continue;
       }
-      Compare(*old_profile, *new_profile);
+      Compare(pair);
       if (!error_.empty()) return tl::make_unexpected(error_);
     }
+    CompareLedgers();
     std::ranges::sort(differences_, {}, [](const Difference& d) {
       return std::tie(d.component, d.area, d.change, d.witness);
     });
@@ -85,22 +48,26 @@ class Differ {
   }
 
  private:
-  static const ProfileData* Find(const BundleData& bundle, std::string_view name) {
-    const auto found = std::ranges::find(bundle.components, name, &ProfileData::name);
-    return found == bundle.components.end() ? nullptr : &*found;
-  }
-
   void Add(Change change, const std::string& component, std::string area, std::string witness,
            std::string old_rule, std::string new_rule, std::string text) {
     differences_.push_back({change, component, std::move(area), std::move(witness),
                             std::move(old_rule), std::move(new_rule), std::move(text)});
   }
 
-  void Compare(const ProfileData& one, const ProfileData& other) {
-    CompareCalls(one, other);
-    CompareFiles(one, other);
-    CompareNetwork(one, other);
-    ComparePeers(one, other);
+  void Compare(const DiffScopes::Pair& pair) {
+    const ProfileData& one = *pair.before;
+    const ProfileData& other = *pair.after;
+    const DiffScope scope = scopes_.Of(pair);
+    if (scope.all) {
+      CompareCalls(one, other);
+      CompareFiles(one, other, scope);
+      CompareProcesses(one, other);
+    }
+    for (const std::string& end : scope.ends) {
+      for (const char* action : {"connect", "listen"}) Ask(one, other, "network", action, {end});
+    }
+    for (const std::string& peer : scope.peers) Ask(one, other, "peers", "reach", {peer});
+    for (const std::string& asset : scope.assets) Ask(one, other, "assets", "reach", {asset});
     CompareLimits(one, other);
     CompareRest(one, other);
   }
@@ -123,6 +90,8 @@ class Differ {
   }
 
   void CompareCalls(const ProfileData& one, const ProfileData& other) {
+    files_by_calls_ = false;
+    if (one.filter == other.filter) return;
     const auto old_sets = reads_.Read(one.arch, one.filter);
     const auto new_sets = reads_.Read(other.arch, other.filter);
     if (!old_sets || !new_sets) {
@@ -138,6 +107,8 @@ class Differ {
       const CallSets::Set after = SetOf(**new_sets, nr);
       AddCall(Change::kWidened, one, nr, after, before);
       AddCall(Change::kNarrowed, one, nr, before, after);
+      if (before != after && std::ranges::binary_search(calls_of_files_, nr))
+        files_by_calls_ = true;
     }
   }
 
@@ -167,17 +138,13 @@ class Differ {
                     less == Bdd::kNothing ? ", whatever the arguments" : ""));
   }
 
-  void CompareFiles(const ProfileData& one, const ProfileData& other) {
-    Objects objects = objects_;
-    objects.paths.insert(std::string(kElsewhere));
-    for (const char* own : {"/", "/dev/null", "/dev/shm", "/etc/passwd", "/proc/self/status"}) {
-      AddPath(objects, own);
-    }
-    for (const ProfileData* profile : {&one, &other}) {
-      for (const ViewEntry& entry : profile->view) AddPath(objects, entry.path);
-    }
-    for (const std::string& path : objects.paths) {
+  void CompareFiles(const ProfileData& one, const ProfileData& other, const DiffScope& scope) {
+    const bool all = files_by_calls_ || !SameForFiles(one, other);
+    const bool runs = all || !LoadsTheSame(one, other);
+    for (const std::string& path : scope.paths) {
+      const bool here = all || !SameAt(one, other, path) || !SameAt(one, other, path + ".new");
       for (const ActionRow& row : Actions()) {
+        if (!here && !(runs && row.action == Action::kExecute)) continue;
         if (row.object == ObjectKind::kPath) Ask(one, other, "files", row.name, {path});
         if (row.object == ObjectKind::kTwoPaths) {
           Ask(one, other, "files", row.name, {path, path + ".new"});
@@ -186,27 +153,19 @@ class Differ {
     }
   }
 
-  void CompareNetwork(const ProfileData& one, const ProfileData& other) {
-    std::set<uint32_t> ports = objects_.ports;
-    ports.insert(OtherPort(ports));
-    std::vector<std::string> ends{"unix:@elsewhere", "unix:/elsewhere", "vsock:3:1"};
-    for (const uint32_t port : ports) {
-      ends.push_back(fmt::format("tcp:{}", port));
-      ends.push_back(fmt::format("udp:{}", port));
+  // Any other component stands for all of them: none is in the same PID namespace.
+  void CompareProcesses(const ProfileData& one, const ProfileData& other) {
+    std::vector<std::string> names{one.name};
+    for (const auto& [name, pair] : scopes_.components()) {
+      if (pair.before == nullptr || pair.after == nullptr || name == one.name) continue;
+      names.emplace_back(name);
+      break;
     }
-    for (const std::string& path : objects_.sockets) ends.push_back("unix:" + path);
-    for (const std::string& end : ends) {
-      for (const char* action : {"connect", "listen"}) Ask(one, other, "network", action, {end});
-    }
-  }
-
-  void ComparePeers(const ProfileData& one, const ProfileData& other) {
-    for (const std::string& name : objects_.components) {
-      for (const char* action : {"reach", "signal", "trace", "memory"}) {
+    for (const std::string& name : names) {
+      for (const char* action : {"signal", "trace", "memory"}) {
         Ask(one, other, "peers", action, {name});
       }
     }
-    for (const std::string& asset : objects_.assets) Ask(one, other, "assets", "reach", {asset});
     Ask(one, other, "peers", "capability", {"CAP_SYS_ADMIN"});
   }
 
@@ -250,12 +209,45 @@ class Differ {
     changed(one.on_violation != other.on_violation, "on-violation");
   }
 
+  // A statement of which more or less is enforced or recorded: it shows above what that opens, here
+  // that it is so.
+  void CompareLedgers() {
+    std::map<std::tuple<std::string_view, std::string_view>, const LedgerRow*> rows;
+    for (const LedgerRow& row : before_.ledger) rows[{row.component, row.statement}] = &row;
+    for (const LedgerRow& row : after_.ledger) {
+      const auto old_row = rows.find({row.component, row.statement});
+      if (old_row == rows.end()) {
+        if (row.status == Status::kWaived) {
+          AddLedger(row, fmt::format("waived: {}", row.note));
+        }
+        continue;
+      }
+      const LedgerRow& old = *old_row->second;
+      if (old.status != row.status) {
+        AddLedger(row, fmt::format("{}, now {}", StatusName(old.status), StatusName(row.status)));
+      } else if (old.recorder != row.recorder) {
+        AddLedger(row, fmt::format("its refusals were recorded by {}, now by {}",
+                                   RecorderName(old.recorder), RecorderName(row.recorder)));
+      }
+    }
+  }
+
+  void AddLedger(const LedgerRow& row, std::string text) {
+    const std::string own = fmt::format("components.{}.", row.component);
+    std::string statement = row.statement;
+    if (statement.starts_with(own)) statement.erase(0, own.size());
+    Add(Change::kNeutral, row.component, "ledger", std::move(statement), row.statement,
+        row.statement, std::move(text));
+  }
+
   const BundleData& before_;
   const BundleData& after_;
   Evaluator old_;
   Evaluator new_;
   FilterReads reads_;  // both filters in one set of diagrams, so that equal sets are equal nodes
-  Objects objects_;
+  DiffScopes scopes_;
+  std::vector<uint32_t> calls_of_files_;
+  bool files_by_calls_ = false;  // of the two that are compared, calls that files hang on differ
   std::vector<Difference> differences_;
   std::string error_;
 };

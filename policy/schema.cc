@@ -56,6 +56,8 @@ constexpr Shape kShapes[] = {
     {"group", "groups.NAME"},
     {"group-call", "groups.NAME.calls"},
     {"library", "a file of use"},
+    {"acceptances", "a file of diff --accept"},
+    {"acceptance", "accepted of a file of diff --accept"},
     {"target", "a target file"},
     {"features", "features of a target"},
     {"paths", "paths of a target"},

@@ -17,7 +17,7 @@ _bulkhead() {
     'inspect') words='--help --component --format' ;;
     'why') words='--help --target --set --date --format' ;;
     'test') words='--help --target --set --date --format' ;;
-    'diff') words='--help --target --set --date --format' ;;
+    'diff') words='--help --target --old-target --set --date --accept --format' ;;
     'run') words='--help --target --set --date --init --format' ;;
     'exec') words='--help --init' ;;
     'doctor') words='--help --kernel-config --format' ;;
