@@ -13,6 +13,7 @@
 #include "cli/ledger.h"
 #include "cli/matrix.h"
 #include "cli/names.h"
+#include "cli/sarif.h"
 
 namespace bulkhead {
 namespace {
@@ -87,10 +88,23 @@ tl::expected<void, std::string> Write(const std::string& path, const std::vector
 
 }  // namespace
 
-int Check(const Invocation& invocation) {
+int Check(const Invocation& given) {
+  Invocation invocation = given;
+  const std::string format = given.One(Parameter::kCheckFormat);
+  const bool sarif = format == "sarif";
+  // What sarif can't say, a policy that can't be read at all, is said as for people.
+  invocation.values[Parameter::kFormat] = {sarif ? "text" : format};
+  if (sarif && invocation.One(Parameter::kTarget) == kAllTargets) {
+    PrintError("`--format sarif` is about one target", "check one target after the other");
+    return kExitWrongUsage;
+  }
   if (invocation.One(Parameter::kTarget) == kAllTargets) return ShowMatrix(invocation);
   const auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
   if (!result) return result.error();
+  if (sarif) {
+    const int printed = Finish(SarifText(result->diagnostics, result->sources));
+    return printed == kExitDone && !result->compilation ? kExitNo : printed;
+  }
   if (!result->compilation) return Failed(invocation, *result);
   if (WantsJson(invocation)) return Finish(JsonText(SuccessJson(*result)));
   PrintDiagnostics(*result);

@@ -42,6 +42,8 @@ constexpr ParameterRow kParameters[] = {
      "the bulkhead-init to run; default: the one beside bulkhead, then the one in PATH"},
     {P::kFormat, "--format", "", "FORMAT", "text|json", "the form of the answer"},
     {P::kTestFormat, "--format", "", "FORMAT", "text|tap|junit|json", "the form of the report"},
+    {P::kCheckFormat, "--format", "", "FORMAT", "text|json|sarif",
+     "the form of the answer; sarif: for editors and code hosts"},
     {P::kTargetFormat, "--format", "", "FORMAT", "yaml|json", "the form of the answer"},
     {P::kKernelConfig, "--kernel-config", "", "FILE", "",
      "a kernel's .config: what that kernel can enforce, instead of the running one"},
@@ -73,7 +75,7 @@ constexpr ParameterRow kParameters[] = {
      "start this component alone, without its channels and whatever it starts after"},
 };
 
-constexpr P kCheckParameters[] = {P::kPolicy, P::kTarget, P::kSet, P::kDate, P::kFormat};
+constexpr P kCheckParameters[] = {P::kPolicy, P::kTarget, P::kSet, P::kDate, P::kCheckFormat};
 constexpr P kCompileParameters[] = {P::kPolicy, P::kOutput,  P::kTarget,     P::kSet,
                                     P::kDate,   P::kWeights, P::kWeightsAll, P::kFormat};
 constexpr P kInspectParameters[] = {P::kBundle, P::kOnly, P::kFormat};
@@ -98,7 +100,8 @@ constexpr CommandRow kCommands[] = {
     {Command::kCheck, "check", "report every mistake in a policy",
      "Reads the policy, compiles it for its target and prints all mistakes at once, each with its "
      "place, a stable code and advice. Nothing is written.\n"
-     "Mistakes go to standard error; with --format json the whole answer goes to standard output.\n"
+     "Mistakes go to standard error; with --format json or sarif the whole answer goes to standard "
+     "output.\n"
      "With `--target all` prints what becomes of each statement on each shipped target; exit code "
      "1: "
      "one of them does not hold the policy.",

@@ -32,6 +32,7 @@ enum class Parameter : uint8_t {
   kInit,
   kFormat,
   kTestFormat,
+  kCheckFormat,
   kTargetFormat,
   kKernelConfig,
   kImportTarget,

@@ -45,7 +45,7 @@ std::string DiffText(const Review& review, const Opened& before, const Opened& a
     const Acceptance* by = review.accepted[i];
     out += fmt::format("{:<9} {}: {}: {}\n", by != nullptr ? "accepted" : ChangeName(d.change),
                        Shown(d.component.empty() ? "(enclave)" : d.component), Shown(d.witness),
-                       Shown(d.text));
+                       Shown(d.text) + (d.beneath ? ", here and beneath" : ""));
     if (!d.old_rule.empty()) {
       out += fmt::format("  before  {}\n", Shown(WithPlace(before, d.old_rule)));
     }
@@ -75,6 +75,7 @@ Json DiffJson(const Review& review, const Opened& before, const Opened& after) {
          {"area", d.area},
          {"witness", d.witness},
          {"text", d.text},
+         {"beneath", d.beneath},
          {"accepted",
           by == nullptr ? Json()
                         : Json{{"owner", by->owner}, {"reason", by->reason}, {"until", by->until}}},

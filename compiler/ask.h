@@ -68,6 +68,8 @@ class Evaluator {
   std::map<std::string_view, UnenforcedRows> about_;       // the enclave's and a component's
 };
 
+// Whether a tripwire stands at the path: what is cut off there is not the asset.
+bool IsTripwireAt(const ProfileData& profile, std::string_view path);
 // What of an asset there is for this component: its files, and what the component has beneath them.
 std::vector<std::string> AssetPaths(const ProfileData& profile, const Asset& asset);
 

@@ -376,6 +376,11 @@ void AddNotes(Asked& asked, const Location& at) {
 
 }  // namespace
 
+bool IsTripwireAt(const ProfileData& profile, std::string_view path) {
+  const ViewEntry* entry = NearestEntry(profile, path);
+  return entry != nullptr && entry->kind == ViewKind::kTripwire;
+}
+
 Attempts AttemptFile(Asked& asked) {
   const Question& question = asked.question;
   const Location at = Locate(asked.profile, question.path);

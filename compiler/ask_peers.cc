@@ -174,15 +174,16 @@ Attempts ReachComponent(Asked& asked, const ProfileData& other) {
 Attempts ReachAsset(Asked& asked, const Asset& asset) {
   Attempts attempts;
   for (const std::string& file : AssetPaths(asked.profile, asset)) {
-    for (const Action action :
-         {Action::kRead, Action::kList, Action::kWrite, Action::kRemove, Action::kExecute}) {
+    for (const Action action : {Action::kRead, Action::kList, Action::kWrite, Action::kTruncate,
+                                Action::kRemove, Action::kExecute}) {
+      if (action == Action::kTruncate && IsTripwireAt(asked.profile, file)) continue;
       Question question;
       question.action = action;
       question.path = file;
       Append(attempts, Ask(asked, question));
     }
   }
-  asked.note = "reading, listing, writing, removing and executing its files";
+  asked.note = "reading, listing, writing, truncating, removing and executing its files";
   return attempts;
 }
 

@@ -41,6 +41,7 @@ class Differ {
       if (!error_.empty()) return tl::make_unexpected(error_);
     }
     CompareLedgers();
+    LeaveOutRepeated();
     std::ranges::sort(differences_, {}, [](const Difference& d) {
       return std::tie(d.component, d.area, d.change, d.witness);
     });
@@ -51,7 +52,28 @@ class Differ {
   void Add(Change change, const std::string& component, std::string area, std::string witness,
            std::string old_rule, std::string new_rule, std::string text) {
     differences_.push_back({change, component, std::move(area), std::move(witness),
-                            std::move(old_rule), std::move(new_rule), std::move(text)});
+                            std::move(old_rule), std::move(new_rule), std::move(text), false});
+  }
+
+  // What changed for a path and for all beneath it alike is said once.
+  void LeaveOutRepeated() {
+    std::map<std::tuple<std::string_view, Change, std::string_view>, Difference*> known;
+    for (Difference& d : differences_) known[{d.component, d.change, d.witness}] = &d;
+    std::vector<const Difference*> repeated;
+    for (const Difference& d : differences_) {
+      if (!d.witness.ends_with(kElsewhere)) continue;
+      std::string_view above = d.witness;
+      above.remove_suffix(kElsewhere.size());
+      const auto found = known.find({d.component, d.change, above});
+      if (found == known.end()) continue;
+      found->second->beneath = true;
+      repeated.push_back(&d);
+    }
+    std::vector<Difference> kept;
+    for (const Difference& d : differences_) {
+      if (!std::ranges::binary_search(repeated, &d)) kept.push_back(d);
+    }
+    differences_ = std::move(kept);
   }
 
   void Compare(const DiffScopes::Pair& pair) {

@@ -23,11 +23,14 @@ std::string_view ChangeName(Change change);
 struct Difference {
   Change change = Change::kNeutral;
   std::string component;
-  std::string area;      // "files", "network", "syscalls", "peers", "assets", "limits", "component"
-  std::string witness;   // what changed its answer, as words of `why`: "read /etc/hosts"
+  std::string area;  // "files", "network", "syscalls", "peers", "assets", "limits", "component"
+  // What changed its answer, as words of `why`. "/srv/data/elsewhere" is any name beneath /srv/data
+  // that neither bundle has.
+  std::string witness;
   std::string old_rule;  // the statements behind both answers; can be empty
   std::string new_rule;
-  std::string text;  // for people: "deny, now allow"
+  std::string text;      // for people: "deny, now allow"
+  bool beneath = false;  // so did all that is beneath the path and not named
 };
 
 // Sorted by component, area and witness. Errors: a filter can't be read back; the bundles are for

@@ -13,7 +13,6 @@
 namespace bulkhead {
 namespace {
 
-constexpr std::string_view kElsewhere = "/elsewhere";  // what no statement speaks of
 // What the runtime puts into every view.
 constexpr std::array<std::string_view, 3> kRuntimeDirectories = {"/", "/dev/shm", "/run/notify"};
 constexpr std::array<std::string_view, 4> kRuntimeFiles = {"/dev/null", "/etc/passwd", "/etc/group",
@@ -97,7 +96,8 @@ std::map<std::string_view, const typename List::value_type*> ByName(const List& 
 
 // Two lists, as far as they are about something, the same.
 template <typename Item, typename About, typename Same>
-bool SamePart(const std::vector<Item>& one, const std::vector<Item>& other, About about, Same same) {
+bool SamePart(const std::vector<Item>& one, const std::vector<Item>& other, About about,
+              Same same) {
   auto a = std::ranges::find_if(one, about);
   auto b = std::ranges::find_if(other, about);
   while (a != one.end() && b != other.end()) {
@@ -170,8 +170,8 @@ void DiffScopes::FindChanged(const BundleData& before, const BundleData& after) 
   }
   const auto old_channels = ByName(before.channels);
   const auto new_channels = ByName(after.channels);
-  for (const auto& [channels, others] : {std::pair(&old_channels, &new_channels),
-                                         std::pair(&new_channels, &old_channels)}) {
+  for (const auto& [channels, others] :
+       {std::pair(&old_channels, &new_channels), std::pair(&new_channels, &old_channels)}) {
     for (const auto& [name, channel] : *channels) {
       const auto other = others->find(name);
       if (other != others->end() && *other->second == *channel) continue;
@@ -218,12 +218,12 @@ void DiffScopes::AddOwn(const Pair& pair, DiffScope& scope) {
     }
     for (const LandlockPort& port : profile->landlock.ports) ports.insert(port.port);
   }
-  uint32_t other = 1;  // a port that none of them names
+  uint32_t other = 1024;  // a port that none of them names
   while (ports.contains(other)) ++other;
   ports.insert(other);
   for (const uint32_t port : ports) AddPort(scope, port);
   for (const char* end : {"unix:@elsewhere", "unix:/elsewhere", "unix:/run/notify/socket",
-                          "unix:/dev/shm/elsewhere", "vsock:3:1", "udp:1"}) {
+                          "unix:/dev/shm/elsewhere", "vsock:3:1", "udp:1024"}) {
     scope.ends.insert(end);
   }
 }

@@ -15,6 +15,9 @@
 
 namespace bulkhead {
 
+// What no statement speaks of: "/srv/elsewhere" stands for all that is beneath /srv and not named.
+constexpr std::string_view kElsewhere = "/elsewhere";
+
 // Between what is named here and beside it no answer changes.
 struct DiffScope {
   std::set<std::string> paths;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What somebody answers for: changes of `bulkhead diff` that may widen, by whom, why and until when.
-// A YAML file of its own beside the policy, so that a review can see who added what. Not
+// What somebody answers for: changes of `bulkhead diff` that may widen, by whom, why and until
+// when. A YAML file of its own beside the policy, so that a review can see who added what. Not
 // thread-safe.
 #pragma once
 

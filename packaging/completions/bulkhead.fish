@@ -20,7 +20,7 @@ complete -c bulkhead -n __fish_use_subcommand -a export
 complete -c bulkhead -n '__fish_seen_subcommand_from check' -l target -r -d 'the kernel to compile for, over the policy'\''s own: a shipped target, a file, or `running` for the kernel of this machine'
 complete -c bulkhead -n '__fish_seen_subcommand_from check' -l set -r -d 'a variable of the policy, over its `vars`'
 complete -c bulkhead -n '__fish_seen_subcommand_from check' -l date -r -d 'the day on which waivers are judged; default: today in UTC'
-complete -c bulkhead -n '__fish_seen_subcommand_from check' -l format -x -a 'text json' -d 'the form of the answer'
+complete -c bulkhead -n '__fish_seen_subcommand_from check' -l format -x -a 'text json sarif' -d 'the form of the answer; sarif: for editors and code hosts'
 complete -c bulkhead -n '__fish_seen_subcommand_from compile' -l output -s o -r -d 'the bundle to write; BUNDLE.map is written beside it; needed but for `--target all`'
 complete -c bulkhead -n '__fish_seen_subcommand_from compile' -l target -r -d 'the kernel to compile for, over the policy'\''s own: a shipped target, a file, or `running` for the kernel of this machine'
 complete -c bulkhead -n '__fish_seen_subcommand_from compile' -l set -r -d 'a variable of the policy, over its `vars`'

@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(WrongUsageIsExplained) {
        "check: `--date` is given twice",
        "`bulkhead check --help` shows its usage"},
       {{"check", "a", "--format", "xml"},
-       "check: --format: xml not in {text,json}",
+       "check: --format: xml not in {text,json,sarif}",
        "`bulkhead check --help` shows its usage"},
       {{"exec", "b", "c", "--"},
        "no program follows `--`",

@@ -24,9 +24,11 @@ struct Fixture {
   }
 
   void WriteAccepted(const std::string& change, const std::string& until) {
-    test::WriteText(accepted, "bulkhead: 1\naccepted:\n  - component: hello\n    changes: [" + change +
+    test::WriteText(accepted, "bulkhead: 1\naccepted:\n  - component: hello\n    changes: [" +
+                                  change +
                                   "]\n    owner: platform\n    reason: asks for its parent\n"
-                                  "    until: " + until + "\n");
+                                  "    until: " +
+                                  until + "\n");
   }
   test::Outcome Diff() {
     return Bulkhead({"diff", "--accept", accepted, "--date", "2030-01-01", before, after});
@@ -38,8 +40,9 @@ BOOST_FIXTURE_TEST_SUITE(Diffs, Fixture)
 BOOST_AUTO_TEST_CASE(WhatIsWidenedEndsWithOne) {
   const auto run = Bulkhead({"diff", before, after});
   BOOST_TEST(run.exit == 1, run.err);
-  BOOST_TEST(run.out.starts_with("widened   hello: syscall mlockall flags=0x0: refused, now passes"),
-             run.out);
+  BOOST_TEST(
+      run.out.starts_with("widened   hello: syscall mlockall flags=0x0: refused, now passes"),
+      run.out);
   BOOST_TEST(run.out.ends_with("1 widened, 0 narrowed, 0 neutral\n"), run.out);
   const auto back = Bulkhead({"diff", after, before});
   BOOST_TEST(back.exit == 0, back.err);
@@ -91,11 +94,12 @@ BOOST_AUTO_TEST_CASE(AFileThatIsNoneAcceptsNothing) {
 
 // The same policy on two kernels: what the older one can't do shows.
 BOOST_AUTO_TEST_CASE(BetweenTargets) {
-  const auto run = Bulkhead({"diff", "--old-target", "linux-6.18", "--target", "debian-12", before,
-                             before});
+  const auto run =
+      Bulkhead({"diff", "--old-target", "linux-6.18", "--target", "debian-12", before, before});
   BOOST_TEST(run.exit != 2, run.err);
   BOOST_TEST(run.out.find("neutral   hello: files.execute: enforced, now substituted") !=
-                 std::string::npos, run.out);
+                 std::string::npos,
+             run.out);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -296,6 +296,37 @@ BOOST_AUTO_TEST_CASE(AWaiverOpensAPath) {
   BOOST_TEST(path("debian-12", "no component may connect tcp:80") == "a>");
 }
 
+// Before Landlock knows truncation, nothing of a component's own rights keeps it from its tripwire.
+BOOST_AUTO_TEST_CASE(ATripwireThatIsCutOffIsNotTheAsset) {
+  const std::string text =
+      "bulkhead: 1\nenclave: test\ntarget: debian-12\nassets: {key: {files: [/srv/key]}}\n"
+      "components:\n"
+      "  a:\n    exec: [/usr/bin/a]\n    files: {execute: [/usr/bin/a]}\n"
+      "    syscalls: {allow: [truncate]}\n"
+      "  b:\n    exec: [/usr/bin/b]\n    files: {execute: [/usr/bin/b], write: [/srv/key]}\n"
+      "    syscalls: {allow: [truncate]}\n";
+  const Compiled compiled = MustCompile(text);
+  Evaluator evaluator(compiled.compilation->bundle);
+  const auto path = [&](const std::string& sentence) {
+    Diagnostics diagnostics;
+    const Text invariant{sentence, {}};
+    const auto results = CheckInvariants(evaluator, {&invariant, 1}, diagnostics);
+    BOOST_TEST_REQUIRE((results.has_value() && results->size() == 1U));
+    return ShortPath((*results)[0].path);
+  };
+  for (const char* rest : {" must not reach asset key", " must not influence asset key"}) {
+    BOOST_TEST(path("a" + std::string(rest)) == "");
+    BOOST_TEST(path("b" + std::string(rest)) == "b>key");
+  }
+  BOOST_TEST(path("only b may write asset key") == "");
+  BOOST_TEST(path("only a may write asset key") == "b>key");
+  const auto question = ParseQuestion(Arch::kX86_64, "truncate", {"/srv/key"});
+  BOOST_TEST_REQUIRE(question.has_value());
+  const auto answer = evaluator.Ask(compiled.Component("a"), *question);
+  BOOST_TEST_REQUIRE(answer.has_value());
+  BOOST_TEST((answer->verdict == Verdict::kAllow));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace
