@@ -72,7 +72,7 @@ std::string MarkdownRow(const Row& row) {
 
 Json Reference(std::string_view shape) { return {{"$ref", fmt::format("#/$defs/{}", shape)}}; }
 
-Json ScalarSchema(const Row& row) {
+Json WrittenSchema(const Row& row) {
   switch (row.type) {
     case Type::kVersion:
       return {{"const", 1}};
@@ -103,6 +103,15 @@ Json ScalarSchema(const Row& row) {
     if (!choice.planned) words.push_back(choice.word);
   }
   return {{"enum", words}};
+}
+
+// As it may be written: what a variable stands for is only known to the compiler.
+Json ScalarSchema(const Row& row) {
+  Json written = WrittenSchema(row);
+  const bool takes_text = written.contains("type") && !written.contains("pattern") &&
+                          written["type"].dump().find("string") != std::string::npos;
+  if (row.type == Type::kVersion || takes_text) return written;
+  return {{"anyOf", {std::move(written), {{"type", "string"}, {"pattern", "\\$\\{"}}}}};
 }
 
 Json OneSchema(const Row& row) {
