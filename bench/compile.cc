@@ -2,14 +2,10 @@
 // What compiling costs: the whole process, its stages, its memory, and the same filters made by
 // libseccomp. bench/README.md says how to read it.
 #include <fmt/format.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <fcntl.h>
 #include <algorithm>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -21,6 +17,7 @@
 
 #include "bench/by_libseccomp.h"
 #include "bench/enclave.h"
+#include "bench/measure.h"
 #include "compiler/compile.h"
 #include "compiler/filter_gen.h"
 #include "compiler/planner.h"
@@ -36,43 +33,6 @@ constexpr const char* kDate = "2026-01-01";
   std::exit(1);
 }
 
-double Seconds(const std::function<void()>& work) {
-  const auto start = std::chrono::steady_clock::now();
-  work();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-// Of several rounds: others use the machine too, so the least is nearest to the work itself.
-struct Samples {
-  std::vector<double> values;
-
-  void Add(double value) { values.push_back(value); }
-  double Least() const { return *std::ranges::min_element(values); }
-  double Median() const {
-    std::vector<double> sorted = values;
-    std::ranges::sort(sorted);
-    return sorted[sorted.size() / 2];
-  }
-};
-
-// Runs `program compile policy` and returns its peak memory in KiB.
-long RunCompiler(const std::string& program, const std::string& policy, const std::string& bundle) {
-  const pid_t child = fork();
-  if (child == 0) {
-    const int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    dup2(null, STDOUT_FILENO);
-    execl(program.c_str(), program.c_str(), "compile", policy.c_str(), "-o", bundle.c_str(),
-          "--date", kDate, nullptr);
-    _exit(127);
-  }
-  int status = 0;
-  rusage usage{};
-  if (child < 0 || wait4(child, &status, 0, &usage) != child || status != 0) {
-    Fail(fmt::format("`{} compile` failed", program));
-  }
-  return usage.ru_maxrss;
-}
-
 struct Process {
   std::string program;
   Samples seconds;
@@ -84,7 +44,8 @@ void MeasureProcesses(std::vector<Process>& processes, const std::string& policy
   for (unsigned round = 0; round < rounds; ++round) {
     for (Process& process : processes) {
       process.seconds.Add(Seconds([&] {
-        process.peak = std::max(process.peak, RunCompiler(process.program, policy, bundle));
+        process.peak = std::max(process.peak, RunProcess({process.program, "compile", policy, "-o",
+                                                          bundle, "--date", kDate}));
       }));
     }
   }

@@ -296,6 +296,62 @@ BOOST_AUTO_TEST_CASE(AWaiverOpensAPath) {
   BOOST_TEST(path("debian-12", "no component may connect tcp:80") == "a>");
 }
 
+// What the compiler refuses (E0552) is found in a bundle all the same: the profile of b is another
+// policy's, in which it shares what a writes here.
+BOOST_AUTO_TEST_CASE(FilesThatTwoShare) {
+  struct Shared {
+    const char* both;
+    const char* of_a;
+    const char* of_b;
+    const char* sentence;
+    const char* path;
+  };
+  const Shared rows[] = {
+      {"", "file a write /srv/x", "file b read /srv/x", "a must not influence b", "a>b"},
+      {"", "file a write /srv/x", "file b write /srv/x", "a must not influence b", "a>b"},
+      {"", "file a write /srv/x", "file b read /srv/x", "b must not influence a", ""},
+      {"", "file a write /srv/x", "file b write /srv/x", "b must not influence a", "b>a"},
+      {"", "file a create /srv", "file b read /srv/deep/x", "a must not influence b", "a>b"},
+      {"", "file a create /srv/deep", "file b read /srv", "a must not influence b", "a>b"},
+      {"", "file a read /srv/x", "file b read /srv/x", "a must not influence b", ""},
+      {"", "file a write /srv/x", "file b read /srv/y", "a must not influence b", ""},
+      // A program, and a library.
+      {"", "file a write /opt/tool", "file b execute /opt/tool", "a must not influence b", "a>b"},
+      {"", "file a create /opt/lib", "file b read /opt/lib", "a must not influence b", "a>b"},
+      {"", "file a read /opt/tool", "file b execute /opt/tool", "a must not influence b", ""},
+      // On the way to a third, and to an asset.
+      {"chan b c pipe", "file a write /srv/x", "file b read /srv/x", "a must not influence c",
+       "a>b b>c"},
+      {"chan c b pipe", "file a write /srv/x", "file b read /srv/x", "a must not influence c", ""},
+      {"asset /srv/key", "file a write /srv/x", "file b read /srv/x; file b write /srv/key",
+       "a must not influence asset key", "a>b b>key"},
+      {"asset /srv/key", "file a write /srv/x", "file b read /srv/x; file b read /srv/key",
+       "every path from a to asset key passes c", "a>b b>key"},
+      {"asset /srv/key", "file a write /srv/x", "file b read /srv/x; file b read /srv/key",
+       "every path from a to asset key passes b", ""},
+      // A file between two is no way to reach the other itself.
+      {"", "file a write /srv/x", "file b read /srv/x", "a must not reach b", ""},
+  };
+  for (const Shared& row : rows) {
+    const auto compiled = [&](const char* files) {
+      return MustCompile(Short(std::string(row.both) + ";" + files).Policy("a must not reach d"));
+    };
+    BundleData data = *compiled(row.of_a);
+    for (ProfileData& profile : data.components) {
+      if (profile.name == "b") profile = compiled(row.of_b).Component("b");
+    }
+    const auto bundle = Bundle::Make(std::move(data));
+    BOOST_TEST_REQUIRE(bundle.has_value(), (bundle ? "" : bundle.error()));
+    Evaluator evaluator(*bundle);
+    Diagnostics diagnostics;
+    const Text sentence{row.sentence, {}};
+    const auto results = CheckInvariants(evaluator, {&sentence, 1}, diagnostics);
+    BOOST_TEST_REQUIRE((results.has_value() && results->size() == 1U));
+    BOOST_TEST(ShortPath((*results)[0].path) == row.path,
+               row.of_a << " | " << row.of_b << " | " << row.sentence);
+  }
+}
+
 // Before Landlock knows truncation, nothing of a component's own rights keeps it from its tripwire.
 BOOST_AUTO_TEST_CASE(ATripwireThatIsCutOffIsNotTheAsset) {
   const std::string text =
