@@ -179,14 +179,20 @@ std::optional<ControlVerdict> EdgeOwner(const Asked& asked, const std::string& p
                         edge->rule, Recorder::kNone};
 }
 
-ControlVerdict ConnectAbstract(const Asked& asked) {
-  const bool scoped = (asked.profile.landlock.scoped & landlock::kScopeAbstractUnix) != 0;
-  if (scoped) {
-    return {Layer::kLandlock, Verdict::kDeny, "out of its scope, but for its own: EPERM",
-            asked.Id("network"),
-            asked.profile.landlock.log ? Recorder::kLandlockRecord : Recorder::kNone};
+// Names are those of a network namespace: where it has its own, the kernel finds nobody, and asks
+// Landlock nothing.
+std::vector<ControlVerdict> ConnectAbstract(const Asked& asked) {
+  std::vector<ControlVerdict> verdicts{NamespaceVerdict(asked, false)};
+  if (verdicts[0].verdict == Verdict::kDeny) {
+    verdicts[0].text =
+        "in a network namespace of its own there are only its own names: ECONNREFUSED";
   }
-  return NamespaceVerdict(asked, false);
+  if ((asked.profile.landlock.scoped & landlock::kScopeAbstractUnix) != 0) {
+    verdicts.push_back({Layer::kLandlock, Verdict::kDeny,
+                        "out of its scope, but for its own: EPERM", asked.Id("network"),
+                        asked.profile.landlock.log ? Recorder::kLandlockRecord : Recorder::kNone});
+  }
+  return verdicts;
 }
 
 // --- all of them ---
@@ -206,7 +212,9 @@ Attempt ConnectBy(Asked& asked, const Transport& transport) {
   } else if (endpoint.kind == Endpoint::Kind::kUnix) {
     attempt.controls.push_back(ConnectPath(asked, endpoint.address));
   } else if (endpoint.kind == Endpoint::Kind::kAbstract) {
-    attempt.controls.push_back(ConnectAbstract(asked));
+    for (ControlVerdict& verdict : ConnectAbstract(asked)) {
+      attempt.controls.push_back(std::move(verdict));
+    }
   }
   return attempt;
 }

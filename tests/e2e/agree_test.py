@@ -63,6 +63,7 @@ class Tally:
     def __init__(self):
         self.cells = collections.Counter()
         self.targets = collections.Counter()
+        self.records = collections.Counter()
         self.disagreements = []
         self.policies = 0
         self.not_compiled = 0
@@ -85,6 +86,9 @@ class Tally:
         for target in sorted({key[0] for key in self.targets}):
             row = ", ".join(f"{v} {n}" for (t, v), n in sorted(self.targets.items()) if t == target)
             lines.append(f"{target}: {row}")
+        lines.append("refusals looked up in the audit log: " + ", ".join(
+            f"{recorder}, {'there' if found else 'missing'} {n}"
+            for (recorder, found), n in sorted(self.records.items())))
         lines.append(f"{self.policies} policies, {self.cells.total()} questions, "
                      f"{len(self.disagreements)} disagreements; "
                      f"{self.not_compiled} policies did not compile")
@@ -189,10 +193,31 @@ class Run:
         self.asked = list(zip(questions, again))
         for question, answer in self.asked:
             self.judge(question, answer, self.tally)
+            self.look_up(question, answer)
         self.ask_the_command(bundle)
         self.check_all_answered(questions)
         self.tally.policies += 1
         return True
+
+    def look_up(self, question, answer):
+        """What `why` says that records a refusal has recorded it, if this is how it was tried."""
+        seen, results = self.executed(question)
+        # What is not there is refused by nobody.
+        if answer.get("verdict") != "deny" or seen != "refused" or results[-1] not in REFUSALS:
+            return
+        events = [e for e in self.events if e["component"] == question.component]
+        if answer["recorder"] == "notification":
+            calls = {c["call"] for c in answer["calls"]}
+            found = any(e["control"] == "seccomp" and e["action"] in calls for e in events)
+        elif answer["recorder"] == "landlock record":
+            found = any(e["control"] == "landlock" for e in events)
+        else:
+            return
+        self.tally.records[answer["recorder"], found] += 1
+        if not found:
+            self.tally.disagreements.append(
+                f"policy {self.policy.number} ({self.policy.target_kind()}), {question.line()}: "
+                f"no record by {answer['recorder']} of {[c['call'] for c in answer['calls']]}: {results}")
 
     def ask_the_command(self, bundle):
         """What stands in for `why` prints what it prints."""
@@ -229,6 +254,7 @@ class Run:
         for listener in listeners:
             listener.close()
         self.output = self.enclave.output()
+        self.events = self.enclave.events()
         self.asset_size = os.stat(self.policy.asset[1]).st_size
         shutil.rmtree(self.policy.root)
 

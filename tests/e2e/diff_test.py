@@ -5,7 +5,8 @@
 What it says is compared with all that can be asked of both bundles: every action on every object
 that either policy or its edit names, and on neighbours of these; filters by an interpreter that
 shares nothing with the compiler. Then what it names as having changed is executed in the component
-under the old and under the new bundle, and the kernel's two answers compared.
+under the old and under the new bundle, and the kernel's two answers compared. BULKHEAD_TEST_POLICIES sets
+how many edits, BULKHEAD_TEST_SEED repeats a run.
 """
 
 import collections
@@ -388,7 +389,7 @@ class QuickEdits(Edits):
 
 class AllEdits(Edits):
     def test_diff_says_what_all_answers_and_the_kernel_say(self):
-        self.judge(int(os.environ.get("BULKHEAD_TEST_POLICIES", "200")))
+        self.judge(int(os.environ.get("BULKHEAD_TEST_POLICIES", "80")))
 
 
 if __name__ == "__main__":
