@@ -41,7 +41,6 @@ inline constexpr uint64_t kSolTcp = 6;
 inline constexpr uint64_t kTcpUlp = 31;
 inline constexpr uint64_t kShmExec = 0100000;
 inline constexpr uint64_t kReadImpliesExec = 0x400000;
-inline constexpr uint64_t kNoexecSeal = 8;  // MFD_NOEXEC_SEAL, Linux 6.3
 inline constexpr uint64_t kTiocsti = 0x5412;
 inline constexpr uint64_t kTioclinux = 0x541c;
 inline constexpr uint64_t kNsm = 0xc0200a00;
