@@ -143,6 +143,11 @@ Explanation Best(Asked& asked, const Attempts& attempts) {
     answer.controls.insert(answer.controls.end(), attempt.controls.begin(), attempt.controls.end());
     std::ranges::stable_sort(answer.controls, {},
                              [](const ControlVerdict& c) { return PlaceOf(c.layer); });
+    // The filter that refuses a later call is asked after what has already refused an earlier one.
+    if (answer.calls.size() > attempt.decided_at + 1 &&
+        answer.controls.front().verdict == Verdict::kDeny) {
+      std::rotate(answer.controls.begin(), answer.controls.begin() + 1, answer.controls.end());
+    }
     answer.verdict = Worst(answer.controls);
     if (first ||
         std::tuple(answer.verdict, Refusals(answer)) < std::tuple(best.verdict, Refusals(best))) {

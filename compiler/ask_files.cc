@@ -342,12 +342,14 @@ void AddLoader(Asked& asked, const Location& at, Attempts& attempts) {
     Attempt attempt;
     attempt.calls = {
         {call, {}}, OpensToRead(), {"read", {}}, {"mmap", {Equal(2, 64, kReadAndExecute)}}};
+    attempt.decided_at = 1;
     attempt.controls.push_back(ViewVerdict(asked, at));
     attempt.controls.back().text += fmt::format(", by the loader {}", loader);
     const FileWay runs{{}, landlock::kExecute, 0, false};
     const FileWay reads{{}, landlock::kReadFile, 0, false};
     if (auto verdict = LandlockVerdict(asked, runs, loader, asked.Id("files"))) {
       verdict->text += " on the loader";
+      if (verdict->verdict == Verdict::kDeny) attempt.decided_at = 0;
       attempt.controls.push_back(std::move(*verdict));
     }
     if (auto verdict = LandlockVerdict(asked, reads, asked.question.path, asked.Id("files"))) {

@@ -201,6 +201,7 @@ Attempt ConnectBy(Asked& asked, const Transport& transport) {
   const Endpoint& endpoint = asked.question.endpoint;
   Attempt attempt;
   attempt.calls = {MakesSocket(transport.family, transport.type), {"connect", {}}};
+  attempt.decided_at = 1;
   if (IsInternet(endpoint)) {
     attempt.controls.push_back(NamespaceVerdict(asked, false));
     if (endpoint.kind == Endpoint::Kind::kTcp) {
@@ -223,6 +224,7 @@ Attempt ListenBy(Asked& asked, const Transport& transport) {
   const Endpoint& endpoint = asked.question.endpoint;
   Attempt attempt;
   attempt.calls = {MakesSocket(transport.family, transport.type), {"bind", {}}};
+  attempt.decided_at = 1;
   if (endpoint.kind != Endpoint::Kind::kUdp) attempt.calls.push_back({"listen", {}});
   if (IsInternet(endpoint)) {
     attempt.controls.push_back(NamespaceVerdict(asked, true));

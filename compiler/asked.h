@@ -18,6 +18,7 @@ namespace bulkhead {
 struct Attempt {
   std::vector<CallForm> calls;
   std::vector<ControlVerdict> controls;  // but that of the calls
+  size_t decided_at = 0;                 // the index in `calls` at which `controls` are asked
 };
 
 struct Asked {

@@ -224,6 +224,20 @@ BOOST_AUTO_TEST_CASE(TripwiresWithoutRecords) {
   BOOST_TEST((Ask(compiled, "one", "reach", {"key"}).verdict == Verdict::kDeny));
 }
 
+// Landlock refuses the opening, before the filter would the listing; where it grants it, the filter
+// is what is asked.
+BOOST_AUTO_TEST_CASE(WhatRefusesFirst) {
+  const Compiled compiled = MustCompile(OnlyCalls("openat"));
+  const Explanation outside = Ask(compiled, "one", "list", {"/srv"});
+  const Explanation inside = Ask(compiled, "one", "list", {"/srv/write"});
+  BOOST_TEST((outside.verdict == Verdict::kDeny && inside.verdict == Verdict::kDeny));
+  BOOST_TEST((outside.recorder == Recorder::kLandlockRecord));
+  BOOST_TEST((inside.recorder == Recorder::kNotification));
+  BOOST_TEST((outside.controls.back().layer == Layer::kSeccomp));
+  BOOST_TEST(outside.rule == "components.one.files");
+  BOOST_TEST(inside.rule == "components.one.syscalls");
+}
+
 // About these the kernel asks no filter, where it has them.
 BOOST_AUTO_TEST_CASE(CallsThatPassByFilters) {
   const auto verdict = [](uint32_t major, uint32_t minor, const char* call) {

@@ -82,6 +82,8 @@ def _front():
     handle.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     handle.bind(FRONT)
     handle.listen(511)
+    # Both of nginx's workers wait for it: a blocking accept of one would hold its connections.
+    handle.setblocking(False)
     return handle
 
 
