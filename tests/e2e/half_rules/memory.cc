@@ -116,6 +116,11 @@ Result MapsShmFileTwice(Place& /*place*/) {
 Result MapsMemoryTwice(Place& /*place*/) {
   return MapsTwice(static_cast<int>(syscall(SYS_memfd_create, "code", 0)));
 }
+// The seal keeps it from being executed by its descriptor, and from nothing else.
+Result MapsSealedMemoryTwice(Place& /*place*/) {
+  constexpr unsigned kNoExecSeal = 8;  // MFD_NOEXEC_SEAL, Linux 6.3
+  return MapsTwice(static_cast<int>(syscall(SYS_memfd_create, "code", kNoExecSeal)));
+}
 
 // Shared with a child, which makes its own mapping of it writable.
 Result MapsSharedWithChild(Place& /*place*/) {
@@ -197,6 +202,7 @@ std::vector<HalfRule> MemoryRules() {
        {{"file", MapsFileTwice},
         {"dev-shm", MapsShmFileTwice},
         {"memfd", MapsMemoryTwice},
+        {"memfd-sealed", MapsSealedMemoryTwice},
         {"written", MapsWrittenFile},
         {"shared-child", MapsSharedWithChild},
         {"shared-again", MapsSharedAgain},
