@@ -68,6 +68,30 @@ Json EdgeJson(const EdgeDirectory& edge) {
   return {{"path", edge.path}, {"group", edge.group}, {"server", edge.server}, {"rule", edge.rule}};
 }
 
+void AddReading(const ProfileData& profile, Json& json) {
+  if (const auto reading = ReadFilter(profile)) {
+    json["proved"] = true;
+    json["paths"] = reading->paths;
+    json["allowed"] = reading->always;
+    json["allowed_by_arguments"] = reading->by_arguments;
+    json["answered_0"] = reading->skipped;
+  } else {
+    json["proved"] = false;
+    json["not_proved"] = reading.error();
+  }
+}
+
+// What is allowed until it is ready, all told.
+Json StartupJson(const ProfileData& profile) {
+  if (profile.startup.empty()) return {};
+  ProfileData starting = profile;
+  starting.filter = profile.startup;
+  starting.absent.clear();  // the supervisor answers
+  Json json{{"length", profile.startup.size()}};
+  AddReading(starting, json);
+  return json;
+}
+
 Json FilterJson(const ProfileData& profile) {
   std::vector<std::string> lines;
   const std::string text = Disassemble(profile.filter, profile.arch);
@@ -85,16 +109,8 @@ Json FilterJson(const ProfileData& profile) {
             {"notifies", profile.notifies},
             {"on_violation", NameOf(profile.on_violation)},
             {"absent", absent}};
-  if (const auto reading = ReadFilter(profile)) {
-    json["proved"] = true;
-    json["paths"] = reading->paths;
-    json["allowed"] = reading->always;
-    json["allowed_by_arguments"] = reading->by_arguments;
-    json["answered_0"] = reading->skipped;
-  } else {
-    json["proved"] = false;
-    json["not_proved"] = reading.error();
-  }
+  AddReading(profile, json);
+  json["startup"] = StartupJson(profile);
   json.update({{"length", profile.filter.size()},
                {"executed",
                 FilterCostJson(CostOf(profile.filter, profile.arch, DefaultCallMix(profile.arch)))},

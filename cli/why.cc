@@ -24,7 +24,7 @@ std::string LinesText(const std::vector<Line>& chain) {
 }
 
 std::string_view VerdictWord(Verdict verdict) {
-  constexpr std::string_view kWords[] = {"allows ", "unknown", "refuses"};
+  constexpr std::string_view kWords[] = {"allows ", "startup", "unknown", "refuses"};
   return kWords[static_cast<size_t>(verdict)];
 }
 
@@ -41,7 +41,7 @@ std::string AnswerText(const Explanation& answer, const Opened& opened,
   for (const auto& chain : LinesBehind(answer, opened, component)) {
     out += fmt::format("  call        {}\n", Shown(LinesText(chain)));
   }
-  if (answer.verdict == Verdict::kDeny) {
+  if (answer.verdict == Verdict::kDeny || answer.verdict == Verdict::kUntilReady) {
     out += fmt::format("  recorded by {}\n", RecorderName(answer.recorder));
   }
   for (const LedgerRow& row : answer.in_play) {

@@ -85,17 +85,18 @@ size_t Refusals(const Explanation& answer) {
 // The statement that refuses first, or the last one that grants: the one nearest to the object.
 void FindRule(Explanation& answer) {
   for (const ControlVerdict& control : answer.controls) {
-    const bool refuses = control.verdict == Verdict::kDeny;
-    if (control.rule.empty() || (answer.verdict == Verdict::kDeny && !refuses)) continue;
+    const bool decides = control.verdict == answer.verdict && control.verdict != Verdict::kAllow &&
+                         control.verdict != Verdict::kUndecided;
+    if (control.rule.empty() || (answer.verdict == Verdict::kDeny && !decides)) continue;
     answer.rule = control.rule;
-    if (refuses) return;
+    if (decides) return;
   }
 }
 
 }  // namespace
 
 std::string_view VerdictName(Verdict verdict) {
-  constexpr std::string_view kNames[] = {"allow", "undecided", "deny"};
+  constexpr std::string_view kNames[] = {"allow", "allow until ready", "undecided", "deny"};
   return kNames[static_cast<size_t>(verdict)];
 }
 
@@ -109,11 +110,17 @@ ControlVerdict FilterVerdict(const Asked& asked, const std::vector<CallForm>& fo
                              std::vector<SeccompData>& calls) {
   const Arch arch = asked.profile.arch;
   std::string names;
+  std::string until_ready;
   for (const CallForm& form : forms) {
     SeccompData data;
     if (Passes(asked.allowed, arch, form, asked.sets, &data)) {
       calls.push_back(data);
       names.append(names.empty() ? "" : ", ").append(form.call);
+      continue;
+    }
+    if (asked.startup != nullptr && Passes(*asked.startup, arch, form, asked.sets, &data)) {
+      calls.push_back(data);
+      until_ready.append(until_ready.empty() ? "" : ", ").append(form.call);
       continue;
     }
     const auto nr = SyscallNumber(arch, form.call);
@@ -128,6 +135,11 @@ ControlVerdict FilterVerdict(const Asked& asked, const std::vector<CallForm>& fo
     calls.push_back(data);
     return {Layer::kSeccomp, Verdict::kDeny, RefusalText(asked.profile, form.call, *nr, action),
             RuleOf(asked, form.call), FilterRecorder(asked.profile)};
+  }
+  if (!until_ready.empty()) {
+    return {Layer::kSeccomp, Verdict::kUntilReady,
+            fmt::format("{} passes until it is ready, and is refused from then on", until_ready),
+            asked.Id("syscalls.startup"), Recorder::kNotification};
   }
   return {Layer::kSeccomp, Verdict::kAllow, fmt::format("{} passes the filter", names), {}, {}};
 }
@@ -156,8 +168,8 @@ Explanation Best(Asked& asked, const Attempts& attempts) {
     first = false;
   }
   FindRule(best);
-  if (best.verdict == Verdict::kDeny) {
-    const auto refused = std::ranges::find(best.controls, Verdict::kDeny, &ControlVerdict::verdict);
+  if (best.verdict == Verdict::kDeny || best.verdict == Verdict::kUntilReady) {
+    const auto refused = std::ranges::find(best.controls, best.verdict, &ControlVerdict::verdict);
     if (refused != best.controls.end()) best.recorder = refused->recorder;
   }
   best.in_play = InPlay(asked, best);
@@ -184,20 +196,26 @@ Explanation AnswerCall(Asked& asked) {
     return answer;
   }
   ControlVerdict verdict = FilterVerdict(asked, {form}, answer.calls);
-  verdict.rule = answer.rule;
-  if (verdict.verdict == Verdict::kAllow) {
+  if (verdict.verdict != Verdict::kUntilReady) verdict.rule = answer.rule;
+  answer.rule = verdict.rule;
+  if (verdict.verdict != Verdict::kDeny) {
+    // Those of the form that are not among the ones of the example.
+    const bool until_ready = verdict.verdict == Verdict::kUntilReady;
+    const AllowedSets& passing = until_ready ? *asked.startup : asked.allowed;
     const CallSets::Set refused =
-        asked.sets.bdd().And(Bdd::Not(asked.allowed.at(nr)), asked.sets.AnyHolds({given}));
+        asked.sets.bdd().And(Bdd::Not(passing.at(nr)), asked.sets.AnyHolds({given}));
     if (refused != Bdd::kNothing) {
       SeccompData data = asked.sets.AnyMember(refused);
       const uint32_t action = ActionOn(profile, data, nr);
       answer.calls.push_back(data);
       verdict.verdict = Verdict::kUndecided;
-      verdict.text = fmt::format("some arguments pass; with others {}",
+      verdict.text = fmt::format("some arguments pass{}; with others {}",
+                                 until_ready ? " until it is ready" : "",
                                  RefusalText(profile, question.call, nr, action));
       answer.note = "the answer hangs on arguments: give them as NAME=VALUE";
     }
-  } else {
+  }
+  if (verdict.verdict == Verdict::kDeny || verdict.verdict == Verdict::kUntilReady) {
     answer.recorder = verdict.recorder;
   }
   answer.verdict = verdict.verdict;
@@ -212,13 +230,17 @@ Evaluator::Evaluator(const Bundle& bundle) : bundle_(bundle) {
   }
 }
 
-tl::expected<const AllowedSets*, std::string> Evaluator::AllowedOf(const ProfileData& component) {
-  const AllowedSets*& known = allowed_[&component];
-  if (known == nullptr) {
-    const auto read = reads_.Read(component.arch, component.filter);
-    if (!read) return tl::make_unexpected(read.error());
-    known = *read;
+tl::expected<Evaluator::Allowed, std::string> Evaluator::AllowedOf(const ProfileData& component) {
+  Allowed& known = allowed_[&component];
+  if (known.always != nullptr) return known;
+  const auto always = reads_.Read(component.arch, component.filter);
+  if (!always) return tl::make_unexpected(always.error());
+  if (!component.startup.empty()) {
+    const auto startup = reads_.Read(component.arch, component.startup);
+    if (!startup) return tl::make_unexpected(startup.error());
+    known.startup = *startup;
   }
+  known.always = *always;
   return known;
 }
 
@@ -236,7 +258,14 @@ tl::expected<Explanation, std::string> Evaluator::Ask(const ProfileData& compone
                                                       const Question& question) {
   const auto allowed = AllowedOf(component);
   if (!allowed) return tl::make_unexpected(allowed.error());
-  Asked asked{*bundle_, component, question, **allowed, reads_.sets(), UnenforcedOf(component), {}};
+  Asked asked{*bundle_,
+              component,
+              question,
+              *allowed->always,
+              allowed->startup,
+              reads_.sets(),
+              UnenforcedOf(component),
+              {}};
   Asking attempts;
   switch (Row(question.action).object) {
     case ObjectKind::kPath:

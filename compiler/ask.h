@@ -21,8 +21,9 @@
 
 namespace bulkhead {
 
-// From the best for who asks to the worst.
-enum class Verdict : uint8_t { kAllow, kUndecided, kDeny };
+// From the best for who asks to the worst. Until ready: a call that it takes is let be made by the
+// supervisor until the component is ready, and refused from then on.
+enum class Verdict : uint8_t { kAllow, kUntilReady, kUndecided, kDeny };
 std::string_view VerdictName(Verdict verdict);
 
 struct ControlVerdict {
@@ -58,12 +59,17 @@ class Evaluator {
   const BundleData& enclave() const { return *bundle_; }
 
  private:
-  tl::expected<const AllowedSets*, std::string> AllowedOf(const ProfileData& component);
+  // Of the filter, and of the program of its startup: null where it has none.
+  struct Allowed {
+    const AllowedSets* always = nullptr;
+    const AllowedSets* startup = nullptr;
+  };
+  tl::expected<Allowed, std::string> AllowedOf(const ProfileData& component);
   const UnenforcedRows& UnenforcedOf(const ProfileData& component);
 
   const Bundle& bundle_;
   FilterReads reads_;
-  std::map<const ProfileData*, const AllowedSets*> allowed_;
+  std::map<const ProfileData*, Allowed> allowed_;
   std::map<std::string_view, UnenforcedRows> unenforced_;  // by component, "" for the enclave
   std::map<std::string_view, UnenforcedRows> about_;       // the enclave's and a component's
 };

@@ -82,8 +82,8 @@ Attempts CapabilityWays(const Asked& asked) {
 // --- what is between two components ---
 
 Attempts Ask(Asked& asked, const Question& question) {
-  Asked inner{asked.enclave, asked.profile,    question, asked.allowed,
-              asked.sets,    asked.unenforced, {}};
+  Asked inner{asked.enclave, asked.profile, question,         asked.allowed,
+              asked.startup, asked.sets,    asked.unenforced, {}};
   const bool network = Row(question.action).object == ObjectKind::kEndpoint;
   Attempts attempts;
   if (network) {
@@ -108,7 +108,8 @@ Question Connect(Endpoint::Kind kind, std::string address, uint32_t port) {
 
 bool Allows(const ProfileData& profile, std::string_view call) {
   const auto nr = SyscallNumber(profile.arch, call);
-  return nr && Evaluate(profile.filter, {*nr, AuditArch(profile.arch), 0, {}}).action == kRetAllow;
+  return nr &&
+         Evaluate(WidestFilter(profile), {*nr, AuditArch(profile.arch), 0, {}}).action == kRetAllow;
 }
 
 // In the enclave's network, by waiver of its ports.

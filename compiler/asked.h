@@ -26,6 +26,7 @@ struct Asked {
   const ProfileData& profile;
   const Question& question;
   const AllowedSets& allowed;  // by the profile's filter
+  const AllowedSets* startup;  // until it is ready; null: no more
   CallSets& sets;
   const UnenforcedRows& unenforced;
   std::string note;  // of the answer

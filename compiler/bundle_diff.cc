@@ -113,9 +113,18 @@ class Differ {
 
   void CompareCalls(const ProfileData& one, const ProfileData& other) {
     files_by_calls_ = false;
-    if (one.filter == other.filter) return;
-    const auto old_sets = reads_.Read(one.arch, one.filter);
-    const auto new_sets = reads_.Read(other.arch, other.filter);
+    said_calls_.clear();
+    CompareFilters(one, one.filter, other.filter, "");
+    if (one.startup.empty() && other.startup.empty()) return;
+    CompareFilters(one, WidestFilter(one), WidestFilter(other), " until it is ready");
+  }
+
+  // `when`: what the answers are about.
+  void CompareFilters(const ProfileData& one, const Filter& old_filter, const Filter& new_filter,
+                      std::string_view when) {
+    if (old_filter == new_filter) return;
+    const auto old_sets = reads_.Read(one.arch, old_filter);
+    const auto new_sets = reads_.Read(one.arch, new_filter);
     if (!old_sets || !new_sets) {
       error_ = old_sets ? new_sets.error() : old_sets.error();
       return;
@@ -127,8 +136,8 @@ class Differ {
     for (const uint32_t nr : numbers) {
       const CallSets::Set before = SetOf(**old_sets, nr);
       const CallSets::Set after = SetOf(**new_sets, nr);
-      AddCall(Change::kWidened, one, nr, after, before);
-      AddCall(Change::kNarrowed, one, nr, before, after);
+      AddCall(Change::kWidened, one, nr, after, before, when);
+      AddCall(Change::kNarrowed, one, nr, before, after, when);
       if (before != after && std::ranges::binary_search(calls_of_files_, nr))
         files_by_calls_ = true;
     }
@@ -141,10 +150,11 @@ class Differ {
 
   // A call of `more` that is not one of `less`.
   void AddCall(Change change, const ProfileData& component, uint32_t nr, CallSets::Set more,
-               CallSets::Set less) {
+               CallSets::Set less, std::string_view when) {
     CallSets& sets = reads_.sets();
     const CallSets::Set gained = sets.bdd().And(more, Bdd::Not(less));
-    if (gained == Bdd::kNothing) return;
+    // What changed for good changed at the start, too.
+    if (gained == Bdd::kNothing || !said_calls_.insert({change, nr}).second) return;
     const SeccompData data = sets.AnyMember(gained);
     const std::string_view name = SyscallName(component.arch, nr);
     std::string witness = fmt::format("syscall {}", name);
@@ -156,7 +166,7 @@ class Differ {
     const bool widened = change == Change::kWidened;
     const std::string rule = "components." + component.name + ".syscalls";
     Add(change, component.name, "syscalls", std::move(witness), rule, rule,
-        fmt::format("{}{}", widened ? "refused, now passes" : "passed, now refused",
+        fmt::format("{}{}{}", widened ? "refused, now passes" : "passed, now refused", when,
                     less == Bdd::kNothing ? ", whatever the arguments" : ""));
   }
 
@@ -269,6 +279,7 @@ class Differ {
   FilterReads reads_;  // both filters in one set of diagrams, so that equal sets are equal nodes
   DiffScopes scopes_;
   std::vector<uint32_t> calls_of_files_;
+  std::set<std::pair<Change, uint32_t>> said_calls_;  // of the two that are compared
   bool files_by_calls_ = false;  // of the two that are compared, calls that files hang on differ
   std::vector<Difference> differences_;
   std::string error_;

@@ -113,7 +113,7 @@ ClosureCheck::ClosureCheck(const BundleData& enclave) : enclave_(enclave), neigh
 
 // What can't be read back has all of them.
 ClosureCheck::Abilities ClosureCheck::AbilitiesOf(const ProfileData& profile) {
-  const auto allowed = reads_.Read(profile.arch, profile.filter);
+  const auto allowed = reads_.Read(profile.arch, WidestFilter(profile));
   const auto passes = [&](const CallForm& form) {
     return !allowed || Passes(**allowed, profile.arch, form, reads_.sets());
   };
@@ -137,7 +137,7 @@ void ClosureCheck::CountAbilities() {
 }
 
 tl::expected<std::vector<WayVerdict>, std::string> ClosureCheck::Judge(const ProfileData& profile) {
-  const auto allowed = reads_.Read(profile.arch, profile.filter);
+  const auto allowed = reads_.Read(profile.arch, WidestFilter(profile));
   if (!allowed) return tl::make_unexpected(allowed.error());
   const auto place =
       static_cast<size_t>(std::ranges::find(enclave_.components, profile.name, &ProfileData::name) -

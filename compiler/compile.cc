@@ -136,7 +136,7 @@ void AddGroups(const Policy& policy, std::vector<MapRow>& map) {
   for (const SyscallGroup& group : policy.groups) groups[group.name] = &group;
   std::set<std::string_view> seen;
   for (const ComponentPolicy& component : policy.components) {
-    for (const auto* list : {&component.allow, &component.deny}) {
+    for (const auto* list : {&component.allow, &component.deny, &component.startup}) {
       for (const SyscallRule& rule : *list) {
         if (!rule.name.starts_with("@")) continue;
         AddGroup(groups, std::string_view(rule.name).substr(1), seen, map);
@@ -167,6 +167,7 @@ std::vector<MapRow> MapOf(const Policy& policy) {
     for (const TcpPort& port : component.network.tcp_connect) add(port.at);
     for (const SyscallRule& rule : component.allow) add(rule.at);
     for (const SyscallRule& rule : component.deny) add(rule.at);
+    for (const SyscallRule& rule : component.startup) add(rule.at);
     for (const auto& [key, at] : component.limits_at) add(at);
     for (const Text& arg : component.exec) add(arg.at);
     for (const Statement* at : {&component.ready_at, &component.user_at}) {

@@ -91,9 +91,9 @@ void Finish(ComponentPlan& plan, const CallPlan& calls, const Filter& filter) {
 }
 
 // Nothing for a plan without a filter, or without a proof; that is an error.
-std::optional<Filter> MakeFilter(const ComponentPlan& plan, FilterGenerator& generator,
-                                 Prover& prover) {
-  auto filter = generator.Generate(*plan.calls);
+std::optional<Filter> MakeFilter(const ComponentPlan& plan, const CallPlan& calls,
+                                 FilterGenerator& generator, Prover& prover) {
+  auto filter = generator.Generate(calls);
   if (!filter) {
     plan.Error(
         plan.policy.at.place, "E0542",
@@ -101,29 +101,60 @@ std::optional<Filter> MakeFilter(const ComponentPlan& plan, FilterGenerator& gen
         "allow fewer calls, or with fewer different arguments");
     return std::nullopt;
   }
-  if (const auto disproof = prover.Prove(*plan.calls, *filter)) {
+  if (const auto disproof = prover.Prove(calls, *filter)) {
     ReportDisproof(plan, *disproof);
     return std::nullopt;
   }
   return std::move(*filter);
 }
 
-}  // namespace
+void FinishStartup(ComponentPlan& plan, const CallPlan& calls, const Filter& filter) {
+  plan.profile.startup = filter;
+  plan.Row("syscalls.startup",
+           {{Layer::kSeccomp, "not allowed by the filter, which asks the supervisor"},
+            {Layer::kSupervisor,
+             fmt::format("lets {} calls be made until the component is ready, by a program of {} "
+                         "instructions over the registers alone; then none that the filter "
+                         "refuses, for all threads and processes at once",
+                         calls.rules.size(), filter.size())}},
+           Status::kEnforced, Recorder::kNotification, "what passes until ready is not recorded");
+}
 
 // The generator is a function of the plan: components whose plans are equal share filter and proof.
+class FilterMaker {
+ public:
+  explicit FilterMaker(FilterGenerator& generator) : generator_(generator) {}
+
+  // Nothing after an error. What it points to lives as long as this.
+  const std::pair<const CallPlan, Filter>* Make(const ComponentPlan& plan, const CallPlan& calls) {
+    auto found = made_.find(calls);
+    if (found == made_.end()) {
+      auto filter = MakeFilter(plan, calls, generator_, prover_);
+      if (!filter) return nullptr;
+      found = made_.emplace(calls, std::move(*filter)).first;
+    }
+    return &*found;
+  }
+
+ private:
+  FilterGenerator& generator_;
+  Prover prover_;
+  std::map<CallPlan, Filter> made_;
+};
+
+}  // namespace
+
 void MakeFilters(std::vector<ComponentPlan>& components, FilterGenerator& generator) {
-  Prover prover;
-  std::map<CallPlan, Filter> made;
+  FilterMaker maker(generator);
   for (ComponentPlan& plan : components) {
     if (!plan.calls) continue;
-    auto found = made.find(*plan.calls);
-    if (found == made.end()) {
-      auto filter = MakeFilter(plan, generator, prover);
-      if (!filter) continue;
-      found = made.emplace(*plan.calls, std::move(*filter)).first;
-    }
+    const auto* made = maker.Make(plan, *plan.calls);
+    const auto* startup = plan.startup ? maker.Make(plan, *plan.startup) : nullptr;
+    if (made == nullptr || (plan.startup && startup == nullptr)) continue;
     plan.calls.reset();
-    Finish(plan, found->first, found->second);
+    plan.startup.reset();
+    Finish(plan, made->first, made->second);
+    if (startup != nullptr) FinishStartup(plan, startup->first, startup->second);
   }
 }
 

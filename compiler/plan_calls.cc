@@ -95,8 +95,10 @@ void RefuseForbidden(ComponentPlan& plan, std::vector<CallRule>& rules) {
     if (rule == rules.end()) continue;
     const std::string name(SyscallName(plan.enclave.target.arch, nr));
     Place place = plan.policy.at.place;
-    for (const SyscallRule& allowed : plan.policy.allow) {
-      if (allowed.name == name) place = allowed.at.place;
+    for (const auto* list : {&plan.policy.startup, &plan.policy.allow}) {
+      for (const SyscallRule& allowed : *list) {
+        if (allowed.name == name) place = allowed.at.place;
+      }
     }
     plan.Error(place, "E0540", fmt::format("`{}` can't be allowed", name),
                "it defeats confinement as a whole; no component of bulkhead may make this call");
@@ -130,13 +132,54 @@ void RefuseMemoryPrograms(const ComponentPlan& plan, const std::vector<CallRule>
   };
   if (!allowed("execve") || !allowed("memfd_create")) return;
   Place place = plan.policy.at.place;
-  for (const SyscallRule& rule : plan.policy.allow) {
-    if (rule.name == "memfd_create") place = rule.at.place;
+  for (const auto* list : {&plan.policy.startup, &plan.policy.allow}) {
+    for (const SyscallRule& rule : *list) {
+      if (rule.name == "memfd_create") place = rule.at.place;
+    }
   }
   plan.Error(place, "E0543",
              "`memfd_create` can't be allowed to a component that executes other programs",
              "a program in such memory would run whatever `files.execute` says: use a file under "
              "`private`, or leave the other programs out of `files.execute`");
+}
+
+// What it changes stays: closing it later closes nothing. Others of this kind are owned by keys.
+constexpr std::string_view kLasting = "personality";
+
+void RefuseStartup(const ComponentPlan& plan, const std::vector<CallRule>& rules,
+                   const std::vector<CallRule>& widest) {
+  if (plan.policy.startup.empty()) return;
+  const Arch arch = plan.enclave.target.arch;
+  const Place place = plan.policy.startup.front().at.place;
+  if (plan.policy.lifecycle.ready.kind == ReadyKind::kStarted) {
+    plan.Refuse(place, "syscalls.startup", "E0548",
+                fmt::format("`startup` of `{}` would never end or never begin", plan.policy.name),
+                "a component that is ready as soon as it is started has no startup: say by what "
+                "it is ready, `ready: notify` or another");
+  }
+  if (!plan.features.Has(Feature::kSeccompNotify)) {
+    plan.Refuse(place, "syscalls.startup", "E0548",
+                fmt::format("`{}` has no seccomp listeners", plan.enclave.target.name),
+                "a filter can't be taken back, so the supervisor must be asked: choose a target "
+                "with `seccomp-notify` (Linux 5.0), or allow the calls for good");
+  }
+  const auto find = [](const std::vector<CallRule>& in, uint32_t nr) -> const CallRule* {
+    const auto found = std::ranges::find(in, nr, &CallRule::nr);
+    return found == in.end() ? nullptr : &*found;
+  };
+  const uint32_t lasting = SyscallNumber(arch, kLasting).value();
+  const CallRule* early = find(widest, lasting);
+  const CallRule* always = find(rules, lasting);
+  if (early != nullptr && (always == nullptr || *always != *early)) {
+    plan.Refuse(place, "syscalls.startup", "E0548",
+                fmt::format("`{}` can't be allowed until ready only", kLasting),
+                "what it changes stays, so that closing it later closes nothing");
+  }
+  if (rules == widest) {
+    plan.Refuse(place, "syscalls.startup", "E0548",
+                fmt::format("`startup` of `{}` adds nothing", plan.policy.name),
+                "every call of it is allowed for good, or denied: leave it out");
+  }
 }
 
 // Programs beyond its own may be executed only where the policy lists them.
@@ -196,11 +239,17 @@ void PlanCalls(ComponentPlan& plan) {
     if (!rule.allow.empty()) rules.push_back(rule);
   }
   if (ExecutesOthers(plan)) rules.push_back(MakeRule(arch, "execve", {{}}));
+  std::vector<CallRule> widest =
+      ResolveCalls(plan.enclave.policy, plan.policy.startup, {}, arch, diagnostics);
+  std::ranges::copy(rules, std::back_inserter(widest));
   rules = MergeRules(std::move(rules));
-  RefuseForbidden(plan, rules);
-  RefuseDeniedLaunch(plan, rules);
-  RefuseMemoryPrograms(plan, rules);
+  widest = MergeRules(std::move(widest));
+  RefuseForbidden(plan, widest);
+  RefuseDeniedLaunch(plan, widest);
+  RefuseMemoryPrograms(plan, widest);
+  if (diagnostics.ErrorCount() == errors) RefuseStartup(plan, rules, widest);
   CloseAlways(arch, rules);
+  CloseAlways(arch, widest);
   if (diagnostics.ErrorCount() != errors) return;
 
   CallPlan calls;
@@ -217,6 +266,13 @@ void PlanCalls(ComponentPlan& plan) {
   }
   std::sort(calls.skipped.begin(), calls.skipped.end());
   if (!PlanRefusals(plan, calls)) return;
+  if (!plan.policy.startup.empty()) {
+    plan.startup = calls;
+    plan.startup->rules = std::move(widest);
+    const auto is_allowed = [&](uint32_t nr) { return Allowed(*plan.startup, nr); };
+    std::erase_if(plan.startup->absent, is_allowed);
+    std::erase_if(plan.startup->skipped, is_allowed);
+  }
   plan.calls = std::move(calls);
 }
 

@@ -68,6 +68,7 @@ struct ComponentPlan {
   std::vector<std::string_view> skipped;  // answered 0 without being made, unless allowed
   std::map<std::string, FileRule> files;  // by path, sets expanded, strongest verb
   std::optional<CallPlan> calls;          // nothing after an error
+  std::optional<CallPlan> startup;        // with what is allowed until ready; nothing without it
 
   std::string Id(std::string_view statement) const {
     return "components." + policy.name + (statement.empty() ? "" : ".") + std::string(statement);

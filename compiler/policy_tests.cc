@@ -8,6 +8,14 @@
 #include "policy/text.h"
 
 namespace bulkhead {
+namespace {
+
+Verdict Expected(std::string_view word) {
+  if (word == "allow") return Verdict::kAllow;
+  return word == "until-ready" ? Verdict::kUntilReady : Verdict::kDeny;
+}
+
+}  // namespace
 
 std::vector<PolicyTest> ReadTests(const Bundle& bundle, std::span<const TestPolicy> tests,
                                   Diagnostics& diagnostics) {
@@ -33,7 +41,7 @@ std::vector<PolicyTest> ReadTests(const Bundle& bundle, std::span<const TestPoli
     }
     read.push_back({&written, &**component, std::move(*question),
                     fmt::format("{} {} {}: {}", written.component.value, written.action,
-                                written.object.value, written.allow ? "allow" : "deny")});
+                                written.object.value, written.expect)});
   }
   return read;
 }
@@ -44,8 +52,7 @@ tl::expected<std::vector<PolicyTestResult>, std::string> RunTests(
   for (const PolicyTest& test : tests) {
     auto answer = evaluator.Ask(*test.component, test.question);
     if (!answer) return tl::make_unexpected(fmt::format("{}: {}", test.name, answer.error()));
-    const Verdict wanted = test.written->allow ? Verdict::kAllow : Verdict::kDeny;
-    const bool passed = answer->verdict == wanted;
+    const bool passed = answer->verdict == Expected(test.written->expect);
     results.push_back({&test, std::move(*answer), passed});
   }
   return results;

@@ -24,6 +24,7 @@ namespace {
 // A pipe of a component holds at most fs.pipe-max-size, 1 MiB unless the machine was told
 // otherwise.
 constexpr size_t kMaxLastReads = 128 + 1;
+constexpr size_t kMaxReadyReads = 4;  // messages of the reaper before a call is judged
 
 uint64_t NowMs() {
   timespec now{};
@@ -326,6 +327,12 @@ void Supervisor::OnRefusals(Component& component) {
     component.listener.Respond(call, barrier ? Answer::kAbsent : Answer::kContinue);
     return;
   }
+  if (IsStartupCall(component, call.data)) {
+    // Judged by registers, which nobody changes while it waits.
+    component.listener.Respond(call, Answer::kContinue);
+    SpendAnswer(component);
+    return;
+  }
   const auto& absent = component.profile->absent;
   const bool is_absent = std::binary_search(absent.begin(), absent.end(), call.data.nr);
   // Its caller waits for the answer, so its pid is its own until then.
@@ -334,10 +341,24 @@ void Supervisor::OnRefusals(Component& component) {
   component.listener.Respond(call, is_absent ? Answer::kAbsent : Answer::kRefuse);
   log_.Append(std::move(event));
   if (!is_absent) Violated(component);
-  if (++component.spent > kNotificationBudget && component.listener) {
-    component.muted = true;
-    Unwatch(component.listener.fd());
+  SpendAnswer(component);
+}
+
+void Supervisor::SpendAnswer(Component& component) {
+  if (++component.spent <= kNotificationBudget || !component.listener) return;
+  component.muted = true;
+  Unwatch(component.listener.fd());
+}
+
+// What the policy allows until the component is ready. Its word that it is may be there already.
+bool Supervisor::IsStartupCall(Component& component, const SeccompData& data) {
+  const Filter& startup = component.profile->startup;
+  if (startup.empty() || component.launch_pending) return false;
+  if (Evaluate(startup, data).action != kRetAllow) return false;
+  for (size_t turn = 0; turn < kMaxReadyReads && OnControl(component); ++turn) {
   }
+  const UnitState state = component.unit.state();
+  return state == UnitState::kLaunching || state == UnitState::kStarting;
 }
 
 bool Supervisor::OnControl(Component& component) {

@@ -139,6 +139,8 @@ class Supervisor {
   // Takes one message of the reaper; whether there may be more.
   bool OnControl(Component& component);
   void OnRefusals(Component& component);
+  void SpendAnswer(Component& component);
+  bool IsStartupCall(Component& component, const SeccompData& data);
   // Passes on what the component wrote; whether there may be more.
   bool OnOutput(Component& component, bool err);
   void OnReaperDead(Component& component);

@@ -86,7 +86,7 @@ std::optional<TestPolicy> BuildTest(const Node& item, Diagnostics& diagnostics) 
   const Section fields(&item, "");
   TestPolicy test;
   test.component = {fields.TextOf("component"), fields.At("component")};
-  test.allow = fields.TextOf("expect") == "allow";
+  test.expect = fields.TextOf("expect");
   size_t actions = 0;
   for (const Entry& entry : fields.Entries()) {
     if (entry.key == "component" || entry.key == "expect") continue;

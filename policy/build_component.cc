@@ -96,6 +96,7 @@ ComponentPolicy BuildComponent(const Entry& entry, const Node& merged, Diagnosti
   component.devices = fields.Texts("devices");
   component.network = BuildNetwork(fields.Sub("network"), diagnostics);
   component.allow = BuildCalls(fields.Sub("syscalls"), "allow", diagnostics);
+  component.startup = BuildCalls(fields.Sub("syscalls"), "startup", diagnostics);
   component.deny = BuildCalls(fields.Sub("syscalls"), "deny", diagnostics);
   BuildLimits(fields.Sub("limits"), component);
   component.after = fields.Texts("after");

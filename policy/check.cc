@@ -87,6 +87,7 @@ class Checker {
     }
     for (const ComponentPolicy& component : policy_.components) {
       CheckRules(component.allow, groups);
+      CheckRules(component.startup, groups);
       CheckRules(component.deny, groups);
     }
     for (const auto& cycle : FindCycles(references)) {

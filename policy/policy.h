@@ -125,6 +125,7 @@ struct ComponentPolicy {
   NetworkPolicy network;
   std::vector<SyscallRule> allow;
   std::vector<SyscallRule> deny;
+  std::vector<SyscallRule> startup;  // allowed until it is ready
   Limits limits;
   std::map<std::string, Statement> limits_at;  // by key: memory, processes, files, cpu, file-size
   Lifecycle lifecycle;                         // `after` unsorted, as written
@@ -161,7 +162,7 @@ struct TestPolicy {
   Text component;
   std::string action;  // as of `bulkhead why`: "read"
   Text object;         // words, as they stand after the action there
-  bool allow = false;  // the expected answer
+  std::string expect;  // the answer: "allow", "until-ready" or "deny"
   Statement at;
 };
 

@@ -64,7 +64,7 @@ template <typename Io>
 void Describe(Io& io, ProfileData& v) {
   io(v.name, v.argv, v.pin, v.environment, v.directory, v.umask, v.stdin_from, v.stdout_to,
      v.stderr_to, v.uid, v.gid, v.groups, v.view, v.landlock, v.network, v.listeners, v.edges,
-     v.arch, v.filter, v.absent, v.notifies, v.on_violation, v.limits, v.lifecycle);
+     v.arch, v.filter, v.startup, v.absent, v.notifies, v.on_violation, v.limits, v.lifecycle);
 }
 template <typename Io>
 void Describe(Io& io, Control& v) {

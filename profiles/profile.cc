@@ -197,26 +197,26 @@ bool Allows(const Filter& filter, SeccompData data) {
   return false;
 }
 
-Defect FilterMeaningDefect(const ProfileData& d) {
+Defect FilterMeaningDefect(const ProfileData& d, const Filter& filter) {
   const uint32_t audit_arch = AuditArch(d.arch);
   for (const uint32_t foreign : {0U, 0x40000003U, 0xC000003EU, 0xC00000B7U, 0x40000028U, ~0U}) {
     if (foreign == audit_arch) continue;
     for (const uint32_t nr : {0U, 1U, 59U, 102U, 221U, ~0U}) {
-      if (Evaluate(d.filter, {nr, foreign, 0, {}}).action != kRetKillProcess) {
+      if (Evaluate(filter, {nr, foreign, 0, {}}).action != kRetKillProcess) {
         return "filter: a foreign architecture is not killed";
       }
     }
   }
   constexpr uint32_t kX32Bit = 0x40000000U;
   for (const uint32_t nr : {kX32Bit, kX32Bit + 1, kX32Bit + 41, kX32Bit + 512, ~0U}) {
-    if (Allows(d.filter, {nr, audit_arch, 0, {}})) return "filter: x32 calls are allowed";
+    if (Allows(filter, {nr, audit_arch, 0, {}})) return "filter: x32 calls are allowed";
   }
   for (const uint32_t nr : ForbiddenCalls(d.arch)) {
-    if (Allows(d.filter, {nr, audit_arch, 0, {}})) {
+    if (Allows(filter, {nr, audit_arch, 0, {}})) {
       return "filter: allows `" + std::string(SyscallName(d.arch, nr)) + "`";
     }
   }
-  for (const Instruction& ins : d.filter) {
+  for (const Instruction& ins : filter) {
     if (ins.code != kReturn) continue;
     if (ins.k == kRetUserNotif && !d.notifies) return "filter: notifies without a listener";
     if (ins.k == kRetTrace && d.notifies) return "filter: a tracer beside a listener";
@@ -224,12 +224,23 @@ Defect FilterMeaningDefect(const ProfileData& d) {
   return std::nullopt;
 }
 
+// The supervisor decides, who must be asked, and it must come to an end.
+Defect StartupDefect(const ProfileData& d) {
+  if (d.startup.empty()) return std::nullopt;
+  if (!d.notifies) return "startup: without a listener nobody is asked";
+  if (d.lifecycle.ready.kind == ReadyKind::kStarted) return "startup: ready as soon as started";
+  if (auto defect = FilterDefect(d.startup)) return "startup: " + *defect;
+  if (auto defect = FilterMeaningDefect(d, d.startup)) return "startup: " + *defect;
+  return std::nullopt;
+}
+
 Defect SyscallDefect(const ProfileData& d) {
   if (d.arch != Arch::kX86_64 && d.arch != Arch::kAarch64) return "arch: unknown";
   if (auto defect = FilterDefect(d.filter)) return "filter: " + *defect;
+  if (auto defect = StartupDefect(d)) return defect;
   if (!StrictlySorted(d.absent, [](uint32_t nr) { return nr; })) return "absent: not sorted";
   if (d.absent.size() > 1024) return "absent: too many";
-  return FilterMeaningDefect(d);
+  return FilterMeaningDefect(d, d.filter);
 }
 
 }  // namespace

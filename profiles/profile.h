@@ -165,6 +165,10 @@ struct ProfileData {
   // System calls.
   Arch arch = Arch::kX86_64;
   Filter filter;
+  // Until the component is ready the supervisor lets be made what this allows of the calls that
+  // `filter` refuses, judged by its registers alone. It allows all that `filter` allows. Empty:
+  // none.
+  Filter startup;
   std::vector<uint32_t> absent;  // sorted numbers whose refusal is ENOSYS and no violation
   // Refusals reach the supervisor. Otherwise the filter answers them itself, and the launch's exec,
   // where it is no allowed call, is kRetTrace (sandbox/launch_trace.h).
@@ -188,6 +192,11 @@ class Profile {
   explicit Profile(ProfileData data) : data_(std::move(data)) {}
   ProfileData data_;
 };
+
+// Allows every call that the component can ever make.
+inline const Filter& WidestFilter(const ProfileData& profile) {
+  return profile.startup.empty() ? profile.filter : profile.startup;
+}
 
 // Absolute, no empty, "." or ".." part, no trailing slash (except "/"), no control characters, at
 // most 4095 bytes.

@@ -63,6 +63,42 @@ time.sleep(1000)
 """
 
 
+# Tries a call, says what came of it, before it says that it is ready and after; so do a thread and
+# a child that were there before.
+STARTS_UP = """
+import errno, os, socket, threading, time
+def attempt(call):
+    try:
+        call()
+        return 'passed'
+    except OSError as error:
+        return errno.errorcode[error.errno]
+early = lambda: attempt(lambda: os.sched_setaffinity(0, os.sched_getaffinity(0)))
+read, write = os.pipe()
+answer, said = os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(read, 1)
+    os.write(said, early().encode())
+    os._exit(0)
+ready = threading.Event()
+results = []
+thread = threading.Thread(target=lambda: (ready.wait(), results.append(early())))
+thread.start()
+print('before', early(), 'never', attempt(lambda: os.chroot('/')))
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+    notify.connect(os.environ['NOTIFY_SOCKET'])
+    notify.send(b'READY=1')
+while early() == 'passed':
+    time.sleep(0.01)
+ready.set()
+thread.join()
+os.write(write, b'.')
+print('after', early(), 'thread', results[0], 'child', os.read(answer, 16).decode())
+time.sleep(1000)
+"""
+
+
 def seconds_between(first, second):
     return float(second["time"]) - float(first["time"])
 
@@ -109,6 +145,24 @@ class Lifecycle(enclave.Case):
         )
         self.assertEqual(len(running.processes("parent")), 2)
         self.assertEqual(running.stop(), 0)
+        running.verify_audit()
+
+    def test_what_is_for_the_start_ends_with_it_for_all_threads_and_processes(self):
+        value = python(STARTS_UP, ready="notify",
+                       syscalls={"allow": ["@processes"], "startup": ["sched_setaffinity"]})
+        running = self.boot(enclave.policy("e2e-startup", {"one": value}))
+        running.wait_output("one | after")
+        self.assertIn("one | before passed never EPERM\n", running.output())
+        self.assertIn("one | after EPERM thread EPERM child EPERM\n", running.output())
+        # It starts anew, and so does this; nothing of what passed is on record.
+        os.kill(running.main_pid("one"), signal.SIGKILL)
+        enclave.wait_until(lambda: running.output().count("one | after EPERM") == 2, 20, "again")
+        self.assertEqual(running.output().count("one | before passed"), 2)
+        self.assertEqual(running.stop(), 0)
+        events = running.events("one", "sched_setaffinity")
+        # Each time: who waits for the refusal, itself once more, its thread and its child.
+        self.assertEqual(sum(event["count"] for event in events), 8)
+        self.assertEqual({event["verdict"] for event in events}, {"refused"})
         running.verify_audit()
 
     def test_a_killed_service_comes_back_alone(self):

@@ -56,7 +56,7 @@ std::string WithoutUse(const std::string& text) {
 }
 
 Inputs PolicySeeds() {
-  constexpr uint32_t kMade = 200;
+  constexpr uint32_t kMade = 300;
   Inputs seeds = FilesOf(Root() / "tests/policy/broken", ".yaml");
   for (const char* folder : {"tests/policy/data", "examples/agent-enclave"}) {
     for (const std::string& text : FilesOf(Root() / folder, ".yaml")) {

@@ -109,6 +109,29 @@ BOOST_AUTO_TEST_CASE(RefusesWhatDoesNotHoldTogether) {
       {"cycle", [](BundleData& d) { d.components[0].lifecycle.after = {"two"}; }},
       {"names no component", [](BundleData& d) { d.components[0].lifecycle.after = {"x"}; }},
       {"no two ends", [](BundleData& d) { d.channels[0].to = "one"; }},
+      {"startup: without a listener",
+       [](BundleData& d) {
+         d.components[0].startup = d.components[0].filter;
+         d.components[0].notifies = false;
+         for (Instruction& ins : d.components[0].filter) {
+           if (ins.code == kReturn && ins.k == kRetUserNotif) ins.k = kRetErrno | 1;
+         }
+       }},
+      {"startup: ready as soon as started",
+       [](BundleData& d) {
+         d.components[0].startup = d.components[0].filter;
+         d.components[0].lifecycle.ready.kind = ReadyKind::kStarted;
+       }},
+      {"startup: filter: allows `bpf`",
+       [](BundleData& d) {
+         d.components[0].startup = test::AllowOnly({"read", "bpf"});
+         d.components[0].lifecycle.ready = {ReadyKind::kNotify, {}, 0, 30000};
+       }},
+      {"startup: ",
+       [](BundleData& d) {
+         d.components[0].startup = {{kReturn, 0, 0, kRetAllow}};
+         d.components[0].lifecycle.ready = {ReadyKind::kNotify, {}, 0, 30000};
+       }},
       {"the filter is empty", [](BundleData& d) { d.components[0].filter.clear(); }},
       {"foreign architecture",
        [](BundleData& d) {
