@@ -52,12 +52,12 @@ CallMix MixOf(const PolicyResult& result) {
 }
 
 std::string Report(const std::string& path, const std::vector<uint8_t>& bytes,
-                   const PolicyResult& result) {
+                   const PolicyResult& result, const std::string& weights) {
   const Bundle& bundle = result.compilation->bundle;
   std::string out = fmt::format("wrote {} ({} bytes), target {}\n{}\n\n", path, bytes.size(),
                                 bundle->target.name, DigestText(BundleDigest(bytes)));
   out += LedgerTable(bundle->ledger);
-  out += "\n" + FilterTable(*bundle, MixOf(result));
+  out += "\n" + FilterTable(*bundle, MixOf(result), weights);
   return out + WaiverTable(bundle->waivers);
 }
 
@@ -143,7 +143,7 @@ int CompileToFile(const Invocation& invocation) {
   }
   if (WantsJson(invocation)) return Finish(JsonText(ReportJson(path, bytes, *result)));
   PrintDiagnostics(*result);
-  return Finish(Report(Shown(path), bytes, *result));
+  return Finish(Report(Shown(path), bytes, *result, invocation.One(Parameter::kWeights)));
 }
 
 }  // namespace bulkhead

@@ -112,10 +112,10 @@ bool ReadAcceptances(const Invocation& invocation, Review& review) {
 
 tl::expected<Opened, int> OpenOld(const Invocation& invocation) {
   const std::string path = invocation.One(Parameter::kOld);
-  if (!invocation.Has(Parameter::kOldTarget)) return OpenFile(path, invocation);
+  if (!invocation.Has(Parameter::kOldTarget)) return OpenFile(path, invocation, false);
   Invocation other = invocation;
   other.values[Parameter::kTarget] = invocation.All(Parameter::kOldTarget);
-  return OpenFile(path, other);
+  return OpenFile(path, other, false);
 }
 
 }  // namespace
@@ -123,7 +123,7 @@ tl::expected<Opened, int> OpenOld(const Invocation& invocation) {
 int Diff(const Invocation& invocation) {
   const auto before = OpenOld(invocation);
   if (!before) return before.error();
-  const auto after = OpenFile(invocation.One(Parameter::kNew), invocation);
+  const auto after = OpenFile(invocation.One(Parameter::kNew), invocation, false);
   if (!after) return after.error();
   auto differences = DiffBundles(before->bundle, after->bundle);
   if (!differences) {

@@ -28,7 +28,7 @@ Json FilterCostJson(const FilterCost& cost) {
   return json;
 }
 
-std::string FilterTable(const BundleData& bundle, const CallMix& mix) {
+std::string FilterTable(const BundleData& bundle, const CallMix& mix, std::string_view weights) {
   std::vector<std::vector<std::string>> rows{
       {"COMPONENT", "FILTER", "LONGEST PATH", "ALL CALLS", "UNCACHED CALLS", "SHARE"}};
   for (const ProfileData& profile : bundle.components) {
@@ -38,9 +38,11 @@ std::string FilterTable(const BundleData& bundle, const CallMix& mix) {
                     fmt::format("{:.2f}%", cost.uncached.share * 100)});
   }
   return Table(rows) +
-         "instructions: of the program, of its longest path, of a call on average and at worst "
-         "over "
-         "a mix;\nsince Linux 5.11 the kernel runs the filter for uncached calls only\n";
+         fmt::format(
+             "instructions: of the program, of its longest path, of a call on average and "
+             "at worst over {};\nsince Linux 5.11 the kernel runs the filter for uncached "
+             "calls only, SHARE of the calls of the mix\n",
+             weights.empty() ? "the built-in mix" : Shown(weights));
 }
 
 Json FiltersJson(const BundleData& bundle, const CallMix& mix) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "cli/json.h"
 #include "compiler/filter_cost.h"
@@ -11,8 +12,9 @@
 namespace bulkhead {
 
 // One line a component: length and longest path of its filter, instructions that run for a call of
-// the mix. `mix` is one of the bundle's architecture.
-std::string FilterTable(const BundleData& bundle, const CallMix& mix);
+// the mix. `mix` is one of the bundle's architecture, `weights` its file, or empty for the built-in
+// one.
+std::string FilterTable(const BundleData& bundle, const CallMix& mix, std::string_view weights);
 Json FiltersJson(const BundleData& bundle, const CallMix& mix);
 
 Json FilterCostJson(const FilterCost& cost);

@@ -72,6 +72,11 @@ std::string Parameters(const CommandRow& command, bool options) {
   return out;
 }
 
+std::string Arguments(const CommandRow& command) {
+  const std::string out = Parameters(command, false);
+  return out.empty() ? out : "\n" + out;
+}
+
 std::string Indented(std::string_view lines) {
   std::string out = "  ";
   for (const char c : lines) {
@@ -129,10 +134,10 @@ std::string Usage(const CommandRow& command) {
 }
 
 std::string CommandHelp(const CommandRow& command) {
-  return fmt::format("usage: {}\n\n{}\n{}{}\noptions:\n{}{}\nexamples:\n{}",
-                     Wrapped(Usage(command), 7), Paragraphs(command.details),
-                     Parameters(command, false), Actions(command), Parameters(command, true),
-                     Line("-h, --help", "this text"), Indented(command.example));
+  return fmt::format("usage: {}\n\n{}{}{}\noptions:\n{}{}\nexamples:\n{}",
+                     Wrapped(Usage(command), 7), Paragraphs(command.details), Arguments(command),
+                     Actions(command), Parameters(command, true), Line("-h, --help", "this text"),
+                     Indented(command.example));
 }
 
 std::string FamilyHelp(std::string_view word) {

@@ -71,16 +71,24 @@ std::optional<std::string> WhyUnreadable(const std::string& path) {
   return std::nullopt;
 }
 
-bool LooksLikePolicy(const std::string& path) {
-  const bool yaml = path.ends_with(".yaml") || path.ends_with(".yml");
-  if (!yaml) return false;
-  const auto bytes = ReadFile(path, kMaxBundleSize);
-  return !bytes || bytes->size() < kMagic.size() ||
-         !std::equal(kMagic.begin(), kMagic.end(), bytes->begin());
+bool IsNamedAsPolicy(const std::string& path) {
+  return path.ends_with(".yaml") || path.ends_with(".yml");
 }
 
-tl::expected<Opened, int> OpenPolicy(const std::string& path, const Invocation& invocation) {
-  auto result = CompilePolicy(path, invocation);
+bool StartsAsBundle(const std::vector<uint8_t>& bytes) {
+  return bytes.size() >= kMagic.size() && std::equal(kMagic.begin(), kMagic.end(), bytes.begin());
+}
+
+bool IsBundle(const std::string& path) {
+  const auto bytes = ReadFile(path, kMaxBundleSize);
+  return bytes && StartsAsBundle(*bytes);
+}
+
+bool LooksLikePolicy(const std::string& path) { return IsNamedAsPolicy(path) && !IsBundle(path); }
+
+tl::expected<Opened, int> OpenPolicy(const std::string& path, const Invocation& invocation,
+                                     bool invariants) {
+  auto result = CompilePolicy(path, invocation, invariants);
   if (!result) return tl::make_unexpected(result.error());
   if (!result->compilation) {
     if (invocation.One(Parameter::kFormat) == "json") {
@@ -123,6 +131,11 @@ std::string TodayUtc() {
 tl::expected<PolicyInputs, int> ReadInputs(const std::string& path, const Invocation& invocation) {
   if (const auto why = WhyUnreadable(path)) {
     return Cannot(fmt::format("policy {} can't be read: {}", Quoted(path), *why));
+  }
+  if (IsBundle(path)) {
+    return Usage(
+        fmt::format("{} is a compiled bundle, and this command takes a policy", Quoted(path)),
+        "name the policy that it was compiled from; `bulkhead inspect` prints a bundle");
   }
   const auto options = OptionsOf(invocation);
   if (!options) return tl::make_unexpected(options.error());
@@ -184,6 +197,10 @@ std::optional<Places> ParseMap(std::string_view text, const Digest& digest) {
 tl::expected<Opened, int> OpenBundle(const std::string& path) {
   auto bytes = ReadFile(path, kMaxBundleSize);
   if (!bytes) return Cannot(bytes.error());
+  if (IsNamedAsPolicy(path) && !StartsAsBundle(*bytes)) {
+    return Usage(fmt::format("{} is a policy, and this command takes a bundle", Quoted(path)),
+                 fmt::format("`bulkhead compile {} -o BUNDLE` makes one", path));
+  }
   auto bundle = DecodeBundle(*bytes);
   if (!bundle) return Cannot(fmt::format("bundle {} refused: {}", Quoted(path), bundle.error()));
   Opened opened{std::move(*bundle), std::move(*bytes), {}, {}};
@@ -199,18 +216,19 @@ tl::expected<Opened, int> OpenBundle(const std::string& path) {
   return opened;
 }
 
-tl::expected<Opened, int> OpenFile(const std::string& path, const Invocation& invocation) {
-  return LooksLikePolicy(path) ? OpenPolicy(path, invocation) : OpenBundle(path);
+tl::expected<Opened, int> OpenFile(const std::string& path, const Invocation& invocation,
+                                   bool invariants) {
+  return LooksLikePolicy(path) ? OpenPolicy(path, invocation, invariants) : OpenBundle(path);
 }
 
-tl::expected<Opened, int> OpenInput(const Invocation& invocation) {
+tl::expected<Opened, int> OpenInput(const Invocation& invocation, bool invariants) {
   const std::string path = invocation.One(Parameter::kInput);
   for (const Parameter parameter : {Parameter::kTarget, Parameter::kSet, Parameter::kDate}) {
     if (!invocation.Has(parameter) || LooksLikePolicy(path)) continue;
     return Usage(fmt::format("{} has no meaning for a bundle", Row(parameter).option),
                  "it is used when a policy is compiled");
   }
-  return OpenFile(path, invocation);
+  return OpenFile(path, invocation, invariants);
 }
 
 tl::expected<const ProfileData*, int> FindComponent(const Bundle& bundle, const std::string& name) {

@@ -52,9 +52,11 @@ struct Opened {
 tl::expected<Opened, int> OpenBundle(const std::string& path);
 // From where in the policy each statement of the bundle comes.
 Places PlacesOf(const Compilation& compilation, const Sources& sources, const Digest& digest);
-// A bundle, or a policy (a file named .yaml or .yml), which is compiled.
-tl::expected<Opened, int> OpenFile(const std::string& path, const Invocation& invocation);
-tl::expected<Opened, int> OpenInput(const Invocation& invocation);
+// A bundle, or a policy (a file named .yaml or .yml), which is compiled. Without `invariants` a
+// broken one is no error.
+tl::expected<Opened, int> OpenFile(const std::string& path, const Invocation& invocation,
+                                   bool invariants);
+tl::expected<Opened, int> OpenInput(const Invocation& invocation, bool invariants);
 
 // The component, or exit code 2.
 tl::expected<const ProfileData*, int> FindComponent(const Bundle& bundle, const std::string& name);

@@ -24,6 +24,7 @@ std::string Text(const TestReport& report) {
       out += fmt::format("        {}\n", Shown(detail));
     }
   }
+  if (report.cases.empty()) out += "the policy has no `tests` and no `invariants`\n";
   out += fmt::format("\n{} of {} failed; {} of {} statements exercised by tests\n",
                      report.Failures(), report.cases.size(),
                      report.statements - report.unexercised.size(), report.statements);

@@ -41,7 +41,7 @@ int RunEnclave(const Invocation& invocation) {
     PrintError("this process may not confine others; the enclave does not boot");
     return kExitCannot;
   }
-  const auto opened = OpenInput(invocation);
+  const auto opened = OpenInput(invocation, true);
   if (!opened) return opened.error();
   const auto copy = SealedCopy("bundle", opened->bytes);
   if (!copy) {

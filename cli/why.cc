@@ -9,6 +9,7 @@
 #include "cli/console.h"
 #include "cli/inputs.h"
 #include "cli/names.h"
+#include "compiler/calls_text.h"
 
 namespace bulkhead {
 namespace {
@@ -28,6 +29,18 @@ std::string_view VerdictWord(Verdict verdict) {
   return kWords[static_cast<size_t>(verdict)];
 }
 
+// Of an answer that hangs on arguments: a call that passes and one that does not.
+std::string ExamplesText(const Explanation& answer, const ProfileData& component) {
+  std::string text;
+  if (answer.verdict != Verdict::kUndecided || answer.calls.size() < 2) return text;
+  for (const SeccompData& call : answer.calls) {
+    const bool passes = Evaluate(component.filter, call).action == kRetAllow;
+    text += fmt::format("  {:<11} {}\n", passes ? "passes" : "is refused",
+                        CallText(component.arch, call));
+  }
+  return text;
+}
+
 std::string AnswerText(const Explanation& answer, const Opened& opened,
                        const ProfileData& component, const std::string& asked) {
   std::string out = fmt::format("{}: {}\n", VerdictName(answer.verdict), Shown(asked));
@@ -35,6 +48,7 @@ std::string AnswerText(const Explanation& answer, const Opened& opened,
     out += fmt::format("  {:<11} {}  {}\n", LayerName(control.layer), VerdictWord(control.verdict),
                        Shown(control.text));
   }
+  out += ExamplesText(answer, component);
   if (!answer.rule.empty()) out += fmt::format("  statement   {}\n", Shown(answer.rule));
   const std::string place = PlaceOf(opened.places, answer.rule);
   if (!place.empty()) out += fmt::format("  place       {}\n", Shown(place));
@@ -55,7 +69,7 @@ std::string AnswerText(const Explanation& answer, const Opened& opened,
 }  // namespace
 
 int Explain(const Invocation& invocation) {
-  const auto opened = OpenInput(invocation);
+  const auto opened = OpenInput(invocation, false);
   if (!opened) return opened.error();
   const std::string component = invocation.One(Parameter::kComponent);
   const auto found = FindComponent(opened->bundle, component);

@@ -36,7 +36,7 @@ std::string RefusalText(const ProfileData& profile, std::string_view call, uint3
     return fmt::format("{} is refused: ENOSYS; the launch's own passes once", call);
   }
   if (action == kRetErrno) {
-    return fmt::format("{} is answered 0 by the filter without being made", call);
+    return fmt::format("{} is not made, and answered 0: what it was handed listens already", call);
   }
   if (!IsAbsent(profile, nr)) return fmt::format("{} is refused: EPERM", call);
   return fmt::format("{} is refused: ENOSYS{}", call, profile.notifies ? ", counted apart" : "");
@@ -133,8 +133,9 @@ ControlVerdict FilterVerdict(const Asked& asked, const std::vector<CallForm>& fo
     data = asked.sets.AnyMember(set);
     const uint32_t action = ActionOn(asked.profile, data, *nr);
     calls.push_back(data);
+    const Recorder recorder = action == kRetErrno ? Recorder::kNone : FilterRecorder(asked.profile);
     return {Layer::kSeccomp, Verdict::kDeny, RefusalText(asked.profile, form.call, *nr, action),
-            RuleOf(asked, form.call), FilterRecorder(asked.profile)};
+            RuleOf(asked, form.call), recorder};
   }
   if (!until_ready.empty()) {
     return {Layer::kSeccomp, Verdict::kUntilReady,
@@ -200,7 +201,7 @@ Explanation AnswerCall(Asked& asked) {
   answer.rule = verdict.rule;
   if (verdict.verdict != Verdict::kDeny) {
     // Those of the form that are not among the ones of the example.
-    const bool until_ready = verdict.verdict == Verdict::kUntilReady;
+    const bool until_ready = verdict.verdict == Verdict::kUntilReady && asked.startup != nullptr;
     const AllowedSets& passing = until_ready ? *asked.startup : asked.allowed;
     const CallSets::Set refused =
         asked.sets.bdd().And(Bdd::Not(passing.at(nr)), asked.sets.AnyHolds({given}));

@@ -147,6 +147,17 @@ class ListWriter {
 
 }  // namespace
 
+std::string CallText(Arch arch, const SeccompData& data) {
+  const std::string_view name = SyscallName(arch, data.nr);
+  std::string args;
+  const SyscallArgList infos = SyscallArgs(arch, name);
+  for (size_t i = 0; i < infos.size(); ++i) {
+    if (data.args.at(i) == 0) continue;
+    args += fmt::format("{}{}={:#x}", args.empty() ? "" : ", ", infos[i].name, data.args.at(i));
+  }
+  return fmt::format("{}({})", name, args);
+}
+
 CallLists CallsText(const std::vector<CallRule>& rules, Arch arch, size_t indent) {
   ListWriter allow(arch, indent);
   ListWriter deny(arch, indent);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules of system calls as the policy language writes them. Pure, thread-safe.
+// System calls as text: rules as the policy language writes them, and one call for a reader. Pure,
+// thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -8,6 +9,7 @@
 
 #include "compiler/calls.h"
 #include "profiles/arch.h"
+#include "profiles/filter.h"
 
 namespace bulkhead {
 
@@ -20,5 +22,8 @@ struct CallLists {
 // architecture has under `on`. Conditions must be of their argument's width, and masked ones only
 // be negated where the mask is whole.
 CallLists CallsText(const std::vector<CallRule>& rules, Arch arch, size_t indent);
+
+// Such as `ioctl(request=0x5413)`: arguments that are 0 are left out.
+std::string CallText(Arch arch, const SeccompData& data);
 
 }  // namespace bulkhead

@@ -20,6 +20,14 @@ Place PlaceOf(const ComponentPlan& plan, std::string_view statement,
   return found == map.end() ? plan.policy.at.place : found->place;
 }
 
+std::string Choices(const WayVerdict& verdict) {
+  if (verdict.peer.empty()) return std::string(verdict.way->choices);
+  return fmt::format(
+      "leave `memfd_create` out of the `syscalls` of `{}`, or let no edge and no channel but pipes "
+      "lead from there to here",
+      verdict.peer);
+}
+
 void Report(ComponentPlan& plan, const WayVerdict& verdict, const std::vector<MapRow>& map) {
   const WayRound& way = *verdict.way;
   const bool waivable = !way.statement.empty();
@@ -32,10 +40,13 @@ void Report(ComponentPlan& plan, const WayVerdict& verdict, const std::vector<Ma
                                  waivable ? way.statement : IntentName(way.intent),
                                  plan.policy.name, way.id, way.way);
   if (!verdict.witness.empty()) text += fmt::format("; `{}` passes", verdict.witness);
+  if (!verdict.peer.empty()) text += fmt::format("; `{}` can hand it such a file", verdict.peer);
   std::string help =
-      waivable ? fmt::format("choices: {}; or a waiver of `{}`", way.choices, way.statement)
+      waivable ? fmt::format("choices: {}; or a waiver of `{}`", Choices(verdict), way.statement)
                : "this is a bug in bulkhead: please report it with the policy";
-  plan.Refuse(waivable ? PlaceOf(plan, way.statement, map) : plan.policy.at.place,
+  // What a peer can do is not in what this component says of its calls.
+  const bool here = waivable && verdict.peer.empty();
+  plan.Refuse(here ? PlaceOf(plan, way.statement, map) : plan.policy.at.place,
               waivable ? way.statement : fmt::format("ways-round.{}", way.id), "E0545",
               std::move(text), std::move(help));
 }

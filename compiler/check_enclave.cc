@@ -94,8 +94,8 @@ void CheckMeasure(EnclavePlan& enclave) {
     Diagnostic& refused = enclave.diagnostics.Error(
         place, "E0555",
         fmt::format("the policy is not measured, and `{}` is a TEE target", enclave.target.name),
-        "measuring into a register is not in this version: add a waiver of `measure` with a "
-        "reason and a date");
+        "measuring into a register is not in this version: write under `waivers:` `- {statement: "
+        "measure, reason: \"...\", until: YYYY-MM-DD}`");
     refused.statement = "measure";
     return;
   }

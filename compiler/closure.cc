@@ -6,22 +6,12 @@
 #include <algorithm>
 #include <numeric>
 
+#include "compiler/calls_text.h"
 #include "compiler/ways_round.h"
 #include "profiles/syscalls.h"
 
 namespace bulkhead {
 namespace {
-
-std::string CallText(Arch arch, const SeccompData& data) {
-  const std::string_view name = SyscallName(arch, data.nr);
-  std::string args;
-  const SyscallArgList infos = SyscallArgs(arch, name);
-  for (size_t i = 0; i < infos.size(); ++i) {
-    if (data.args.at(i) == 0) continue;
-    args += fmt::format("{}{}={:#x}", args.empty() ? "" : ", ", infos[i].name, data.args.at(i));
-  }
-  return fmt::format("{}({})", name, args);
-}
 
 bool IsWritableBind(ViewKind kind) {
   return kind == ViewKind::kWritable || kind == ViewKind::kState || kind == ViewKind::kEdge;
@@ -37,16 +27,23 @@ std::string Passing(const Closer& closer, const Inside& inside) {
 }
 
 WayVerdict JudgeWay(const WayRound& way, const Inside& inside) {
-  if (way.stated && !way.stated(inside)) return {&way, Closure::kNotStated, nullptr, {}};
+  if (way.stated && !way.stated(inside)) return {&way, Closure::kNotStated, nullptr, {}, {}};
   std::string witness;
+  std::optional<WayVerdict> by_peer;
   for (const Closer& closer : way.closers) {
     std::string passing = Passing(closer, inside);
-    if (passing.empty() && (!closer.holds || closer.holds(inside))) {
-      return {&way, Closure::kClosed, &closer, {}};
+    if (!passing.empty()) {
+      witness = std::move(passing);
+      continue;
     }
-    if (!passing.empty()) witness = std::move(passing);
+    if (closer.holds && !closer.holds(inside)) continue;
+    const std::string_view peer = closer.no_peer ? inside.peer_with(*closer.no_peer) : "";
+    if (peer.empty()) return {&way, Closure::kClosed, &closer, {}, {}};
+    by_peer = {&way, Closure::kOpen, nullptr, {}, std::string(peer)};
   }
-  return {&way, Closure::kOpen, nullptr, witness};
+  // Its own calls are closed then, and what passes of them stands in no way of that.
+  if (by_peer) return *by_peer;
+  return {&way, Closure::kOpen, nullptr, witness, {}};
 }
 
 }  // namespace
@@ -126,12 +123,14 @@ ClosureCheck::Abilities ClosureCheck::AbilitiesOf(const ProfileData& profile) {
   return abilities;
 }
 
-void ClosureCheck::CountAbilities() {
-  counts_.resize(enclave_.components.size());
+void ClosureCheck::ListAbilities() {
+  able_.resize(enclave_.components.size());
   for (size_t i = 0; i < enclave_.components.size(); ++i) {
-    abilities_.push_back(AbilitiesOf(enclave_.components[i]));
+    const Abilities abilities = AbilitiesOf(enclave_.components[i]);
     for (size_t which = 0; which < kPeerAbilities; ++which) {
-      counts_[neighbours_.group[i]].at(which) += abilities_[i].at(which) ? 1U : 0U;
+      // One may be who asks: two are enough.
+      auto& able = able_[neighbours_.group[i]].at(which);
+      if (abilities.at(which) && able.size() < 2) able.push_back(i);
     }
   }
 }
@@ -142,13 +141,14 @@ tl::expected<std::vector<WayVerdict>, std::string> ClosureCheck::Judge(const Pro
   const auto place =
       static_cast<size_t>(std::ranges::find(enclave_.components, profile.name, &ProfileData::name) -
                           enclave_.components.begin());
-  const auto some_peer = [&](PeerAbility ability) {
-    if (abilities_.empty()) CountAbilities();
-    const auto which = static_cast<size_t>(ability);
-    const size_t own = abilities_[place].at(which) ? 1 : 0;
-    return counts_[neighbours_.group[place]].at(which) > own;
+  const auto peer_with = [&](PeerAbility ability) -> std::string_view {
+    if (able_.empty()) ListAbilities();
+    for (const size_t able : able_[neighbours_.group[place]].at(static_cast<size_t>(ability))) {
+      if (able != place) return enclave_.components[able].name;
+    }
+    return {};
   };
-  const Inside inside{enclave_, neighbours_, profile, **allowed, reads_.sets(), some_peer};
+  const Inside inside{enclave_, neighbours_, profile, **allowed, reads_.sets(), peer_with};
   std::vector<WayVerdict> verdicts;
   for (const WayRound& way : WaysRound()) verdicts.push_back(JudgeWay(way, inside));
   if (reads_.sets().bdd().Exhausted()) {

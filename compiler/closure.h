@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -61,19 +62,22 @@ struct Inside {
   const ProfileData& profile;
   const AllowedSets& allowed;  // by the filter, read back from it
   CallSets& sets;
-  // Whether another component that can pass it descriptors, also through others, has the ability.
-  std::function<bool(PeerAbility)> some_peer;
+  // Another component that can pass it descriptors, also through others, and has the ability;
+  // empty: none does.
+  std::function<std::string_view(PeerAbility)> peer_with;
 
   // Whether some call of this form passes; an example of one that does.
   bool Passes(const CallForm& form, SeccompData* example = nullptr) const;
 };
 
-// One way to close a way round: no call of these forms passes, and the condition holds.
+// One way to close a way round: no call of these forms passes, the condition holds, and no peer has
+// the ability.
 struct Closer {
   Layer layer = Layer::kSeccomp;
   std::string_view text;
   std::vector<CallForm> refused;
   std::function<bool(const Inside&)> holds;  // empty: nothing else is asked
+  std::optional<PeerAbility> no_peer = {};
 };
 
 struct WayRound {
@@ -109,6 +113,7 @@ struct WayVerdict {
   Closure closure = Closure::kOpen;
   const Closer* closer = nullptr;  // of kClosed
   std::string witness;             // of kOpen: a call that passes, for people; can be empty
+  std::string peer;                // of kOpen: the component alone by whose ability it is open
 };
 
 // Judges components one after the other; what their filters have in common is read once. Not
@@ -124,14 +129,13 @@ class ClosureCheck {
  private:
   using Abilities = std::array<bool, kPeerAbilities>;
   Abilities AbilitiesOf(const ProfileData& profile);
-  void CountAbilities();
+  void ListAbilities();
 
   const BundleData& enclave_;
   Neighbours neighbours_;
   FilterReads reads_;
-  // Once they are asked for: of each component, and how many of a group have each.
-  std::vector<Abilities> abilities_;
-  std::vector<std::array<size_t, kPeerAbilities>> counts_;
+  // Once they are asked for: by group, the first two components that have each.
+  std::vector<std::array<std::vector<size_t>, kPeerAbilities>> able_;
 };
 
 // docs/CLOSURE.md.

@@ -59,6 +59,10 @@ void CheckReserved(const ComponentPlan& plan, const FileRule& rule) {
   }
   const std::string_view own = ReservedPath(plan.enclave.policy, rule.path);
   if (own.empty()) return;
+  // Its own tmpfs hides what the enclave has there.
+  const bool sink =
+      std::ranges::any_of(plan.enclave.policy.sinks, [&](const Sink& s) { return s.path == own; });
+  if (sink && !IsPersistent(rule.verb) && own != rule.path) return;
   plan.Error(rule.at.place, "E0524",
              fmt::format("`{}` reaches the supervisor's `{}`", rule.path, own),
              "name the paths that the component needs, one by one; no component may see the audit "

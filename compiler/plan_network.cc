@@ -151,7 +151,7 @@ Status GuardListeners(ComponentPlan& plan, std::vector<Control>& controls) {
   if (!linked && !Owns(plan, "connect") && !Owns(plan, "bind")) return Status::kEnforced;
   if (plan.enclave.waivers.Use(plan.policy.name, "network.tcp.listen") == nullptr) {
     plan.Refuse(
-        network.tcp_listen.front().at.place, "network.tcp.listen", "E0540",
+        network.tcp_listen.front().at.place, "network.tcp.listen", "E0549",
         fmt::format("`{}` can't keep this component from turning its listener into a connection "
                     "to anywhere, itself or by passing it on",
                     plan.enclave.target.name),

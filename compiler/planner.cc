@@ -80,13 +80,31 @@ void ComponentPlan::Row(std::string_view statement, std::vector<Control> control
       {policy.name, Id(statement), std::move(controls), status, recorder, std::move(note)});
 }
 
+namespace {
+
+std::string WhereToGet(Feature feature) {
+  const FeatureInfo& info = Info(feature);
+  if (info.config.empty()) {
+    return fmt::format("it is in Linux since {}: choose a target that has it", info.since);
+  }
+  std::string symbols(info.config);
+  for (size_t at = 0; (at = symbols.find(' ', at)) != std::string::npos;) {
+    symbols.replace(at, 1, "=y, CONFIG_");
+  }
+  return fmt::format(
+      "a kernel from Linux {} on has it when it is built with CONFIG_{}=y: choose a "
+      "target that has it",
+      info.since, symbols);
+}
+
+}  // namespace
+
 void ComponentPlan::Need(Feature feature, uint32_t level, std::string_view statement) {
   if (features.Level(feature) < level) {
-    Refuse(
-        policy.at.place, statement, "E0535",
-        fmt::format("`{}` has no {}, which `{}` needs", enclave.target.name, Info(feature).what,
-                    Id(statement)),
-        fmt::format("it is in Linux since {}: choose a target that has it", Info(feature).since));
+    Refuse(policy.at.place, statement, "E0535",
+           fmt::format("`{}` has no {}, which `{}` needs", enclave.target.name, Info(feature).what,
+                       Id(statement)),
+           WhereToGet(feature));
   }
   enclave.requirements.push_back({feature, level, policy.name, Id(statement)});
 }

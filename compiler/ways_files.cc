@@ -194,8 +194,11 @@ std::vector<WayRound> ExecuteWays() {
        "3.17",
        {},
        {Refused("no further program is executed", Calls({"execve", "execveat"})),
-        {Layer::kSeccomp, "execveat and files in memory are refused, also to who could pass one",
-         Calls({"execveat", "memfd_create"}), PeersMakeNoMemoryFiles}},
+        {Layer::kSeccomp,
+         "execveat and files in memory are refused, also to who could pass one",
+         Calls({"execveat", "memfd_create"}),
+         {},
+         PeerAbility::kMemoryFiles}},
        "files.execute",
        "leave `memfd_create` out of the `syscalls` of this component and of those that it shares "
        "an edge or a channel with, or execute no further program"},
@@ -288,7 +291,8 @@ std::vector<WayRound> MemoryWays() {
           {"memfd_create", {}},
           {"memfd_secret", {}},
           {"shmat", {Bits(2, kShmExec)}}},
-         PeersMakeNoMemoryFiles}},
+         {},
+         PeerAbility::kMemoryFiles}},
        "syscalls",
        "map code private (`mmap` of @memory), leave `memfd_create` and `shmat` out here and in all "
        "components that edges and channels lead to, or say that the component makes code: "

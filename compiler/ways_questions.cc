@@ -95,11 +95,6 @@ bool CodeIsNobodys(const Inside& inside) {
   return true;
 }
 
-// Whoever could pass it a file in memory can't make one.
-bool PeersMakeNoMemoryFiles(const Inside& inside) {
-  return !inside.some_peer(PeerAbility::kMemoryFiles);
-}
-
 bool IsWriteXorExecute(const Inside& inside) {
   return !inside.Passes({"mmap", {Bits(2, kProtWrite | kProtExec)}});
 }
@@ -115,7 +110,7 @@ bool HasInternet(const Inside& inside) {
 }
 
 bool PeersHaveInternet(const Inside& inside) {
-  return inside.some_peer(PeerAbility::kInternetSockets);
+  return !inside.peer_with(PeerAbility::kInternetSockets).empty();
 }
 
 bool IsUnlinked(const Inside& inside) {

@@ -66,8 +66,6 @@ bool HandlesAll(const Inside& inside, uint64_t rights);
 bool NoRuleGrants(const Inside& inside, uint64_t rights);
 // What is mapped as code is on read-only mounts, and nobody of the enclave writes beneath them.
 bool CodeIsNobodys(const Inside& inside);
-// Whoever could pass it a file in memory can't make one.
-bool PeersMakeNoMemoryFiles(const Inside& inside);
 bool IsWriteXorExecute(const Inside& inside);
 bool HasTcpListener(const Inside& inside);
 bool HasInternet(const Inside& inside);

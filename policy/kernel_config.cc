@@ -83,19 +83,27 @@ uint32_t BuiltLevel(Feature feature, const Release& release) {
   }
 }
 
+// Of CONFIG_LSM where no module of the major ones is the default (security/Kconfig, Linux 6.1), but
+// Landlock. Those that are not built are passed over.
+constexpr std::string_view kDefaultModules = "\"lockdown,yama,loadpin,safesetid,bpf\"";
+
 // The lines that are missing, also for Landlock's place in the list of modules.
 std::vector<std::string> MissingLines(const Symbols& symbols, const FeatureInfo& info) {
   std::vector<std::string> lines;
+  const bool landlock =
+      info.feature == Feature::kLandlock || info.feature == Feature::kLandlockAudit;
+  // What SECURITY_LANDLOCK depends on (security/landlock/Kconfig).
+  if (landlock && !IsBuilt(symbols, "SECURITY_LANDLOCK") && !IsBuilt(symbols, "SECURITY")) {
+    lines.emplace_back("CONFIG_SECURITY=y");
+  }
   std::string_view wanted = info.config;
   while (!wanted.empty()) {
     const std::string_view name = TakeUntil(wanted, ' ');
     if (!IsBuilt(symbols, name)) lines.push_back("CONFIG_" + std::string(name) + "=y");
   }
-  const bool landlock =
-      info.feature == Feature::kLandlock || info.feature == Feature::kLandlockAudit;
   if (landlock && !Lists(symbols, "LSM", "landlock")) {
     const auto found = symbols.find("LSM");
-    std::string list(found == symbols.end() ? "\"\"" : found->second);
+    std::string list(found == symbols.end() ? kDefaultModules : found->second);
     list.insert(1, list == "\"\"" ? "landlock" : "landlock,");
     lines.push_back("CONFIG_LSM=" + list);
   }

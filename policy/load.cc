@@ -60,15 +60,16 @@ class Loader {
 
   void TakeTarget(LoadedPolicy& loaded) {
     std::string directory = directory_;
+    // Where mistakes of the name itself are. Those of what is compiled for it stay in the policy.
+    Text name = loaded.policy.target;
     if (!options_.target.empty()) {
       SourceFile source{"--target", options_.target};
-      loaded.policy.target.value = options_.target;
-      loaded.policy.target.at.place = {static_cast<uint32_t>(sources_.size()), 1, 1,
-                                       static_cast<uint32_t>(options_.target.size())};
+      name.value = loaded.policy.target.value = options_.target;
+      name.at.place = {static_cast<uint32_t>(sources_.size()), 1, 1,
+                       static_cast<uint32_t>(options_.target.size())};
       sources_.push_back(std::move(source));
       directory.clear();  // a path on the command line is relative to where the user is
     }
-    const Text& name = loaded.policy.target;
     if (name.value.empty()) return;  // reported as missing
     if (name.value == kRunning) {
       TakeRunning(name, loaded);

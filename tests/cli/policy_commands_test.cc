@@ -335,6 +335,45 @@ BOOST_AUTO_TEST_CASE(WhyRefusesWhatItCannotAnswer) {
   BOOST_TEST(set.err.find("--set has no meaning for a bundle") != std::string::npos);
 }
 
+// Where an invariant is broken the questions about why are asked.
+BOOST_AUTO_TEST_CASE(ABrokenInvariantKeepsNoAnswerBack) {
+  test::WriteText(policy, test::SmallPolicy() + "assets: {shadow: {files: [/etc/shadow]}}\n" +
+                              "invariants: [no component may read /srv/data/x]\n");
+  test::WriteText(directory / "other.yaml", test::SmallPolicy());
+  BOOST_TEST(Bulkhead({"check", policy}).exit == 1);
+  BOOST_TEST(Bulkhead({"compile", policy, "-o", bundle}).exit == 1);
+  BOOST_TEST(Bulkhead({"test", policy}).exit == 1);
+  const auto why = Bulkhead({"why", policy, "hello", "read", "/etc/shadow"});
+  BOOST_TEST(why.out.starts_with("deny: hello read /etc/shadow\n"), why.out + why.err);
+  const auto diff = Bulkhead({"diff", policy, directory / "other.yaml"});
+  BOOST_TEST(diff.err == "");
+  BOOST_TEST(diff.out.find(" neutral\n") != std::string::npos, diff.out);
+}
+
+BOOST_AUTO_TEST_CASE(ABundleIsNoPolicyAndAPolicyNoBundle) {
+  Compile();
+  for (const char* command : {"check", "test"}) {
+    const auto run = Bulkhead({command, bundle});
+    BOOST_TEST(run.exit == 2);
+    BOOST_TEST(
+        run.err.find("is a compiled bundle, and this command takes a policy") != std::string::npos,
+        run.err);
+    BOOST_TEST(Bulkhead({command, policy}).exit == 0);
+  }
+  const auto run = Bulkhead({"inspect", policy});
+  BOOST_TEST(run.exit == 2);
+  BOOST_TEST(run.err.find("is a policy, and this command takes a bundle") != std::string::npos,
+             run.err);
+  BOOST_TEST(Bulkhead({"inspect", bundle}).exit == 0);
+}
+
+BOOST_AUTO_TEST_CASE(WhatHangsOnArgumentsHasExamples) {
+  const auto run = Bulkhead({"why", policy, "hello", "syscall", "ioctl"});
+  BOOST_TEST(run.exit == 1);
+  BOOST_TEST(run.out.find("\n  passes      ioctl(request=0x") != std::string::npos, run.out);
+  BOOST_TEST(run.out.find("\n  is refused  ioctl()") != std::string::npos, run.out);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(Map)

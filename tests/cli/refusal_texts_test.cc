@@ -114,7 +114,7 @@ std::vector<Refused> AllRefused() {
       {"network.tcp.listen",
        {.body = listen + "    ready: notify\n"},
        "policy.yaml:8:30: error: `TARGET` can't keep this component from turning its listener into "
-       "a connection to anywhere, itself or by passing it on [E0540]\n"
+       "a connection to anywhere, itself or by passing it on [E0549]\n"
        "        network: {tcp: {listen: [{port: 443, name: web}]}}\n"
        "                                 ^\n"
        "  help: choices: a target with Linux 6.7 (Landlock ABI 4) or with `connect-guard` (Linux "
@@ -139,8 +139,8 @@ std::vector<Refused> AllRefused() {
        "[E0555]\n"
        "    measure: {policy: none}\n"
        "                      ^~~~\n"
-       "  help: measuring into a register is not in this version: add a waiver of `measure` with a "
-       "reason and a date\n",
+       "  help: measuring into a register is not in this version: write under `waivers:` `- "
+       "{statement: measure, reason: \"...\", until: YYYY-MM-DD}`\n",
        {{.body = granted + "measure: {policy: none}\n"}}},
   };
 }
@@ -171,7 +171,7 @@ BOOST_AUTO_TEST_CASE(AllAreToldAtOnce) {
   for (const std::string target : kTargets) {
     const test::Outcome outcome = Check(all, target);
     BOOST_TEST(outcome.exit == 1);
-    for (const char* code : {"[E0529]", "[E0530]", "[E0536]", "[E0540]", "[E0555]"}) {
+    for (const char* code : {"[E0529]", "[E0530]", "[E0536]", "[E0549]", "[E0555]"}) {
       BOOST_TEST(outcome.err.find(code) != std::string::npos, code << "\n" << outcome.err);
     }
   }

@@ -139,8 +139,11 @@ BOOST_AUTO_TEST_CASE(DoctorReadsAKernelsConfiguration) {
   const auto yaml = Bulkhead({"doctor", "--kernel-config", directory / "config"});
   BOOST_TEST(yaml.exit == 0, yaml.err);
   BOOST_TEST(yaml.out.find("  landlock:               0\n") != std::string::npos, yaml.out);
+  BOOST_TEST(yaml.out.find("#   CONFIG_SECURITY=y\n") != std::string::npos, yaml.out);
   BOOST_TEST(yaml.out.find("#   CONFIG_SECURITY_LANDLOCK=y\n") != std::string::npos, yaml.out);
-  BOOST_TEST(yaml.out.find("#   CONFIG_LSM=\"landlock\"\n") != std::string::npos, yaml.out);
+  BOOST_TEST(yaml.out.find("#   CONFIG_LSM=\"landlock,lockdown,yama,loadpin,safesetid,bpf\"\n") !=
+                 std::string::npos,
+             yaml.out);
   // It is a target that a policy compiles for, and says what that target can't.
   test::WriteText(directory / "configured.yaml", yaml.out);
   const auto run =

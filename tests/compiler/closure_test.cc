@@ -267,6 +267,9 @@ BOOST_AUTO_TEST_CASE(WhatIsPassedOnIsAPeersToo) {
   const std::string code = "    syscalls: {allow: [\"@memory\"]}\n";
   BOOST_TEST(chain("stream", memory, code).find("(execute-memfd)") != std::string::npos);
   BOOST_TEST(chain("pipe", memory, code).find("(execute-memfd)") == std::string::npos);
+  // Whose calls it is about is named.
+  BOOST_TEST(chain("stream", memory, code).find("; `a` can hand it such a file") !=
+             std::string::npos);
   const std::string tcp = "    network: {tcp: {connect: [443]}}\n";
   const std::string server =
       "    network: {unix: {listen: [{path: /run/edges/c/s, by: component}]}}\n";

@@ -83,6 +83,9 @@ BOOST_AUTO_TEST_CASE(PathsOfTheRuntime) {
           "9:14 E0524 `/var/log` reaches the supervisor's `/var/log/bulkhead`\n"},
          {"audit: {sinks: [{file: /srv/audit/log}]}\n" + Files("      read: [/srv]\n"),
           "10:14 E0524 `/srv` reaches the supervisor's `/srv/audit/log`\n"}});
+  // A tmpfs of its own hides what is there.
+  MustCompile("audit: {sinks: [{file: /srv/audit/log}]}\n" +
+              Files("      private: [{path: /srv, size: 1M}]\n"));
   MustCompile(Files("      read: [/etc, /usr/share, /run/other, /var/log/other]\n"));
 }
 

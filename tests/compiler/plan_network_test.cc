@@ -160,7 +160,7 @@ BOOST_AUTO_TEST_CASE(TcpListenersAreGuardedWhereLandlockDecidesNoTcp) {
   BOOST_TEST(!MustCompile(alone, with(3, 0)).Component("one").listeners[0].guarded);
   for (const std::string& text : {linked, notifies}) {
     const Compiled refused = testing::CompileText(text, with(3, 0));
-    BOOST_TEST(refused.Mistakes().find("E0540") != std::string::npos, refused.Mistakes());
+    BOOST_TEST(refused.Mistakes().find("E0549") != std::string::npos, refused.Mistakes());
     const std::string waiver =
         "waivers:\n  - {component: one, statement: network.tcp.listen, reason: test, "
         "until: 2099-01-01}\n";
