@@ -34,6 +34,8 @@ int Dispatch(const Invocation& invocation) {
       return RunProgram(invocation);
     case Command::kDoctor:
       return Doctor(invocation);
+    case Command::kSchema:
+      return PrintSchema(invocation);
     case Command::kAuditVerify:
       return VerifyLog(invocation);
     case Command::kAuditSummary:

@@ -193,6 +193,14 @@ constexpr CommandRow kCommands[] = {
      kDoctorParameters,
      "bulkhead doctor > this-machine.yaml\n"
      "bulkhead doctor --kernel-config /boot/config-6.1.0-50-amd64"},
+    {Command::kSchema,
+     "schema",
+     "print the JSON Schema of the policy language",
+     "Prints the language of this version as a JSON Schema (draft 2020-12), by which editors "
+     "complete and check a policy while it is written. It knows less than `check`, and refuses "
+     "nothing that `check` takes.",
+     {},
+     "bulkhead schema > policy.schema.json"},
     {Command::kAuditVerify, "audit verify", "check the hash chain of an audit log",
      "Every record must follow from the one before. Prints the runs that the log holds, under "
      "which "

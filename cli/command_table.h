@@ -73,6 +73,7 @@ enum class Command : uint8_t {
   kRun,
   kExec,
   kDoctor,
+  kSchema,
   kAuditVerify,
   kAuditSummary,
   kImportOci,

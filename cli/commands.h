@@ -16,6 +16,7 @@ int Diff(const Invocation& invocation);
 int RunEnclave(const Invocation& invocation);
 int RunProgram(const Invocation& invocation);
 int Doctor(const Invocation& invocation);
+int PrintSchema(const Invocation& invocation);
 int VerifyLog(const Invocation& invocation);
 int SummarizeLog(const Invocation& invocation);
 int ImportOciProfile(const Invocation& invocation);

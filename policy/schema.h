@@ -103,8 +103,4 @@ std::vector<Choice> ChoicesOf(const Row& row);
 // A number as policies of the type write it: 67108864 of type kSize is "64M".
 std::string Spelled(uint64_t value, Type type);
 
-// The table as Markdown, for docs/LANGUAGE.md, and as JSON Schema (draft 2020-12).
-std::string RenderSchemaMarkdown();
-std::string RenderJsonSchema();
-
 }  // namespace bulkhead

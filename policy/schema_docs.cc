@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "policy/schema_docs.h"
+
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -92,6 +95,10 @@ Json WrittenSchema(const Row& row) {
       return {{"type", {"string", "number"}}};
     case Type::kUmask:
       return {{"type", {"string", "integer"}}};
+    case Type::kFileName:
+      return {{"type", {"string", "number"}}, {"minLength", 1}};
+    case Type::kDigest:  // of decimal digits alone it reads as a number, which no pattern concerns
+      return {{"type", {"string", "number"}}, {"pattern", Info(row.type).pattern}};
     default:
       break;
   }
@@ -110,7 +117,7 @@ Json ScalarSchema(const Row& row) {
   Json written = WrittenSchema(row);
   const bool takes_text = written.contains("type") && !written.contains("pattern") &&
                           written["type"].dump().find("string") != std::string::npos;
-  if (row.type == Type::kVersion || takes_text) return written;
+  if (takes_text) return written;
   return {{"anyOf", {std::move(written), {{"type", "string"}, {"pattern", "\\$\\{"}}}}};
 }
 
@@ -118,6 +125,22 @@ Json OneSchema(const Row& row) {
   if (row.type == Type::kNone) return Reference(row.map);
   if (row.map.empty()) return ScalarSchema(row);
   return {{"anyOf", {ScalarSchema(row), Reference(row.map)}}};
+}
+
+// Text and names of files are compared as they are written; to a schema `1` and `1.0` are the same.
+bool HoldsText(const Row& row, std::set<std::string_view>& seen) {
+  if (row.planned) return false;
+  if (row.type == Type::kText || row.type == Type::kFileName) return true;
+  if (row.map.empty() || !seen.insert(row.map).second) return false;
+  for (const Row* inner : RowsOf(row.map)) {
+    if (HoldsText(*inner, seen)) return true;
+  }
+  return false;
+}
+
+bool IsUnique(const Row& row) {
+  std::set<std::string_view> seen;
+  return !row.whole && !HoldsText(row, seen);
 }
 
 Json ListSchema(Json item, bool unique) {
@@ -129,7 +152,7 @@ Json ValueSchema(const Row& row) {
     case Form::kOne:
       return OneSchema(row);
     case Form::kList:
-      return ListSchema(OneSchema(row), !row.whole);
+      return ListSchema(OneSchema(row), IsUnique(row));
     case Form::kOneOrList:
       return {{"anyOf", {OneSchema(row), ListSchema(ScalarSchema(row), true)}}};
   }

@@ -9,7 +9,7 @@ _bulkhead() {
     words='text json'
     [[ $command == doctor ]] && words='yaml json'
   elif [[ $COMP_CWORD -eq 1 ]]; then
-    words='check compile inspect why test diff run exec doctor audit import export --help --version'
+    words='check compile inspect why test diff run exec doctor schema audit import export --help --version'
   elif [[ $current == -* || $command == audit ]]; then
     case $command in
     'check') words='--help --target --set --date --format' ;;
@@ -21,6 +21,7 @@ _bulkhead() {
     'run') words='--help --target --set --date --init --format' ;;
     'exec') words='--help --init' ;;
     'doctor') words='--help --kernel-config --format' ;;
+    'schema') words='--help' ;;
     'audit verify') words='--help --format' ;;
     'audit summary') words='--help --format' ;;
     'import oci-seccomp') words='--help --target --cap --exec' ;;

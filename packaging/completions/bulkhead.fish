@@ -9,6 +9,7 @@ complete -c bulkhead -n '__fish_use_subcommand' -a diff -d 'tell what each compo
 complete -c bulkhead -n '__fish_use_subcommand' -a run -d 'run an enclave on this machine'
 complete -c bulkhead -n '__fish_use_subcommand' -a exec -d 'run one component, or one program confined as it'
 complete -c bulkhead -n '__fish_use_subcommand' -a doctor -d 'show what the running kernel can enforce, as a target'
+complete -c bulkhead -n '__fish_use_subcommand' -a schema -d 'print the JSON Schema of the policy language'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit' -a verify -d 'check the hash chain of an audit log'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit' -a summary -d 'count the events of an audit log'
 complete -c bulkhead -n '__fish_seen_subcommand_from import' -a oci-seccomp -d 'make a policy of an OCI seccomp profile'

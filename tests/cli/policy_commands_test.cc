@@ -50,6 +50,14 @@ BOOST_AUTO_TEST_CASE(CheckOfAGoodPolicy) {
               std::vector<std::string>{"ok", "enclave", "target", "components", "diagnostics"}));
 }
 
+BOOST_AUTO_TEST_CASE(SchemaIsTheDocument) {
+  const auto run = Bulkhead({"schema"});
+  BOOST_TEST(run.exit == 0, run.err);
+  BOOST_TEST((run.out == test::ReadText(BULKHEAD_SOURCE_DIR "/docs/policy.schema.json")));
+  BOOST_TEST(Parsed(run.out)["$schema"] == "https://json-schema.org/draft/2020-12/schema");
+  BOOST_TEST(Bulkhead({"schema", policy}).exit == 2);
+}
+
 BOOST_AUTO_TEST_CASE(CheckReportsAllMistakes) {
   test::WriteText(policy, With(With(test::SmallPolicy(), "enclave: small", "enclav: small"),
                                "    exec:", "    exek:"));

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "policy/schema.h"
+#include "policy/schema_docs.h"
 #include "policy/shipped_docs.h"
 #include "tests/policy/support.h"
 
