@@ -80,6 +80,28 @@ std::string FishOption(const CommandRow& command, const ParameterRow& row) {
   return line + fmt::format(" -d '{}'\n", Quotable(row.help));
 }
 
+// Lines of a shell's `case "COMMAND OPTION" in`: the choices of each option that has some.
+std::string ChoiceCases(std::string_view format) {
+  std::string out;
+  for (const CommandRow& command : Commands()) {
+    for (const Parameter parameter : command.parameters) {
+      const ParameterRow& row = Row(parameter);
+      if (row.option.empty() || row.choices.empty()) continue;
+      out += fmt::format(fmt::runtime(format), command.name, row.option, Spaced(row.choices));
+    }
+  }
+  return out;
+}
+
+// First words that a second one follows, such as `audit`.
+std::string Families(std::string_view separator) {
+  std::vector<std::string_view> families;
+  for (const std::string_view first : FirstWords()) {
+    if (!SecondWords(first).empty()) families.push_back(first);
+  }
+  return fmt::format("{}", fmt::join(families, separator));
+}
+
 }  // namespace
 
 std::string BashCompletion() {
@@ -92,46 +114,56 @@ std::string BashCompletion() {
       cases += fmt::format("    '{}'*) words='{}' ;;\n", first, SecondWords(first));
     }
   }
+  const std::string families = Families("|");
   return fmt::format(
       "{}_bulkhead() {{\n"
       "  local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} "
       "words=''\n"
-      "  local command=${{COMP_WORDS[1]}}\n"
+      "  local command=${{COMP_WORDS[1]}} family=''\n"
       "  COMPREPLY=()\n"
-      "  [[ $command == audit && $COMP_CWORD -gt 2 ]] && command=\"audit ${{COMP_WORDS[2]}}\"\n"
-      "  if [[ $previous == --format ]]; then\n"
-      "    words='text json'\n"
-      "    [[ $command == doctor ]] && words='yaml json'\n"
+      "  case $command in {}) family=1 ;; esac\n"
+      "  [[ -n $family && $COMP_CWORD -gt 2 ]] && command=\"$command ${{COMP_WORDS[2]}}\"\n"
+      "  case \"$command $previous\" in\n{}  esac\n"
+      "  if [[ -n $words ]]; then :\n"
       "  elif [[ $COMP_CWORD -eq 1 ]]; then\n"
       "    words='{} --help --version'\n"
-      "  elif [[ $current == -* || $command == audit ]]; then\n"
+      "  elif [[ $current == -* || ( -n $family && $COMP_CWORD -eq 2 ) ]]; then\n"
       "    case $command in\n{}    esac\n"
       "  fi\n"
       "  [[ -n $words ]] && mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$current\")\n"
       "}}\n"
       "complete -o default -F _bulkhead bulkhead\n",
-      kHead, fmt::join(FirstWords(), " "), cases);
+      kHead, families, ChoiceCases("    '{} {}') words='{}' ;;\n"), fmt::join(FirstWords(), " "),
+      cases);
 }
 
 std::string ZshCompletion() {
   std::string cases;
+  std::string seconds;
   for (const CommandRow& row : Commands()) {
     cases += fmt::format("    '{}') words=({}) ;;\n", row.name, OptionWords(row));
   }
+  for (const std::string_view first : FirstWords()) {
+    if (SecondWords(first).empty()) continue;
+    seconds += fmt::format("  {}) family=({}) ;;\n", first, SecondWords(first));
+  }
   return fmt::format(
       "#compdef bulkhead\n{}"
-      "local -a words_of_line=(\"${{words[@]}}\")\n"
-      "local command=${{words_of_line[2]}}\n"
+      "local -a line=(\"${{words[@]}}\") family=() choices=()\n"
+      "local command=${{line[2]}}\n"
       "if (( CURRENT == 2 )); then\n  compadd -- {} --help --version\n  return\nfi\n"
-      "if [[ $command == audit ]]; then\n"
-      "  (( CURRENT == 3 )) && {{ compadd -- {}; return }}\n"
-      "  command=\"audit ${{words_of_line[3]}}\"\nfi\n"
-      "if [[ ${{words_of_line[CURRENT-1]}} == --format ]]; then\n"
-      "  if [[ $command == doctor ]]; then compadd -- yaml json; else compadd -- text json; fi\n"
+      "case $command in\n{}esac\n"
+      "if (( $#family )); then\n"
+      "  (( CURRENT == 3 )) && {{ compadd -- $family; return }}\n"
+      "  command=\"$command ${{line[3]}}\"\nfi\n"
+      "case \"$command ${{line[CURRENT-1]}}\" in\n{}esac\n"
+      "if (( $#choices )); then\n"
+      "  compadd -- $choices\n"
       "elif [[ $PREFIX == -* ]]; then\n"
       "  local -a words\n  case $command in\n{}  esac\n  compadd -- $words\n"
       "else\n  _files\nfi\n",
-      kHead, fmt::join(FirstWords(), " "), SecondWords("audit"), cases);
+      kHead, fmt::join(FirstWords(), " "), seconds, ChoiceCases("  '{} {}') choices=({}) ;;\n"),
+      cases);
 }
 
 std::string FishCompletion() {

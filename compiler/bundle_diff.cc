@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 #include <tuple>
@@ -15,6 +16,17 @@
 
 namespace bulkhead {
 namespace {
+
+// Bytes as the policy writes them.
+std::string SizeText(uint64_t bytes) {
+  std::string_view unit;
+  for (const std::string_view next : {"K", "M", "G"}) {
+    if (bytes % 1024 != 0) break;
+    bytes /= 1024;
+    unit = next;
+  }
+  return fmt::format("{}{}", bytes, unit);
+}
 
 class Differ {
  public:
@@ -201,25 +213,25 @@ class Differ {
     Ask(one, other, "peers", "capability", {"CAP_SYS_ADMIN"});
   }
 
-  template <typename Number>
-  void CompareLimit(const ProfileData& one, std::string_view name, Number before, Number after) {
+  void CompareLimit(const ProfileData& one, std::string_view name, uint64_t before, uint64_t after,
+                    const std::function<std::string(uint64_t)>& written) {
     if (before == after) return;
     // 0 is no limit.
     const bool widened = after == 0 || (before != 0 && after > before);
-    const auto text = [](Number value) {
-      return value == 0 ? std::string("no limit") : fmt::format("{}", value);
-    };
+    const auto text = [&](uint64_t value) { return value == 0 ? "no limit" : written(value); };
     const std::string rule = "components." + one.name + ".limits." + std::string(name);
     Add(widened ? Change::kWidened : Change::kNarrowed, one.name, "limits", std::string(name), rule,
         rule, fmt::format("{}, now {}", text(before), text(after)));
   }
 
   void CompareLimits(const ProfileData& one, const ProfileData& other) {
-    CompareLimit(one, "memory", one.limits.memory, other.limits.memory);
-    CompareLimit(one, "processes", one.limits.processes, other.limits.processes);
-    CompareLimit(one, "files", one.limits.files, other.limits.files);
-    CompareLimit(one, "cpu", one.limits.cpu_percent, other.limits.cpu_percent);
-    CompareLimit(one, "file-size", one.limits.file_size, other.limits.file_size);
+    const auto number = [](uint64_t value) { return fmt::to_string(value); };
+    const auto percent = [](uint64_t value) { return fmt::format("{}%", value); };
+    CompareLimit(one, "memory", one.limits.memory, other.limits.memory, SizeText);
+    CompareLimit(one, "processes", one.limits.processes, other.limits.processes, number);
+    CompareLimit(one, "files", one.limits.files, other.limits.files, number);
+    CompareLimit(one, "cpu", one.limits.cpu_percent, other.limits.cpu_percent, percent);
+    CompareLimit(one, "file-size", one.limits.file_size, other.limits.file_size, SizeText);
   }
 
   // What gives and takes nothing, but is another enclave.

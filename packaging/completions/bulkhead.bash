@@ -2,15 +2,30 @@
 # Generated from cli/command_table.cc by BULKHEAD_REGENERATE=1 test-cli.
 _bulkhead() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} words=''
-  local command=${COMP_WORDS[1]}
+  local command=${COMP_WORDS[1]} family=''
   COMPREPLY=()
-  [[ $command == audit && $COMP_CWORD -gt 2 ]] && command="audit ${COMP_WORDS[2]}"
-  if [[ $previous == --format ]]; then
-    words='text json'
-    [[ $command == doctor ]] && words='yaml json'
+  case $command in audit|import|export) family=1 ;; esac
+  [[ -n $family && $COMP_CWORD -gt 2 ]] && command="$command ${COMP_WORDS[2]}"
+  case "$command $previous" in
+    'check --format') words='text json sarif' ;;
+    'compile --format') words='text json' ;;
+    'inspect --format') words='text json' ;;
+    'why --format') words='text json' ;;
+    'test --format') words='text tap junit json' ;;
+    'diff --format') words='text json' ;;
+    'run --format') words='text json' ;;
+    'doctor --format') words='yaml json' ;;
+    'audit verify --format') words='text json' ;;
+    'audit summary --format') words='text json' ;;
+    'export bpf --refuse') words='notify errno kill' ;;
+    'export bpf --execve') words='as-is allow' ;;
+    'export oci-seccomp --refuse') words='errno kill' ;;
+    'export oci-seccomp --execve') words='as-is allow' ;;
+  esac
+  if [[ -n $words ]]; then :
   elif [[ $COMP_CWORD -eq 1 ]]; then
     words='check compile inspect why test diff run exec doctor schema audit import export --help --version'
-  elif [[ $current == -* || $command == audit ]]; then
+  elif [[ $current == -* || ( -n $family && $COMP_CWORD -eq 2 ) ]]; then
     case $command in
     'check') words='--help --target --set --date --format' ;;
     'compile') words='--help --output --target --set --date --weights --weights-all --format' ;;

@@ -76,6 +76,24 @@ BOOST_AUTO_TEST_CASE(CompletionsNameEveryCommand) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(BashCompletesWordsOptionsAndChoices) {
+  const auto words = [](const std::string& line) {
+    const std::string script =
+        "source " BULKHEAD_SOURCE_DIR "/packaging/completions/bulkhead.bash; COMP_WORDS=(" + line +
+        "); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); _bulkhead; echo \"${COMPREPLY[*]}\"";
+    return test::Bash(script).out;
+  };
+  BOOST_TEST(words("bulkhead ins") == "inspect\n");
+  BOOST_TEST(words("bulkhead test p.yaml --format ''") == "text tap junit json\n");
+  BOOST_TEST(words("bulkhead check --format ''") == "text json sarif\n");
+  BOOST_TEST(words("bulkhead doctor --format ''") == "yaml json\n");
+  BOOST_TEST(words("bulkhead export ''") == "bpf oci-seccomp\n");
+  BOOST_TEST(words("bulkhead export bpf --refuse ''") == "notify errno kill\n");
+  BOOST_TEST(words("bulkhead audit v") == "verify\n");
+  BOOST_TEST(words("bulkhead why --fo") == "--format\n");
+  BOOST_TEST(words("bulkhead why some") == "\n");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

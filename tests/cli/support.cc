@@ -44,14 +44,13 @@ std::string Contents(int fd) {
   _exit(code);
 }
 
-}  // namespace
-
-Outcome Bulkhead(const std::vector<std::string>& words, const Surroundings& surroundings) {
+template <typename Child>
+Outcome Captured(const Child& run) {
   const int out = memfd_create("out", MFD_CLOEXEC);
   const int err = memfd_create("err", MFD_CLOEXEC);
   fflush(nullptr);
   const pid_t child = fork();
-  if (child == 0) RunChild(words, surroundings, out, err);
+  if (child == 0) run(out, err);
   int status = 0;
   if (child < 0 || waitpid(child, &status, 0) != child) throw std::runtime_error("no child");
   Outcome outcome;
@@ -61,6 +60,21 @@ Outcome Bulkhead(const std::vector<std::string>& words, const Surroundings& surr
   close(out);
   close(err);
   return outcome;
+}
+
+}  // namespace
+
+Outcome Bulkhead(const std::vector<std::string>& words, const Surroundings& surroundings) {
+  return Captured([&](int out, int err) { RunChild(words, surroundings, out, err); });
+}
+
+Outcome Bash(const std::string& script) {
+  return Captured([&](int out, int err) {
+    dup2(out, STDOUT_FILENO);
+    dup2(err, STDERR_FILENO);
+    execl("/bin/bash", "bash", "-c", script.c_str(), nullptr);
+    _exit(99);
+  });
 }
 
 nlohmann::ordered_json Parsed(const std::string& text) {

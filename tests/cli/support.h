@@ -19,6 +19,7 @@ struct Surroundings {
   std::vector<std::string> environment;  // "NAME=VALUE", over the test's own
 };
 
+Outcome Bash(const std::string& script);
 Outcome Bulkhead(const std::vector<std::string>& words, const Surroundings& surroundings = {});
 
 nlohmann::ordered_json Parsed(const std::string& text);  // fails the test on bad JSON
