@@ -106,6 +106,28 @@ Verdict Worst(const std::vector<ControlVerdict>& controls) {
   return worst;
 }
 
+namespace {
+
+ControlVerdict EarlyVerdict(const Asked& asked, const std::string& calls) {
+  return {Layer::kSeccomp, Verdict::kUntilReady,
+          fmt::format("{} passes until it is ready, and is refused from then on", calls),
+          asked.Id("syscalls.startup"), Recorder::kNotification};
+}
+
+CallSets::Set SetOf(const AllowedSets& sets, uint32_t nr) {
+  const auto found = sets.find(nr);
+  return found == sets.end() ? Bdd::kNothing : found->second;
+}
+
+SeccompData CallOf(const Asked& asked, CallSets::Set set, uint32_t nr) {
+  SeccompData data = asked.sets.AnyMember(set);
+  data.nr = nr;
+  data.arch = AuditArch(asked.profile.arch);
+  return data;
+}
+
+}  // namespace
+
 ControlVerdict FilterVerdict(const Asked& asked, const std::vector<CallForm>& forms,
                              std::vector<SeccompData>& calls) {
   const Arch arch = asked.profile.arch;
@@ -137,11 +159,7 @@ ControlVerdict FilterVerdict(const Asked& asked, const std::vector<CallForm>& fo
     return {Layer::kSeccomp, Verdict::kDeny, RefusalText(asked.profile, form.call, *nr, action),
             RuleOf(asked, form.call), recorder};
   }
-  if (!until_ready.empty()) {
-    return {Layer::kSeccomp, Verdict::kUntilReady,
-            fmt::format("{} passes until it is ready, and is refused from then on", until_ready),
-            asked.Id("syscalls.startup"), Recorder::kNotification};
-  }
+  if (!until_ready.empty()) return EarlyVerdict(asked, until_ready);
   return {Layer::kSeccomp, Verdict::kAllow, fmt::format("{} passes the filter", names), {}, {}};
 }
 
@@ -200,12 +218,18 @@ Explanation AnswerCall(Asked& asked) {
   if (verdict.verdict != Verdict::kUntilReady) verdict.rule = answer.rule;
   answer.rule = verdict.rule;
   if (verdict.verdict != Verdict::kDeny) {
-    // Those of the form that are not among the ones of the example.
-    const bool until_ready = verdict.verdict == Verdict::kUntilReady && asked.startup != nullptr;
-    const AllowedSets& passing = until_ready ? *asked.startup : asked.allowed;
-    const CallSets::Set refused =
-        asked.sets.bdd().And(Bdd::Not(passing.at(nr)), asked.sets.AnyHolds({given}));
+    const CallSets::Set all = asked.sets.AnyHolds({given});
+    const AllowedSets& passing = asked.startup != nullptr ? *asked.startup : asked.allowed;
+    const CallSets::Set refused = asked.sets.bdd().And(Bdd::Not(SetOf(passing, nr)), all);
+    const CallSets::Set early = asked.sets.bdd().And(Bdd::Not(SetOf(asked.allowed, nr)), all);
+    if (refused == Bdd::kNothing && early != Bdd::kNothing && verdict.verdict == Verdict::kAllow) {
+      // With these arguments it passes, and with others for some time: not more than that is sure.
+      answer.calls = {CallOf(asked, early, nr)};
+      verdict = EarlyVerdict(asked, fmt::format("{} with some arguments", question.call));
+      answer.rule = verdict.rule;
+    }
     if (refused != Bdd::kNothing) {
+      const bool until_ready = verdict.verdict == Verdict::kUntilReady;
       SeccompData data = asked.sets.AnyMember(refused);
       const uint32_t action = ActionOn(profile, data, nr);
       answer.calls.push_back(data);

@@ -32,8 +32,10 @@ constexpr ActionRow kActions[] = {
     {Action::kRename, "rename", K::kTwoPaths, "gives a file another name", "/tmp/a /tmp/b"},
     {Action::kMetadata, "metadata", K::kPath, "changes the mode or the times of a file", "/tmp/a"},
     {Action::kExecute, "execute", K::kPath, "runs a program", "/usr/bin/true"},
-    {Action::kConnect, "connect", K::kEndpoint, "connects a socket",
-     "tcp:443, unix:/run/edges/a/s.sock, vsock parent:9001"},
+    {Action::kConnect, "connect", K::kEndpoint,
+     "connects a socket to tcp:[ADDRESS:]PORT, udp:[ADDRESS:]PORT, unix:/PATH, unix:@NAME, "
+     "vsock:CID:PORT or vsock:parent:PORT",
+     "tcp:443"},
     {Action::kListen, "listen", K::kEndpoint, "listens on a socket", "unix:/run/edges/a/s.sock"},
     {Action::kSocket, "socket", K::kSocket, "makes a socket", "AF_INET SOCK_STREAM"},
     {Action::kSyscall, "syscall", K::kCall, "makes a system call", "ioctl request=TCGETS"},

@@ -134,6 +134,26 @@ BOOST_AUTO_TEST_CASE(DifferencesAreSaid) {
   BOOST_TEST(count(some, some, Change::kWidened) == 0);
 }
 
+BOOST_AUTO_TEST_CASE(ArgumentsThatPassForGoodAndThoseThatPassForAWhile) {
+  const Compiled some = MustCompile(Starting(
+      "{allow: [{lseek: {whence: [SEEK_SET]}}], startup: [{lseek: {whence: [SEEK_END]}}]}"));
+  const auto verdict = [](const Compiled& of, const std::vector<std::string>& call) {
+    return Ask(of, "syscall", call).verdict;
+  };
+  BOOST_TEST((verdict(some, {"lseek", "whence=SEEK_SET"}) == Verdict::kAllow));
+  BOOST_TEST((verdict(some, {"lseek", "whence=SEEK_END"}) == Verdict::kUntilReady));
+  BOOST_TEST((verdict(some, {"lseek", "whence=SEEK_CUR"}) == Verdict::kDeny));
+  BOOST_TEST((verdict(some, {"lseek"}) == Verdict::kUndecided));
+  // All pass at the start, and not all later: no more than that is sure.
+  const Compiled all =
+      MustCompile(Starting("{allow: [{lseek: {whence: [SEEK_SET]}}], startup: [lseek]}"));
+  BOOST_TEST((verdict(all, {"lseek", "whence=SEEK_SET"}) == Verdict::kAllow));
+  const Explanation answer = Ask(all, "syscall", {"lseek"});
+  BOOST_TEST((answer.verdict == Verdict::kUntilReady));
+  BOOST_TEST_REQUIRE(answer.calls.size() == 1U);
+  BOOST_TEST(answer.calls[0].args[2] != 0U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace bulkhead

@@ -98,6 +98,7 @@ class Component:
         self.name = name
         self.keys = {}
         self.loader = False
+        self.startup = False
         self.directories = []  # on the disk, in its view
         self.own = []          # tmpfs that start empty
         self.files = []        # entries that are files
@@ -242,6 +243,21 @@ class Policy:
         if deny:
             component.keys["syscalls"]["deny"] = unique(deny)
 
+    def add_startup(self, component):
+        """Of notifying components alone: their own word ends it."""
+        rng = self.rng
+        calls = [call for call in CALLS if call in ARGUMENTS or rng.random() < 0.3]
+        startup = []
+        for call in rng.sample(calls, rng.randint(2, 8)):
+            test = call in ARGUMENTS and rng.random() < 0.6
+            startup.append(self.call(argument_test(rng, call) if test else call))
+        syscalls = component.keys["syscalls"]
+        syscalls["startup"] = unique(startup)
+        deny = [entry for entry in syscalls.pop("deny", []) if "sendto" not in entry]
+        if deny:
+            syscalls["deny"] = deny
+        component.startup = True
+
     def call(self, entry):
         name = entry if isinstance(entry, str) else next(iter(entry))
         if name in CALLS_OF_X86_64 or name == "renameat":
@@ -326,8 +342,11 @@ class Policy:
         for name, component in self.components.items():
             component.keys["restart"] = {"when": "never"}
             component.keys["directory"] = "/"
-            if name != "server" and self.rng.random() < 0.2:
+            if name != "server" and self.rng.random() < 0.3:
                 component.keys["ready"] = "notify"
+                if self.rng.random() < 0.7:
+                    self.add_startup(component)
+                    continue
             if name != "server" and self.rng.random() < 0.1:
                 denied = self.rng.choice(["socket", "connect", "sendto"])
                 component.keys["syscalls"].setdefault("deny", [])

@@ -34,7 +34,9 @@ REFUSALS = {"EPERM", "EACCES", "ENOSYS"}
 # No policy of this language grants them.
 NEVER_ALLOWED = {"trace", "memory", "capability"}
 MODES = (0o777, 0o700, 0o4755, 0o2755, 0o600, 0o666)
-AGREES = {("allow", "passed"), ("deny", "refused"), ("undecided", "both"),
+UNTIL_READY = "allow until ready"
+AGREES = {("allow", "passed"), (UNTIL_READY, "until ready"), (UNTIL_READY, "passed"),
+          (UNTIL_READY, "excluded"), (UNTIL_READY, "nothing"), ("deny", "refused"), ("undecided", "both"),
           ("undecided", "excluded"), ("allow", "nothing"), ("allow", "excluded"),
           ("deny", "excluded")}
 
@@ -79,9 +81,10 @@ class Tally:
 
     def text(self):
         columns = sorted({key[1:] for key in self.cells})
-        lines = [f"{'':12}" + "".join(f"{v + ' ' + s:>20}" for v, s in columns)]
+        width = {column: max(14, len(" ".join(column)) + 2) for column in columns}
+        lines = [f"{'':12}" + "".join(f"{' '.join(c):>{width[c]}}" for c in columns)]
         for action in agree_questions.KINDS:
-            row = "".join(f"{self.cells[action, v, s] or '':>20}" for v, s in columns)
+            row = "".join(f"{self.cells[action, *c] or '':>{width[c]}}" for c in columns)
             lines.append(f"{action:12}{row}")
         for target in sorted({key[0] for key in self.targets}):
             row = ", ".join(f"{v} {n}" for (t, v), n in sorted(self.targets.items()) if t == target)
@@ -125,6 +128,11 @@ def registers(question, call):
 def settle_calls(maker, questions, answers):
     """Where arguments decide, both examples of the answer are executed."""
     for question, answer in zip(questions, answers):
+        if question.how == "calls" and answer.get("verdict") == UNTIL_READY:
+            early = registers(question, answer["calls"][0])
+            question.operations = [] if early is None else [
+                maker.raw(answer["calls"][0]["call"], early)]
+            question.how = "none" if early is None else "until ready"
         if question.how != "calls" or answer.get("verdict") != "undecided":
             continue
         both = [registers(question, call) for call in answer["calls"]]
@@ -136,15 +144,37 @@ def settle_calls(maker, questions, answers):
             question.how = "none"
 
 
-def arguments(policy, questions):
-    """Each component's operations, numbered."""
-    of = {name: [] for name in policy.components}
-    for question in questions:
+def arguments(policy, questions, answers):
+    """Each component's operations, numbered. What hangs on a component's start is tried before it
+    says that it is ready; what is refused from then on is tried again."""
+    rng = random.Random(len(questions))
+    early = {name: [] for name in policy.components}
+    rest = {name: [] for name in policy.components}
+    late = {name: [] for name in policy.components}
+    loads = {name: [] for name in policy.components}
+    numbers = collections.Counter()
+
+    def put(place, question, operation):
+        question.numbers.append(numbers[question.component])
+        numbers[question.component] += 1
+        place[question.component].append(f"{question.numbers[-1]} {operation}")
+
+    for question, answer in zip(questions, answers):
         question.numbers = []
+        starts = policy.components[question.component].startup
+        before = answer.get("verdict") == UNTIL_READY or question.how == "both"
+        place = early if starts and before else loads if "loader" in question.tags else rest
         for operation in question.operations:
-            question.numbers.append(len(of[question.component]))
-            of[question.component].append(f"{question.numbers[-1]} {operation}")
-    return {name: list(operations) or ["0 call 0"] for name, operations in of.items()}
+            put(place, question, operation)
+        if question.how == "until ready":
+            put(late, question, f"later {question.operations[0]}")
+    of = {}
+    for name, component in policy.components.items():
+        told = [f"{numbers[name]} ready"] if component.startup else []
+        half = rng.randint(0, len(rest[name]))
+        of[name] = [*early[name], *rest[name][:half], *told, *late[name], *rest[name][half:],
+                    *loads[name]] or ["0 call 0"]
+    return of
 
 
 class Run:
@@ -179,7 +209,7 @@ class Run:
         questions = self.maker.questions(self.count)
         answers = ask(bundle, questions)
         settle_calls(self.maker, questions, answers)
-        self.operations = arguments(self.policy, questions)
+        self.operations = arguments(self.policy, questions, answers)
         bundle, compiled = self.compile(self.operations)
         self.case.assertEqual(compiled.returncode, 0, compiled.stderr)
         after = self.inspected(bundle)
@@ -334,6 +364,10 @@ class Run:
             if question.how == "calls":
                 return plain[0], results
             return "both" if plain == ["passed", "refused"] else " ".join(plain), results
+        if question.how == "until ready":
+            plain = ["refused" if r in REFUSALS else "unanswered" if r == "unanswered" else "passed"
+                     for r in results]
+            return "until ready" if plain == ["passed", "refused"] else " ".join(plain), results
         # What no loader is for was let through. A tripwire that is cut off is not the asset.
         passed = [r == "passed" or (operation.startswith("execute") and r == "ENOEXEC")
                   for r, operation in zip(results, question.operations)
@@ -423,6 +457,7 @@ class Agreement(enclave.Case):
             if action not in NEVER_ALLOWED:
                 self.assertTrue(tally.count(action=action, verdict="allow", seen="passed"), action)
         self.assertTrue(tally.count(verdict="undecided", seen="both"))
+        self.assertTrue(tally.count(verdict=UNTIL_READY, seen="until ready"))
         self.assertLess(tally.count(seen="nothing"), tally.cells.total() / 20)
         self.assertLess(tally.count(seen="excluded"), tally.cells.total() / 20)
 
@@ -431,7 +466,8 @@ class Agreement(enclave.Case):
         run, tally = self.runs[-1], Tally()
         other = {"allow": "deny", "deny": "allow"}
         flipped = [(q, {**a, "verdict": other[a["verdict"]]}) for q, a in run.asked
-                   if a["verdict"] in other and run.executed(q)[0] in ("passed", "refused")]
+                   if a["verdict"] in other and run.executed(q)[0] in ("passed", "refused")
+                   and not any("chmod" in call["call"] for call in a["calls"])]
         for question, answer in flipped:
             run.judge(question, answer, tally)
         self.assertGreater(len(flipped), 50)

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // asker QUESTION...: a question is one argument, `NUMBER VERB WORD...`; the answer is a line
 // `NUMBER passed`, `NUMBER nothing` where what is asked about could not be made, or `NUMBER ERRNO`.
+// `ready` tells $NOTIFY_SOCKET; `later` before a verb tries again, for five seconds, until refused.
 // `execute` becomes another copy of this program, which says `passed` and goes on. `done` follows
 // the last.
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <span>
 
 #include "tests/e2e/asker/asker.h"
@@ -92,6 +97,24 @@ void Answer(const Words& words, const Tries& tries) {
   Say(words.At(0), name == nullptr ? "unknown" : name);
 }
 
+void TellReady(Tries& tries) {
+  const char* path = getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path != nullptr) strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+  const long fd = Call(SYS_socket, AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const char text[] = "READY=1";
+  const long connected = fd < 0 ? fd : Call(SYS_connect, fd, Address(&address), sizeof address);
+  tries.Note(connected < 0 ? connected : Call(SYS_write, fd, Address(text), sizeof text - 1));
+  if (fd >= 0) Call(SYS_close, fd);
+}
+
+uint64_t Milliseconds() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);  // by the vDSO: no filter is asked
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
 int Run(std::span<char*> arguments) {
   for (size_t i = 1; i < arguments.size(); ++i) {
     const Words words = Split(arguments[i]);
@@ -102,6 +125,14 @@ int Run(std::span<char*> arguments) {
     Tries tries;
     if (Is(words.At(1), "execute")) {
       Execute(arguments, i, words, tries);
+    } else if (Is(words.At(1), "ready")) {
+      TellReady(tries);
+    } else if (Is(words.At(1), "later")) {
+      const uint64_t end = Milliseconds() + 5000;
+      do {
+        tries = {};
+        AskProcess(Behind(Behind(words)), tries);
+      } while ((tries.passed() || !MayBeFiltered(-tries.error())) && Milliseconds() < end);
     } else if (IsOneOf(words.At(1), kFiles)) {
       AskFile(Behind(words), tries);
     } else if (IsOneOf(words.At(1), kProcesses)) {
