@@ -140,6 +140,13 @@ Json LifecycleJson(const Lifecycle& life) {
           {"critical", life.critical}};
 }
 
+Json InstancesJson(const Instances& instances) {
+  if (instances.at_most == 0) return nullptr;
+  return {{"per", "connection"},
+          {"at_most", instances.at_most},
+          {"lifetime_ms", instances.lifetime_ms}};
+}
+
 Json RequirementJson(const Requirement& requirement) {
   return {{"feature", Info(requirement.feature).key},
           {"level", requirement.level},
@@ -225,6 +232,7 @@ Json ComponentJson(const ProfileData& profile) {
           {"edges", List(profile.edges, EdgeJson)},
           {"limits", LimitsJson(profile.limits)},
           {"lifecycle", LifecycleJson(profile.lifecycle)},
+          {"instances", InstancesJson(profile.instances)},
           {"filter", FilterJson(profile)}};
 }
 

@@ -250,6 +250,7 @@ class Differ {
                 one.stderr_to != other.stderr_to,
             "stdin, stdout, stderr");
     changed(one.lifecycle != other.lifecycle, "life cycle");
+    changed(one.instances != other.instances, "instances");
     changed(one.on_violation != other.on_violation, "on-violation");
   }
 

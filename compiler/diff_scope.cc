@@ -35,6 +35,7 @@ ProfileData Answering(ProfileData profile) {
   profile.limits = {};
   const Readiness ready = profile.lifecycle.ready;
   profile.lifecycle = {};
+  profile.instances = {};
   profile.lifecycle.ready.kind = ready.kind;
   return profile;
 }

@@ -102,7 +102,8 @@ void PlanUnix(ComponentPlan& plan) {
     Own(plan, "bind");
     Own(plan, "listen");
   }
-  if (listens || !network.tcp_listen.empty()) {
+  // With instances the supervisor accepts.
+  if ((listens || !network.tcp_listen.empty()) && plan.policy.instances.at_most == 0) {
     Own(plan, "accept");
     Own(plan, "accept4");
     // Some programs call it again on the listener that they were given, which listens already.

@@ -107,6 +107,85 @@ void PlanLimits(ComponentPlan& plan) {
   }
 }
 
+// What one run for all would do, and what a run for each connection can't.
+void RefuseForInstances(ComponentPlan& plan) {
+  const ComponentPolicy& policy = plan.policy;
+  const auto refuse = [&](const Place& place, std::string_view what, std::string_view help) {
+    plan.Error(place, "E0559", fmt::format("an instance {}", what), std::string(help));
+  };
+  const NetworkPolicy& network = policy.network;
+  if (plan.profile.listeners.empty()) {
+    refuse(policy.instances_at.place, "needs a listener that the supervisor opens",
+           "write `network.unix.listen` with a `name`, or `network.tcp.listen`");
+  }
+  for (const UnixListen& listen : network.unix_listen) {
+    if (listen.by_component) {
+      refuse(listen.at.place, "makes no socket of its own", "leave out `by: component`");
+    } else if (listen.nonblocking) {
+      refuse(listen.at.place, "gets no listener to wait on", "leave out `nonblocking`");
+    }
+  }
+  for (const TcpListen& listen : network.tcp_listen) {
+    if (listen.nonblocking) {
+      refuse(listen.at.place, "gets no listener to wait on", "leave out `nonblocking`");
+    }
+  }
+  for (const TcpPort& port : network.tcp_bind) {
+    refuse(port.at.place, "has no port of its own, which the next one would find taken",
+           "write `network.tcp.listen`");
+  }
+  for (const ChannelPolicy& channel : plan.enclave.policy.channels) {
+    if (channel.from.value == policy.name || channel.to.value == policy.name) {
+      refuse(channel.at.place, "has no channel, whose end all of them would share",
+             "its clients connect to its listener: write `network.unix.listen`");
+    }
+  }
+  if (policy.lifecycle.ready.kind != ReadyKind::kStarted) {
+    refuse(policy.ready_at.place,
+           "is for a connection, and the component is ready before it has one",
+           "leave out `ready`");
+  }
+  if (policy.lifecycle.critical) {
+    refuse(policy.at.place, "that ends is not missed, so its component can't be `critical`",
+           "leave out `critical`");
+  }
+  if (policy.lifecycle.restart == RestartWhen::kAlways) {
+    refuse(policy.at.place, "is not restarted: the next connection starts another",
+           "leave out `restart`");
+  }
+}
+
+// Files that are the enclave's outlive the instance that writes them.
+Status SharedFiles(ComponentPlan& plan) {
+  const auto rule = std::ranges::find_if(plan.policy.files, [](const FileRule& file) {
+    return file.verb == Verb::kWrite || file.verb == Verb::kCreate || file.verb == Verb::kState;
+  });
+  if (rule == plan.policy.files.end()) return Status::kEnforced;
+  if (plan.enclave.waivers.Use(plan.policy.name, "instances") != nullptr) return Status::kWaived;
+  plan.Refuse(rule->at.place, "instances", "E0560",
+              fmt::format("`{}` would carry what one instance leaves to the next", rule->path),
+              "choices: `private` or `runtime`, which each instance has anew; another component "
+              "that keeps the state; or a waiver of `instances`");
+  return Status::kWaived;
+}
+
+void PlanInstances(ComponentPlan& plan) {
+  const Instances& instances = plan.policy.instances;
+  RefuseForInstances(plan);
+  const Status status = SharedFiles(plan);
+  plan.profile.instances = instances;
+  plan.Row(
+      "instances",
+      {{Layer::kSupervisor,
+        fmt::format("accepts, and starts a run for each connection: at most {} at a time, each "
+                    "for at most {} s",
+                    instances.at_most, instances.lifetime_ms / 1000)},
+       {Layer::kNamespace, "namespaces, /proc, IPC and keyring of its own for each"},
+       {Layer::kView, "a view with tmpfs of its own for each"}},
+      status, Recorder::kLifecycle,
+      status == Status::kWaived ? "files that it may write are the same for all" : "");
+}
+
 void PlanLifecycle(ComponentPlan& plan) {
   Lifecycle lifecycle = plan.policy.lifecycle;
   lifecycle.after.clear();
@@ -127,6 +206,10 @@ void PlanLifecycle(ComponentPlan& plan) {
                  "a listener that the supervisor opens listens at once, and a TCP port of the "
                  "component's own can't be watched: use `started` or `notify`");
     }
+  }
+  if (plan.policy.instances.at_most != 0) {
+    PlanInstances(plan);
+    lifecycle.restart = RestartWhen::kNever;
   }
   plan.profile.lifecycle = lifecycle;
   CheckDirectory(plan);

@@ -83,6 +83,7 @@ class GraphMaker {
     const std::string where =
         kind == Endpoint::Kind::kTcp ? fmt::format("tcp:{}", port) : "unix:" + path;
     Add(from, to, "connects to " + where, *rule, true);
+    edges_[from].back().opens = true;
     Add(to, from, "answers connections to " + where, *rule, false);
   }
 
@@ -199,14 +200,27 @@ class GraphMaker {
 tl::expected<ReachGraph, std::string> ReachGraph::Make(Evaluator& evaluator) {
   auto edges = GraphMaker(evaluator).Make();
   if (!edges) return tl::make_unexpected(edges.error());
-  return ReachGraph(std::move(*edges));
+  std::vector<bool> instanced;
+  for (const ProfileData& profile : evaluator.enclave().components) {
+    instanced.push_back(profile.instances.at_most != 0 &&
+                        std::ranges::none_of(profile.view, [](const ViewEntry& entry) {
+                          return IsWritableBind(entry.kind);
+                        }));
+  }
+  return ReachGraph(std::move(*edges), std::move(instanced));
 }
 
 std::vector<ReachEdge> ReachGraph::Path(const std::vector<size_t>& starts,
                                         const std::function<bool(size_t)>& goal,
                                         const std::function<bool(size_t)>& closed) const {
-  std::vector<const ReachEdge*> by(edges_.size(), nullptr);
-  std::vector<bool> seen(edges_.size(), false);
+  // A component twice: any run of it, and the one that a client's connection began.
+  struct Step {
+    const ReachEdge* edge = nullptr;
+    size_t before = 0;
+  };
+  const size_t count = edges_.size();
+  std::vector<Step> by(count * 2);
+  std::vector<bool> seen(count * 2, false);
   std::deque<size_t> open;
   for (const size_t start : starts) {
     if (closed(start)) continue;
@@ -216,17 +230,21 @@ std::vector<ReachEdge> ReachGraph::Path(const std::vector<size_t>& starts,
   while (!open.empty()) {
     const size_t at = open.front();
     open.pop_front();
-    for (const ReachEdge& edge : edges_[at]) {
-      if (seen[edge.to] || closed(edge.to)) continue;
-      seen[edge.to] = true;
-      by[edge.to] = &edge;
+    const bool of_a_client = at >= count;
+    for (const ReachEdge& edge : edges_[at % count]) {
+      if (closed(edge.to) || (of_a_client && !edge.direct)) continue;
+      const size_t next = edge.opens && instanced_[edge.to] ? edge.to + count : edge.to;
+      // Any run of it has come to all that one of a client's would.
+      if (seen[next] || seen[edge.to]) continue;
+      seen[next] = true;
+      by[next] = {&edge, at};
       if (!goal(edge.to)) {
-        open.push_back(edge.to);
+        open.push_back(next);
         continue;
       }
       std::vector<ReachEdge> path;
-      for (const ReachEdge* step = &edge; step != nullptr; step = by[step->from]) {
-        path.push_back(*step);
+      for (Step step = by[next]; step.edge != nullptr; step = by[step.before]) {
+        path.push_back(*step.edge);
       }
       std::ranges::reverse(path);
       return path;

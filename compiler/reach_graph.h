@@ -21,6 +21,7 @@ struct ReachEdge {
   std::string how;   // "connects to unix:/run/edges/a/s.sock", "writes /srv/spool, which it reads"
   std::string rule;  // the statement that allows it
   bool direct = false;  // `from` does it by itself; otherwise it answers what `to` began
+  bool opens = false;   // by a connection to a listener of `to`
 };
 
 class ReachGraph {
@@ -32,14 +33,18 @@ class ReachGraph {
   const std::vector<ReachEdge>& From(size_t component) const { return edges_[component]; }
 
   // A shortest path of edges from one of `starts` to a component that is `goal`, over components
-  // that are not `closed`; empty: there is none. A start is not a goal.
+  // that are not `closed`; empty: there is none. A start is not a goal. The instance that a
+  // connection starts answers that one alone, so no path comes to it by one client's connection and
+  // leaves by another's.
   std::vector<ReachEdge> Path(const std::vector<size_t>& starts,
                               const std::function<bool(size_t)>& goal,
                               const std::function<bool(size_t)>& closed) const;
 
  private:
-  explicit ReachGraph(std::vector<std::vector<ReachEdge>> edges) : edges_(std::move(edges)) {}
+  ReachGraph(std::vector<std::vector<ReachEdge>> edges, std::vector<bool> instanced)
+      : edges_(std::move(edges)), instanced_(std::move(instanced)) {}
   std::vector<std::vector<ReachEdge>> edges_;
+  std::vector<bool> instanced_;  // a run for each connection, that leaves the others nothing
 };
 
 }  // namespace bulkhead

@@ -271,13 +271,14 @@ tl::expected<void, CgroupError> Cgroups::MakeLevel(Cgroup& group, Controller con
 }
 
 tl::expected<Cgroup, CgroupError> Cgroups::Create(std::string_view enclave,
-                                                  std::string_view component,
-                                                  const Limits& limits) {
+                                                  std::string_view component, const Limits& limits,
+                                                  uint32_t instance) {
   if (!IsName(enclave)) return Failure({"name", EINVAL, std::string(enclave)});
   if (!IsName(component)) return Failure({"name", EINVAL, std::string(component)});
   const auto settings = PlanCgroup(places_, limits);
   if (!settings) return tl::unexpected(settings.error());
-  const std::string name = "bulkhead-" + std::string(enclave) + "-" + std::string(component);
+  std::string name = "bulkhead-" + std::string(enclave) + "-" + std::string(component);
+  if (instance != 0) name += "@" + std::to_string(instance);  // in no component's name
   Cgroup group;
   for (const CgroupSetting& setting : *settings) {
     if (group.Find(setting.controller) == nullptr) {

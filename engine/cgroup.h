@@ -90,8 +90,9 @@ class Cgroups {
   Cgroups& operator=(Cgroups&&) = delete;
   ~Cgroups();
 
+  // `instance`: of a component with several runs at a time, counted from 1; 0: of the only one.
   tl::expected<Cgroup, CgroupError> Create(std::string_view enclave, std::string_view component,
-                                           const Limits& limits);
+                                           const Limits& limits, uint32_t instance = 0);
 
  private:
   explicit Cgroups(CgroupPlaces places) : places_(std::move(places)) {}

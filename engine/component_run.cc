@@ -109,6 +109,7 @@ void Supervisor::Act(Component& component, UnitAction action) {
       const ReaperCommand command{static_cast<int32_t>(component.profile->lifecycle.stop_signal),
                                   0};
       Lifecycle(component, "stop", "done");
+      if (component.accepts()) return StopAccepting(component);
       if (send(component.control.get(), &command, sizeof command, MSG_NOSIGNAL | MSG_DONTWAIT) <
           0) {
         KillAll(component);
@@ -119,9 +120,11 @@ void Supervisor::Act(Component& component, UnitAction action) {
     case UnitAction::kKill:
       return KillAll(component);
     case UnitAction::kBecameReady:
+      if (component.instance != 0) return;
       Lifecycle(component, "ready", "done");
       return StartReady();
     case UnitAction::kGaveUp:
+      if (component.instance != 0) return;
       Lifecycle(component, "give-up", "failed");
       if (component.profile->lifecycle.critical) {
         Status("`" + component.profile->name + "` is critical and can't be kept up: ending");
@@ -132,27 +135,35 @@ void Supervisor::Act(Component& component, UnitAction action) {
   }
 }
 
+tl::expected<std::vector<ViewOp>, std::string> Supervisor::ViewOf(const Component& component) {
+  auto view = PlanView(component.profile,
+                       {.notify_source = component.handover.notify_directory,
+                        .watch_tripwires = !component.profile->landlock.log,
+                        .proc_subset = bundle_->target.features.Has(Feature::kProcSubsetPid),
+                        .kept = kept_},
+                       kernel_);
+  if (view) return std::move(*view);
+  const ViewError& error = view.error();
+  return tl::make_unexpected("view: `" + error.path + "`: " +
+                             (error.error != 0 ? std::strerror(error.error) : error.reason));
+}
+
 void Supervisor::StartOne(Component& component) {
   const ProfileData& profile = *component.profile;
+  if (component.accepts()) return StartAccepting(component);
   RemoveStaleSocket(component.profile);
-  if (auto set = RestoreListeners(component.profile, component.handover, guard_.get()); !set) {
+  if (component.instance != 0) {
+    // Its listeners are the component's.
+  } else if (auto set = RestoreListeners(component.profile, component.handover, guard_.get());
+             !set) {
     return FailLaunch(component, set.error().step + " `" + set.error().object +
                                      "`: " + std::strerror(set.error().error));
   }
   component.plan = std::make_unique<LaunchPlan>(component.profile);
   LaunchPlan& plan = *component.plan;
   plan.staging = options_.run_directory + "/view";
-  auto view = PlanView(component.profile,
-                       {.notify_source = component.handover.notify_directory,
-                        .watch_tripwires = !profile.landlock.log,
-                        .proc_subset = bundle_->target.features.Has(Feature::kProcSubsetPid),
-                        .kept = kept_},
-                       kernel_);
-  if (!view) {
-    return FailLaunch(component, "view: `" + view.error().path + "`: " +
-                                     (view.error().error != 0 ? std::strerror(view.error().error)
-                                                              : view.error().reason));
-  }
+  auto view = ViewOf(component);
+  if (!view) return FailLaunch(component, view.error());
   plan.view = std::move(*view);
   Fd out, err;
   if (!OutputPipe(profile, profile.stdout_to, component.out, out) ||
@@ -161,6 +172,11 @@ void Supervisor::StartOne(Component& component) {
   }
   plan.stdout_fd = out.get();
   plan.stderr_fd = err.get();
+  if (component.instance != 0) {
+    plan.accepted = true;
+    plan.passed.push_back(component.connection.get());
+    plan.passed_names.push_back(component.connection_name);
+  }
   for (const NamedFd& named : component.handover.fds) {
     plan.passed.push_back(named.fd.get());
     plan.passed_names.push_back(named.name);
@@ -177,7 +193,8 @@ void Supervisor::StartOne(Component& component) {
   plan.close_range = bundle_->target.features.Has(Feature::kCloseRange);
   plan.wait_killable = kernel_features_.Has(Feature::kSeccompWaitKillable);
   plan.Prepare();
-  auto cgroup = cgroups_->Create(bundle_->enclave, profile.name, profile.limits);
+  auto cgroup =
+      cgroups_->Create(bundle_->enclave, profile.name, profile.limits, component.instance);
   if (!cgroup) {
     return FailLaunch(component, "cgroup: " + cgroup.error().step + " `" + cgroup.error().object +
                                      "`: " + std::strerror(cgroup.error().error));
@@ -189,6 +206,7 @@ void Supervisor::StartOne(Component& component) {
   if (launched.reaper < 0) {
     return FailLaunch(component, std::string("clone: ") + std::strerror(error));
   }
+  CloseElsewhere(component.connection);
   component.reaper = launched.reaper;
   component.control = Fd(launched.control);
   component.handshake = Fd(launched.handshake);
@@ -206,9 +224,9 @@ void Supervisor::StartOne(Component& component) {
 // Nothing of the component runs. At its first start the enclave does not boot; later it is a failed
 // start like any other.
 void Supervisor::FailLaunch(Component& component, const std::string& what) {
-  Status("`" + component.profile->name + "` can't be confined: " + what);
+  Status("`" + NameOf(component) + "` can't be confined: " + what);
   Lifecycle(component, "confine", "failed", what);
-  if (!component.unit.satisfied()) {
+  if (component.instance == 0 && !component.unit.satisfied()) {
     stopping_ = true;
     exit_code_ = 3;
   }
@@ -218,6 +236,7 @@ void Supervisor::FailLaunch(Component& component, const std::string& what) {
   }
   CloseRun(component);
   Act(component, component.unit.OnExit(-1, NowMs(), Jitter()));
+  EndInstance(component);
 }
 
 std::string Supervisor::FailureText(const Component& component, const Failure& failure) const {
@@ -397,7 +416,7 @@ bool Supervisor::OnOutput(Component& component, bool err) {
     Unwatch(fd.get());
     return false;
   }
-  const std::string label = options_.plain_output ? "" : component.profile->name + " | ";
+  const std::string label = options_.plain_output ? "" : NameOf(component) + " | ";
   LineLog& lines = err ? component.err_lines : component.out_lines;
   const std::string text = lines.Feed({bytes.data(), static_cast<size_t>(size)}, label);
   WriteWithoutWaiting(err ? STDERR_FILENO : STDOUT_FILENO, text);
@@ -450,12 +469,13 @@ void Supervisor::OnReaperDead(Component& component) {
   Lifecycle(component, "exit", failed ? "failed" : "done",
             ExitText(status, before != UnitState::kLaunching));
   if (failed && component.violations != 0) {
-    Status("`" + component.profile->name + "` was refused " + std::to_string(component.violations) +
+    Status("`" + NameOf(component) + "` was refused " + std::to_string(component.violations) +
            " calls in this run, the last `" + component.last_refused + "`: see the audit log");
   }
   CloseRun(component);
-  CloseListeners(component.profile, component.handover);
+  if (component.instance == 0) CloseListeners(component.profile, component.handover);
   Act(component, component.unit.OnExit(status, NowMs(), Jitter()));
+  EndInstance(component);
 }
 
 void Supervisor::CloseRun(Component& component) {
@@ -467,7 +487,7 @@ void Supervisor::CloseRun(Component& component) {
   if (component.listener) Unwatch(component.listener.fd());
   component.listener = {};
   component.pidfd.Reset();
-  const std::string label = options_.plain_output ? "" : component.profile->name + " | ";
+  const std::string label = options_.plain_output ? "" : NameOf(component) + " | ";
   WriteWithoutWaiting(STDOUT_FILENO, component.out_lines.Finish(label));
   WriteWithoutWaiting(STDERR_FILENO, component.err_lines.Finish(label));
   if (component.pid > 0) component.past_pids.push_front(component.pid);
@@ -480,6 +500,7 @@ void Supervisor::CloseRun(Component& component) {
   component.denials = 0;
   component.plan.reset();
   component.cgroup.reset();
+  CloseElsewhere(component.connection);
 }
 
 }  // namespace bulkhead

@@ -147,9 +147,9 @@ Result Listeners(const Profile& profile, Handover& handover, const ConnectGuard*
   return {};
 }
 
-// Closes a socket that a component could use, which can take as long as it likes (SO_LINGER on a
-// connection that waits in it). A child that exits holds the last copy: exiting does not linger.
-bool CloseElsewhere(Fd& fd) {
+// Closing can take as long as whoever had the socket likes (SO_LINGER on a connection that waits in
+// it). A child that exits holds the last copy: exiting does not linger.
+bool CloseInChild(Fd& fd) {
   int gate[2];
   if (pipe2(gate, O_CLOEXEC) != 0) return false;
   const Fd wait(gate[0]);
@@ -293,15 +293,34 @@ tl::expected<Fd, EdgeError> MakeNotifySocket(const Profile& profile, const Hando
   return fd;
 }
 
+tl::expected<void, EdgeError> Listen(const Profile& profile, Handover& handover) {
+  constexpr int kBacklog = 128;  // as of those that components listen on themselves
+  for (size_t i = 0; i < profile->listeners.size(); ++i) {
+    const int fd = handover.fds[i].fd.get();
+    const ActAs as_component(profile->uid, profile->gid);
+    if (!as_component.ok() || listen(fd, kBacklog) != 0) {
+      return Error("listen", profile->listeners[i].name);
+    }
+    if (fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK) != 0) {
+      return Error("fcntl", profile->listeners[i].name);
+    }
+  }
+  return {};
+}
+
+void CloseElsewhere(Fd& fd) {
+  if (!fd || CloseInChild(fd)) return;
+  // Without a child it stays open rather than holding up the supervisor.
+  [[maybe_unused]] const int left = fd.Release();
+}
+
 void CloseListeners(const Profile& profile, Handover& handover) {
   for (size_t i = 0; i < profile->listeners.size(); ++i) {
     Fd& fd = handover.fds[i].fd;
     if (!fd) continue;
     // The port is free from here on, whoever still holds the socket.
     if (profile->listeners[i].kind == ListenerKind::kTcp) shutdown(fd.get(), SHUT_RDWR);
-    // Without a child it stays open rather than holding up the supervisor.
-    if (!CloseElsewhere(fd)) [[maybe_unused]]
-      const int left = fd.Release();
+    CloseElsewhere(fd);
   }
 }
 

@@ -44,6 +44,14 @@ tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bu
 // A new readiness socket, for one run's reaper. Empty where the component needs none.
 tl::expected<Fd, EdgeError> MakeNotifySocket(const Profile& profile, const Handover& handover);
 
+// Makes the component's listeners listen under its uid, for the supervisor to accept from without
+// waiting: clients see the component, and no process of it.
+tl::expected<void, EdgeError> Listen(const Profile& profile, Handover& handover);
+
+// Closes a socket that a component could use, without waiting for what closing it does. Where that
+// can't be, it stays open.
+void CloseElsewhere(Fd& fd);
+
 // A listener lives as long as a run: what the run did to it (shut it down, a timeout, a buffer
 // size) ends with it, and until the next one clients are refused at once. Connections that waited
 // are lost.

@@ -128,8 +128,16 @@ void Supervisor::OnLandlockEnd(const LandlockDomainEnd& end) {
 // A foreign architecture's call: the filter kills, and no notification tells of it.
 void Supervisor::OnSeccompKill(const SeccompKill& kill) {
   if (kill.signal == 0) return;
+  const Component* ran = FindByPid(kill.pid);
+  if (ran != nullptr && ran->profile->uid != kill.uid) ran = nullptr;
+  bool recorded = false;
   for (auto& component : components_) {
-    if (component->profile->uid != kill.uid) continue;
+    // Of instances each has the uid: without a known pid it was any of those that run.
+    if (component->profile->uid != kill.uid || (ran != nullptr && ran != component.get())) continue;
+    if (recorded) {
+      Violated(*component);
+      continue;
+    }
     Event event;
     event.component = component->profile->name;
     event.pid = kill.pid;
@@ -140,7 +148,8 @@ void Supervisor::OnSeccompKill(const SeccompKill& kill) {
     event.verdict = "killed";
     event.rule = "components." + event.component + ".syscalls";
     log_.Append(std::move(event));
-    return Violated(*component);
+    recorded = true;
+    Violated(*component);
   }
 }
 
@@ -262,7 +271,7 @@ void Supervisor::Lifecycle(const Component& component, const std::string& action
   event.verdict = verdict;
   event.rule = "components." + component.profile->name;
   if (!detail.empty()) event.extra.push_back({"detail", detail});
-  Status("`" + component.profile->name + "` " + action + (detail.empty() ? "" : ": " + detail));
+  Status("`" + NameOf(component) + "` " + action + (detail.empty() ? "" : ": " + detail));
   event.action = action;
   log_.Append(std::move(event));
 }

@@ -113,7 +113,7 @@ tl::expected<void, StartError> Supervisor::Prepare() {
   bool wants_landlock_records = false;
   bool wants_tripwires = false;
   for (const Profile& profile : bundle_.components()) {
-    auto component = std::make_unique<Component>(profile);
+    auto component = std::make_unique<Component>(profile, 0);
     component->handover = std::move((*handovers)[profile->name]);
     wants_landlock_records |= profile->landlock.log;
     // Where Landlock leaves no records, opening a tripwire asks us.
@@ -122,6 +122,9 @@ tl::expected<void, StartError> Supervisor::Prepare() {
         std::any_of(profile->view.begin(), profile->view.end(),
                     [](const ViewEntry& entry) { return entry.kind == ViewKind::kTripwire; });
     components_.push_back(std::move(component));
+    for (uint32_t number = 1; number <= profile->instances.at_most; ++number) {
+      components_.push_back(std::make_unique<Component>(profile, number));
+    }
   }
   if (wants_tripwires) {
     tripwires_ = Tripwires::Open();
@@ -173,6 +176,8 @@ void Supervisor::Dispatch(const Source& source) {
       return;
     case Role::kListener:
       return OnRefusals(component);
+    case Role::kConnections:
+      return OnConnection(component, source.fd);
     case Role::kStdout:
     case Role::kStderr:
       OnOutput(component, source.role == Role::kStderr);
@@ -183,7 +188,9 @@ void Supervisor::Dispatch(const Source& source) {
 bool Supervisor::Finished() const {
   return std::all_of(components_.begin(), components_.end(), [](const auto& component) {
     const UnitState state = component->unit.state();
-    return component->reaper < 0 && (state == UnitState::kDone || state == UnitState::kFailed);
+    const bool free = component->instance != 0 && state == UnitState::kWaiting;
+    return component->reaper < 0 &&
+           (free || state == UnitState::kDone || state == UnitState::kFailed);
   });
 }
 
@@ -214,9 +221,11 @@ int Supervisor::Run() {
     if (stopping_) StopInOrder();
   }
   // Nobody asked it to end, so every component ended by itself: then all must have ended well.
-  const bool failed = std::any_of(
-      components_.begin(), components_.end(),
-      [](const auto& component) { return component->unit.state() == UnitState::kFailed; });
+  const bool failed =
+      std::any_of(components_.begin(), components_.end(), [](const auto& component) {
+        // How an instance ends is between it and its client.
+        return component->instance == 0 && component->unit.state() == UnitState::kFailed;
+      });
   if (!stopping_ && failed) exit_code_ = std::max(exit_code_, 1);
   FinishAudit();
   for (auto& component : components_) CloseRun(*component);
@@ -233,7 +242,12 @@ void Supervisor::OnTimers(uint64_t now) {
     const UnitAction action = component->unit.OnDeadline(now);
     if (action == UnitAction::kKill) {
       const bool stopping = component->unit.state() == UnitState::kStopping;
-      Lifecycle(*component, stopping ? "stop-timeout" : "start-timeout", "killed");
+      const bool up = component->instance != 0 && component->unit.satisfied();
+      Lifecycle(*component,
+                stopping ? "stop-timeout"
+                : up     ? "lifetime"
+                         : "start-timeout",
+                "killed");
     }
     Act(*component, action);
   }
@@ -281,7 +295,7 @@ void Supervisor::OnSignals() {
 void Supervisor::StartReady() {
   if (stopping_) return;
   for (auto& component : components_) {
-    if (component->unit.state() != UnitState::kWaiting) continue;
+    if (component->instance != 0 || component->unit.state() != UnitState::kWaiting) continue;
     const auto& after = component->profile->lifecycle.after;
     const bool ready = std::all_of(after.begin(), after.end(), [&](const std::string& name) {
       return std::any_of(components_.begin(), components_.end(), [&](const auto& other) {
@@ -291,8 +305,9 @@ void Supervisor::StartReady() {
     if (ready) Act(*component, component->unit.OnDependenciesReady(NowMs()));
     if (stopping_) return;
   }
-  booted_ = std::all_of(components_.begin(), components_.end(),
-                        [](const auto& component) { return component->unit.satisfied(); });
+  booted_ = std::all_of(components_.begin(), components_.end(), [](const auto& component) {
+    return component->instance != 0 || component->unit.satisfied();
+  });
 }
 
 // A component is stopped when nothing that starts after it is left.

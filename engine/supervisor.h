@@ -80,7 +80,8 @@ class Supervisor {
     kStderr,
     kSignals,
     kAudit,
-    kTripwires
+    kTripwires,
+    kConnections
   };
   struct Source {
     Role role;
@@ -88,10 +89,20 @@ class Supervisor {
     int fd;
   };
   struct Component {
-    Component(const Profile& p) : profile(p), unit(p->lifecycle) {}
+    // `number` 0: the component itself, which with `instances` has no process and accepts; else
+    // one of its instances, running or free.
+    Component(const Profile& p, uint32_t number)
+        : profile(p),
+          instance(number),
+          unit(p->lifecycle, number == 0 ? 0 : p->instances.lifetime_ms) {}
+    bool accepts() const { return instance == 0 && profile->instances.at_most != 0; }
     const Profile& profile;
+    const uint32_t instance;
     Unit unit;
     Handover handover;
+    Fd connection;                // of an instance that is to be launched
+    std::string connection_name;  // of the listener that it came to
+    bool full = false;            // all instances run: its listeners are not watched
     std::unique_ptr<LaunchPlan> plan;
     std::unique_ptr<Cgroup> cgroup;
     pid_t reaper = -1;  // kReaped while its end is handled: the pid may be somebody else's by now
@@ -132,6 +143,7 @@ class Supervisor {
   void StartReady();
   void Act(Component& component, UnitAction action);
   void StartOne(Component& component);
+  tl::expected<std::vector<ViewOp>, std::string> ViewOf(const Component& component);
   void FailLaunch(Component& component, const std::string& what);
   void OnHandshake(Component& component);
   void OnInstalled(Component& component);
@@ -146,6 +158,14 @@ class Supervisor {
   void OnReaperDead(Component& component);
   void CheckListening(Component& component);
   void KillAll(Component& component);
+
+  // Instances: see instances.cc.
+  void StartAccepting(Component& component);
+  void StopAccepting(Component& component);
+  void WatchListeners(Component& component, bool watch);
+  void OnConnection(Component& component, int listener);
+  Component* FreeInstance(const Component& component);
+  void EndInstance(Component& instance);
   void StopInOrder();
   void CloseRun(Component& component);
   void RecordLimits(const Component& component);
@@ -169,6 +189,7 @@ class Supervisor {
   void Release(Component& component);
   std::string FailureText(const Component& component, const Failure& failure) const;
   void Status(const std::string& text) const;
+  static std::string NameOf(const Component& component);  // of an instance `tools@3`
   size_t IndexOf(const Component& component) const;
 
   Bundle bundle_;

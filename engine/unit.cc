@@ -47,23 +47,23 @@ UnitAction Unit::OnDependenciesReady(uint64_t now) {
   return UnitAction::kLaunch;
 }
 
-UnitAction Unit::Up() {
+UnitAction Unit::Up(uint64_t now) {
   state_ = UnitState::kUp;
-  deadline_ = 0;
+  deadline_ = lifetime_ms_ == 0 ? 0 : now + lifetime_ms_;
   was_ready_ = true;
   return UnitAction::kBecameReady;
 }
 
 UnitAction Unit::OnExecuted(uint64_t now) {
   if (state_ != UnitState::kLaunching) return UnitAction::kNone;
-  if (lifecycle_->ready.kind == ReadyKind::kStarted) return Up();
+  if (lifecycle_->ready.kind == ReadyKind::kStarted) return Up(now);
   state_ = UnitState::kStarting;
   deadline_ = now + lifecycle_->ready.within_ms;
   return UnitAction::kNone;
 }
 
-UnitAction Unit::OnReady(uint64_t) {
-  return state_ == UnitState::kStarting ? Up() : UnitAction::kNone;
+UnitAction Unit::OnReady(uint64_t now) {
+  return state_ == UnitState::kStarting ? Up(now) : UnitAction::kNone;
 }
 
 UnitAction Unit::OnExit(int status, uint64_t now, uint32_t random) {
@@ -131,12 +131,12 @@ UnitAction Unit::OnDeadline(uint64_t now) {
       return UnitAction::kLaunch;
     case UnitState::kLaunching:
     case UnitState::kStarting:
+    case UnitState::kUp:
     case UnitState::kStopping:
       deadline_ = 0;
       killed_ = true;
       return UnitAction::kKill;
     case UnitState::kWaiting:
-    case UnitState::kUp:
     case UnitState::kDone:
     case UnitState::kFailed:
       deadline_ = 0;

@@ -8,13 +8,17 @@
 //              A step that failed ends the boot if this is the first start, else counts as a
 //              failure.
 //   Starting   executed, not ready. Ready: Up. At `ready.within`: killed, counts as a failure.
-//   Up         ready. An exit is a failure unless status 0.
+//   Up         ready. An exit is a failure unless status 0. One with a lifetime is killed at its
+//              end.
 //   Stopping   the stop signal was delivered; at `stop within` everything of it is killed.
 //   Backoff    waits before the next start: 100 ms doubled with each restart in the window, at most
 //              5 s, plus up to a quarter of jitter.
 //   Done       ended as it should (exit 0 where that ends it, `ready: exit`, or stopped).
 //   Failed     its restart budget is used up, or it may not be restarted. A critical component
 //              takes the enclave down.
+//
+// An instance is a unit with a lifetime that is never restarted: a new one is made for each
+// connection.
 //
 // Restarts: `never`, `on-failure` (exit status not 0, or a signal), `always`; at most
 // `restart.at-most` in `restart.within`. A component that became ready once satisfies its
@@ -52,7 +56,9 @@ enum class UnitAction : uint8_t {
 
 class Unit {
  public:
-  explicit Unit(const Lifecycle& lifecycle) : lifecycle_(&lifecycle) {}
+  // A lifetime of 0 has no end.
+  explicit Unit(const Lifecycle& lifecycle, uint32_t lifetime_ms = 0)
+      : lifecycle_(&lifecycle), lifetime_ms_(lifetime_ms) {}
 
   UnitState state() const { return state_; }
   bool satisfied() const { return was_ready_; }  // for those that start after it
@@ -72,9 +78,10 @@ class Unit {
 
  private:
   UnitAction Fail(uint64_t now, bool failure, uint32_t random);
-  UnitAction Up();
+  UnitAction Up(uint64_t now);
 
   const Lifecycle* lifecycle_;
+  uint32_t lifetime_ms_ = 0;
   UnitState state_ = UnitState::kWaiting;
   bool was_ready_ = false;
   bool killed_ = false;

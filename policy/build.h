@@ -26,6 +26,7 @@ NetworkPolicy BuildNetwork(const Section& network, Diagnostics& diagnostics);
 std::vector<SyscallRule> BuildCalls(const Section& syscalls, std::string_view key,
                                     Diagnostics& diagnostics);
 SyscallGroup BuildGroup(const Entry& group, Diagnostics& diagnostics);
+Instances BuildInstances(const Section& component);
 Lifecycle BuildLifecycle(const Section& component, Diagnostics& diagnostics);
 
 }  // namespace bulkhead

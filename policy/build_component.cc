@@ -105,6 +105,8 @@ ComponentPolicy BuildComponent(const Entry& entry, const Node& merged, Diagnosti
   component.on_violation =
       fields.TextOf("on-violation") == "kill" ? OnViolation::kKill : OnViolation::kRefuse;
   component.on_violation_at = fields.At("on-violation");
+  component.instances = BuildInstances(fields);
+  component.instances_at = fields.At("instances");
   return component;
 }
 

@@ -49,6 +49,13 @@ RestartWhen ParseRestart(const std::string& word) {
 
 }  // namespace
 
+Instances BuildInstances(const Section& component) {
+  if (!component.Has("instances")) return {};
+  const Section section = component.Sub("instances");
+  return {static_cast<uint32_t>(ParseInteger(section.TextOf("at-most", "8")).value_or(8)),
+          Milliseconds(section, "lifetime", "60s")};
+}
+
 Lifecycle BuildLifecycle(const Section& component, Diagnostics& diagnostics) {
   Lifecycle built;
   for (const Node& item : component.Items("after")) built.after.push_back(item.text);

@@ -133,6 +133,8 @@ struct ComponentPolicy {
   Statement ready_at;
   OnViolation on_violation = OnViolation::kRefuse;
   Statement on_violation_at;
+  Instances instances;
+  Statement instances_at;
 };
 
 struct ChannelPolicy {

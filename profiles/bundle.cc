@@ -160,9 +160,11 @@ Defect EnumDefect(const BundleData& data) {
 
 Defect ReferenceDefect(const BundleData& data) {
   std::set<std::string> names;
+  std::set<std::string> instanced;
   std::set<uint32_t> uids;
   for (const ProfileData& component : data.components) {
     names.insert(component.name);
+    if (component.instances.at_most != 0) instanced.insert(component.name);
     if (!uids.insert(component.uid).second) return "two components have the same uid";
     if (component.arch != data.target.arch) return "a component of another architecture";
   }
@@ -176,6 +178,9 @@ Defect ReferenceDefect(const BundleData& data) {
     if (!names.contains(channel.from) || !names.contains(channel.to) ||
         channel.from == channel.to) {
       return "channel `" + channel.name + "` has no two ends";
+    }
+    if (instanced.contains(channel.from) || instanced.contains(channel.to)) {
+      return "channel `" + channel.name + "`: an end for many";
     }
   }
   return std::nullopt;

@@ -57,6 +57,10 @@ void Describe(Io& io, Lifecycle& v) {
      v.restart_within_ms, v.critical);
 }
 template <typename Io>
+void Describe(Io& io, Instances& v) {
+  io(v.at_most, v.lifetime_ms);
+}
+template <typename Io>
 void Describe(Io& io, Limits& v) {
   io(v.memory, v.processes, v.files, v.cpu_percent, v.file_size);
 }
@@ -64,7 +68,8 @@ template <typename Io>
 void Describe(Io& io, ProfileData& v) {
   io(v.name, v.argv, v.pin, v.environment, v.directory, v.umask, v.stdin_from, v.stdout_to,
      v.stderr_to, v.uid, v.gid, v.groups, v.view, v.landlock, v.network, v.listeners, v.edges,
-     v.arch, v.filter, v.startup, v.absent, v.notifies, v.on_violation, v.limits, v.lifecycle);
+     v.arch, v.filter, v.startup, v.absent, v.notifies, v.on_violation, v.limits, v.lifecycle,
+     v.instances);
 }
 template <typename Io>
 void Describe(Io& io, Control& v) {

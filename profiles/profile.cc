@@ -188,6 +188,27 @@ Defect LifecycleDefect(const ProfileData& d) {
   return std::nullopt;
 }
 
+// Whatever would make one run of it matter to another.
+Defect InstancesDefect(const ProfileData& d) {
+  const Instances& instances = d.instances;
+  if (instances.at_most == 0) {
+    return instances.lifetime_ms == 0 ? std::nullopt : Defect("instances: a lifetime of none");
+  }
+  if (instances.at_most > kMaxInstances || instances.lifetime_ms == 0) return "instances: limits";
+  if (d.listeners.empty()) return "instances: without a listener";
+  if (d.lifecycle.ready.kind != ReadyKind::kStarted) return "instances: ready";
+  if (d.lifecycle.restart != RestartWhen::kNever) return "instances: restarted";
+  if (d.lifecycle.critical) return "instances: critical";
+  if (std::any_of(d.edges.begin(), d.edges.end(), [](const auto& edge) { return edge.server; })) {
+    return "instances: a socket of its own making";
+  }
+  if (std::any_of(d.landlock.ports.begin(), d.landlock.ports.end(),
+                  [](const auto& port) { return (port.access & landlock::kBindTcp) != 0; })) {
+    return "instances: a port of its own";
+  }
+  return std::nullopt;
+}
+
 bool Allows(const Filter& filter, SeccompData data) {
   for (const uint64_t arg : {uint64_t{0}, ~uint64_t{0}}) {
     data.args.fill(arg);
@@ -283,7 +304,7 @@ std::vector<uint32_t> ForbiddenCalls(Arch arch) {
 
 tl::expected<Profile, std::string> Profile::Make(ProfileData data) {
   for (auto check : {ExecutionDefect, IdentityDefect, ViewDefect, NetworkDefect, LifecycleDefect,
-                     SyscallDefect}) {
+                     InstancesDefect, SyscallDefect}) {
     if (Defect defect = check(data)) return tl::make_unexpected(*defect);
   }
   if (Defect defect = LandlockDefect(data.landlock)) return tl::make_unexpected(*defect);

@@ -139,6 +139,16 @@ struct Limits {              // 0: not limited by the policy
   bool operator==(const Limits&) const = default;
 };
 
+// A run of the component for each connection to one of its listeners, each a compartment of its
+// own: the supervisor accepts and hands the connection over as descriptor 3 under the listener's
+// name.
+struct Instances {
+  uint32_t at_most = 0;      // at a time, at most kMaxInstances; 0: one run, which accepts itself
+  uint32_t lifetime_ms = 0;  // killed then
+  bool operator==(const Instances&) const = default;
+};
+inline constexpr uint32_t kMaxInstances = 64;
+
 enum class OnViolation : uint8_t { kRefuse, kKill };
 
 struct ProfileData {
@@ -174,8 +184,9 @@ struct ProfileData {
   // where it is no allowed call, is kRetTrace (sandbox/launch_trace.h).
   bool notifies = true;
   OnViolation on_violation = OnViolation::kRefuse;
-  Limits limits;
+  Limits limits;  // with instances: of each
   Lifecycle lifecycle;
+  Instances instances;
   bool operator==(const ProfileData&) const = default;
 };
 

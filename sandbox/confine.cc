@@ -169,12 +169,15 @@ class Steps {
     return Check(kernel_(SYS_prlimit64, 0, resource, &limit, nullptr), Step::kLimit, index);
   }
 
+  // All of a uid are counted together.
+  uint64_t Runs() const { return std::max(profile_.instances.at_most, 1U); }
+
   bool ResourceLimits() {
     // 1 and not 0: at 0 a helper named by a piped core_pattern would still get the memory, at 1 the
     // kernel dumps nowhere (fs/coredump.c; a file needs a page).
     const rlimit64 no_core{1, 1};
     return Check(kernel_(SYS_prlimit64, 0, RLIMIT_CORE, &no_core, nullptr), Step::kLimit, 0) &&
-           Limit(1, RLIMIT_NPROC, profile_.limits.processes) &&
+           Limit(1, RLIMIT_NPROC, uint64_t{profile_.limits.processes} * Runs()) &&
            Limit(2, RLIMIT_NOFILE, profile_.limits.files) &&
            Limit(3, RLIMIT_FSIZE, profile_.limits.file_size);
   }
@@ -211,6 +214,7 @@ class Steps {
 
   // listen(2) stamps the caller's credentials on the socket: clients see the component, not root.
   bool Listen() {
+    if (plan_.accepted) return true;
     for (size_t i = 0; i < profile_.listeners.size(); ++i) {
       if (!Check(kernel_(SYS_listen, 3 + i, 128), Step::kListen, static_cast<uint32_t>(i))) {
         return false;

@@ -72,10 +72,11 @@ struct LaunchPlan {
   int stderr_fd = -1;
   std::vector<int> passed;                // descriptors 3, 4, …: listeners, then channel ends
   std::vector<std::string> passed_names;  // LISTEN_FDNAMES, one each
-  bool wait_killable = false;             // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19)
-  bool close_range = false;               // the target has close_range(2) (5.9)
-  int tripwire_fd = -1;                   // fanotify group for tripwires, -1: Landlock records them
-  int notify_fd = -1;                     // readiness socket, for the reaper to read; -1: none
+  bool accepted = false;       // an instance: what is passed is its connection, and no listener
+  bool wait_killable = false;  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19)
+  bool close_range = false;    // the target has close_range(2) (5.9)
+  int tripwire_fd = -1;        // fanotify group for tripwires, -1: Landlock records them
+  int notify_fd = -1;          // readiness socket, for the reaper to read; -1: none
   // Made by Prepare().
   std::vector<std::string> environment;
   std::vector<char*> argv;

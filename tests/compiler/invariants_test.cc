@@ -5,6 +5,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <map>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -27,12 +28,14 @@ using testing::MustCompile;
 //   call A NAME     a system call or group
 //   asset P         the asset `key` has this path, too
 //   waive A S       a waiver of the statement
+//   per A           a run of A for each connection
 // The components are a, b, c and d.
 struct Short {
   std::map<std::string, std::vector<std::string>> unix_listen, unix_connect, tcp_connect,
       tcp_listen, calls;
   std::map<std::string, std::map<std::string, std::vector<std::string>>> files;
   std::vector<std::string> channels, assets, waivers;
+  std::set<std::string> instanced;
 
   explicit Short(const std::string& text) {
     std::istringstream lines(text);
@@ -63,6 +66,8 @@ struct Short {
       std::string rest;
       std::getline(words, rest);  // a test of arguments has several words
       calls[who].push_back(x + " " + y + rest);
+    } else if (what == "per") {
+      instanced.insert(who);
     } else if (what == "asset") {
       assets.push_back(who);
     } else if (what == "waive") {
@@ -96,6 +101,7 @@ struct Short {
     if (local != "{}" || tcp != "{}") text += "    network:\n";
     if (local != "{}") text += "      unix: " + local + "\n";
     if (tcp != "{}") text += "      tcp: " + tcp + "\n";
+    if (instanced.contains(name)) text += "    instances: {per: connection}\n";
     if (!calls[name].empty()) text += "    syscalls: {allow: " + List(calls[name]) + "}\n";
     return text;
   }
@@ -198,6 +204,20 @@ constexpr Row kRows[] = {
     {"edge a b; chan c d stream", "[a, b] must not influence [c, d]", ""},
     {"edge a b; edge c b", "a must not influence c", "a>b b>c"},
     {"chan a b pipe; chan c b pipe", "a must not influence c", ""},
+    // A run for each connection answers that one alone, but what it connects to it has in common
+    // with the others.
+    {"edge a b; edge c b; per b", "a must not influence c", ""},
+    {"edge a b; edge c b; per b", "c must not influence a", ""},
+    {"edge a b; edge c b; per b", "b must not influence c", "b>c"},
+    {"edge a b; edge c b; per b", "a must not reach b", "a>b"},
+    {"edge a b; edge b c; per b", "a must not influence c", "a>b b>c"},
+    {"edge a b; edge b c; per b", "c must not influence a", "c>b b>a"},
+    {"edge a b; edge c b; edge b d; per b", "a must not influence c", "a>b b>d d>b b>c"},
+    {"edge a b; edge c b; edge b d; per b; per d", "a must not influence c", ""},
+    {"edge a b; edge c b; per b; file b write /srv/x; waive b instances", "a must not influence c",
+     "a>b b>c"},
+    {"serve b 8443; tcp a 8443; tcp c 8443; per b", "a must not influence c", ""},
+    {"serve b 8443; tcp a 8443; tcp c 8443", "a must not influence c", "a>b b>c"},
     {"chan a b pipe; chan b c pipe", "a must not influence c", "a>b b>c"},
     {"chan a b pipe; chan b c pipe", "c must not influence [a, b]", ""},
     {"tcp a 8443; serve b 8443; chan b c stream", "a must not influence c", "a>b b>c"},

@@ -144,9 +144,10 @@ def settle_calls(maker, questions, answers):
             question.how = "none"
 
 
-def arguments(policy, questions, answers):
+def arguments(policy, questions, answers=None):
     """Each component's operations, numbered. What hangs on a component's start is tried before it
-    says that it is ready; what is refused from then on is tried again."""
+    says that it is ready; what is refused from then on is tried again. Without answers it never
+    says so."""
     rng = random.Random(len(questions))
     early = {name: [] for name in policy.components}
     rest = {name: [] for name in policy.components}
@@ -159,7 +160,7 @@ def arguments(policy, questions, answers):
         numbers[question.component] += 1
         place[question.component].append(f"{question.numbers[-1]} {operation}")
 
-    for question, answer in zip(questions, answers):
+    for question, answer in zip(questions, answers or [{}] * len(questions)):
         question.numbers = []
         starts = policy.components[question.component].startup
         before = answer.get("verdict") == UNTIL_READY or question.how == "both"
@@ -170,7 +171,7 @@ def arguments(policy, questions, answers):
             put(late, question, f"later {question.operations[0]}")
     of = {}
     for name, component in policy.components.items():
-        told = [f"{numbers[name]} ready"] if component.startup else []
+        told = [f"{numbers[name]} ready"] if component.startup and answers else []
         half = rng.randint(0, len(rest[name]))
         of[name] = [*early[name], *rest[name][:half], *told, *late[name], *rest[name][half:],
                     *loads[name]] or ["0 call 0"]

@@ -268,7 +268,7 @@ class Edit:
     def make(self):
         case = self.case
         old = agree_policies.Policy(self.number, case.seed, case.directory / "disk", case.machine,
-                                    case.features, case.ports)
+                                    case.features, case.ports, startups=False)
         old.loader = case.running["paths"]["loader"][0]
         new = diff_edits.copy_of(old)
         self.words = diff_edits.Editor(new, self.rng).edit()

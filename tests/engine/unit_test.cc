@@ -148,6 +148,29 @@ BOOST_AUTO_TEST_CASE(StoppingDuringLaunchKills) {
   BOOST_TEST((unit.state() == UnitState::kDone));
 }
 
+BOOST_AUTO_TEST_CASE(ALifetimeIsKilledAtItsEnd) {
+  const Lifecycle lifecycle = Make(ReadyKind::kStarted, RestartWhen::kNever);
+  Unit unit(lifecycle, 5000);
+  unit.OnDependenciesReady(0);
+  BOOST_TEST((unit.OnExecuted(10) == UnitAction::kBecameReady));
+  BOOST_TEST(unit.deadline() == 5010U);
+  BOOST_TEST((unit.OnDeadline(5009) == UnitAction::kNone));
+  BOOST_TEST((unit.OnDeadline(5010) == UnitAction::kKill));
+  BOOST_TEST((unit.OnExit(kKilled, 5011, 0) == UnitAction::kGaveUp));
+  BOOST_TEST(!unit.running());
+  // Its own end before that is one, too; without a lifetime nothing is due.
+  Unit quick(lifecycle, 5000);
+  quick.OnDependenciesReady(0);
+  quick.OnExecuted(0);
+  quick.OnExit(kExit0, 100, 0);
+  BOOST_TEST((quick.state() == UnitState::kDone));
+  BOOST_TEST(quick.deadline() == 0U);
+  Unit lasting(lifecycle);
+  lasting.OnDependenciesReady(0);
+  lasting.OnExecuted(0);
+  BOOST_TEST(lasting.deadline() == 0U);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

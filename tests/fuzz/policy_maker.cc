@@ -142,7 +142,9 @@ std::string PolicyMaker::Component(const std::string& name) {
   if (!OneIn(20)) text += "    files: {" + files + "}\n";
   for (const Row* row : RowsOf("component")) {
     if (row->key == "exec" || row->key == "files" || row->key == "except") continue;
-    if (OneIn(row->planned ? kPlannedOneIn : row->key == "syscalls" ? 2 : 8))
+    // What goes with few other keys is as rare as what is refused.
+    const bool rare = row->planned || row->key == "instances";
+    if (OneIn(rare ? kPlannedOneIn : row->key == "syscalls" ? 2 : 8))
       text += "    " + EntryOf(*row, 2) + "\n";
   }
   return text;

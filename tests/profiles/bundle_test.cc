@@ -93,6 +93,26 @@ BOOST_AUTO_TEST_CASE(MutatedAndRedigestedBundlesAreNeverHalfAccepted) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
+// The first component, as one that could be right.
+ProfileData& MakeInstanced(BundleData& d) {
+  ProfileData& one = d.components[0];
+  d.channels.clear();
+  one.instances = {8, 1000};
+  one.listeners = {{.name = "web",
+                    .kind = ListenerKind::kTcp,
+                    .path = {},
+                    .address = "127.0.0.1",
+                    .port = 80,
+                    .rule = "r"}};
+  one.edges.clear();
+  one.landlock.ports.clear();
+  one.lifecycle.ready = {ReadyKind::kStarted, {}, 0, 30000};
+  one.lifecycle.restart = RestartWhen::kNever;
+  one.lifecycle.critical = false;
+  one.startup.clear();
+  return one;
+}
+
 BOOST_AUTO_TEST_SUITE(BundleMake)
 
 // A change of the sample and a part of the reason for which it is refused.
@@ -100,6 +120,16 @@ struct Bad {
   const char* reason;
   void (*change)(BundleData&);
 };
+
+BOOST_AUTO_TEST_CASE(TakesInstances) {
+  BundleData data = test::SampleBundle();
+  MakeInstanced(data);
+  const auto made = Bundle::Make(data);
+  BOOST_TEST_REQUIRE(made.has_value(), (made ? "" : made.error()));
+  const auto decoded = DecodeBundle(EncodeBundle(*made));
+  BOOST_TEST_REQUIRE(decoded.has_value());
+  BOOST_TEST((decoded->components()[0]->instances == Instances{8, 1000}));
+}
 
 BOOST_AUTO_TEST_CASE(RefusesWhatDoesNotHoldTogether) {
   const Bad kBad[] = {
@@ -131,6 +161,34 @@ BOOST_AUTO_TEST_CASE(RefusesWhatDoesNotHoldTogether) {
        [](BundleData& d) {
          d.components[0].startup = {{kReturn, 0, 0, kRetAllow}};
          d.components[0].lifecycle.ready = {ReadyKind::kNotify, {}, 0, 30000};
+       }},
+      {"instances: a lifetime of none",
+       [](BundleData& d) { d.components[0].instances.lifetime_ms = 1; }},
+      {"instances: limits",
+       [](BundleData& d) {
+         MakeInstanced(d).instances = {65, 1000};
+       }},
+      {"instances: limits",
+       [](BundleData& d) {
+         MakeInstanced(d).instances = {1, 0};
+       }},
+      {"instances: without a listener", [](BundleData& d) { MakeInstanced(d).listeners.clear(); }},
+      {"instances: ready",
+       [](BundleData& d) { MakeInstanced(d).lifecycle.ready.kind = ReadyKind::kNotify; }},
+      {"instances: restarted",
+       [](BundleData& d) { MakeInstanced(d).lifecycle.restart = RestartWhen::kAlways; }},
+      {"instances: critical", [](BundleData& d) { MakeInstanced(d).lifecycle.critical = true; }},
+      {"instances: a socket of its own making",
+       [](BundleData& d) {
+         ProfileData& one = MakeInstanced(d);
+         one.groups = {77};
+         one.edges = {{"/run/edges/x", 77, true, "r"}};
+       }},
+      {"an end for many",
+       [](BundleData& d) {
+         const auto channels = d.channels;
+         MakeInstanced(d);
+         d.channels = channels;
        }},
       {"the filter is empty", [](BundleData& d) { d.components[0].filter.clear(); }},
       {"foreign architecture",

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Components with `instances`: the supervisor accepts their connections, and each is served by a
+// run of its own that nothing of another run is left for.
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+
+#include "engine/supervisor.h"
+
+namespace bulkhead {
+namespace {
+
+uint64_t NowMs() {
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
+}
+
+}  // namespace
+
+void Supervisor::StartAccepting(Component& component) {
+  // What is missing for a view is to stop the boot, and not the first client.
+  if (auto view = ViewOf(component); !view) return FailLaunch(component, view.error());
+  auto ready = RestoreListeners(component.profile, component.handover, guard_.get()).and_then([&] {
+    return Listen(component.profile, component.handover);
+  });
+  if (!ready) {
+    return FailLaunch(component, ready.error().step + " `" + ready.error().object +
+                                     "`: " + std::strerror(ready.error().error));
+  }
+  WatchListeners(component, true);
+  Lifecycle(component, "start", "done");
+  Act(component, component.unit.OnExecuted(NowMs()));
+}
+
+// Those that run go on until they are stopped themselves.
+void Supervisor::StopAccepting(Component& component) {
+  WatchListeners(component, false);
+  CloseListeners(component.profile, component.handover);
+  Act(component, component.unit.OnExit(0, NowMs(), 0));
+}
+
+void Supervisor::WatchListeners(Component& component, bool watch) {
+  component.full = !watch;
+  const size_t index = IndexOf(component);
+  for (const NamedFd& listener : component.handover.fds) {
+    if (!listener.fd) continue;
+    Unwatch(listener.fd.get());
+    if (watch) Watch(Role::kConnections, index, listener.fd.get());
+  }
+}
+
+// One connection a turn, so that no clients keep the loop from others.
+void Supervisor::OnConnection(Component& component, int listener) {
+  if (stopping_) return;
+  Component* const instance = FreeInstance(component);
+  // Until one ends the rest waits in the kernel's queue, which has an end.
+  if (instance == nullptr) return WatchListeners(component, false);
+  Fd connection(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+  if (!connection) return;  // gone again
+  for (const NamedFd& named : component.handover.fds) {
+    if (named.fd.get() == listener) instance->connection_name = named.name;
+  }
+  instance->connection = std::move(connection);
+  instance->unit = Unit(instance->profile->lifecycle, instance->profile->instances.lifetime_ms);
+  Act(*instance, instance->unit.OnDependenciesReady(NowMs()));
+}
+
+Supervisor::Component* Supervisor::FreeInstance(const Component& component) {
+  // They stand behind their component.
+  const size_t first = IndexOf(component) + 1;
+  for (size_t i = first; i < first + component.profile->instances.at_most; ++i) {
+    const bool ended = components_[i]->reaper == -1 && !components_[i]->unit.running();
+    if (ended) return components_[i].get();
+  }
+  return nullptr;
+}
+
+void Supervisor::EndInstance(Component& instance) {
+  if (instance.instance == 0) return;
+  Component& component = *components_[IndexOf(instance) - instance.instance];
+  if (component.full && component.unit.state() == UnitState::kUp) WatchListeners(component, true);
+}
+
+std::string Supervisor::NameOf(const Component& component) {
+  const std::string& name = component.profile->name;
+  return component.instance == 0 ? name : name + "@" + std::to_string(component.instance);
+}
+
+}  // namespace bulkhead
