@@ -44,7 +44,7 @@ void Supervisor::StopAccepting(Component& component) {
 }
 
 void Supervisor::WatchListeners(Component& component, bool watch) {
-  component.full = !watch;
+  component.waits = !watch;
   const size_t index = IndexOf(component);
   for (const NamedFd& listener : component.handover.fds) {
     if (!listener.fd) continue;
@@ -60,7 +60,12 @@ void Supervisor::OnConnection(Component& component, int listener) {
   // Until one ends the rest waits in the kernel's queue, which has an end.
   if (instance == nullptr) return WatchListeners(component, false);
   Fd connection(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
-  if (!connection) return;  // gone again
+  if (!connection) {
+    // Gone again; or it stays in the queue for want of a descriptor or memory, and would come up
+    // in every turn.
+    if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) Pause(component);
+    return;
+  }
   for (const NamedFd& named : component.handover.fds) {
     if (named.fd.get() == listener) instance->connection_name = named.name;
   }
@@ -82,7 +87,19 @@ Supervisor::Component* Supervisor::FreeInstance(const Component& component) {
 void Supervisor::EndInstance(Component& instance) {
   if (instance.instance == 0) return;
   Component& component = *components_[IndexOf(instance) - instance.instance];
-  if (component.full && component.unit.state() == UnitState::kUp) WatchListeners(component, true);
+  // What can't be launched is tried once a second, whatever clients do.
+  if (instance.unit.state() == UnitState::kFailed && !instance.unit.satisfied()) Pause(component);
+  AcceptAgain(component);
+}
+
+void Supervisor::Pause(Component& component) {
+  component.paused = true;
+  WatchListeners(component, false);
+}
+
+void Supervisor::AcceptAgain(Component& component) {
+  if (!component.waits || component.paused || component.unit.state() != UnitState::kUp) return;
+  WatchListeners(component, true);
 }
 
 std::string Supervisor::NameOf(const Component& component) {

@@ -259,6 +259,8 @@ void Supervisor::OnTimers(uint64_t now) {
     Release(component);
     if (component.muted && component.listener) Watch(Role::kListener, i, component.listener.fd());
     component.muted = false;
+    component.paused = false;
+    if (component.accepts()) AcceptAgain(component);
   }
   if (kernel_audit_) kernel_audit_->Tick(AuditHandler());
   RecordAuditLoss();

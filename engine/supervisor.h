@@ -102,7 +102,8 @@ class Supervisor {
     Handover handover;
     Fd connection;                // of an instance that is to be launched
     std::string connection_name;  // of the listener that it came to
-    bool full = false;            // all instances run: its listeners are not watched
+    bool waits = false;           // its listeners are not watched: all instances run, or `paused`
+    bool paused = false;          // until the next tick: the last connection could not be served
     std::unique_ptr<LaunchPlan> plan;
     std::unique_ptr<Cgroup> cgroup;
     pid_t reaper = -1;  // kReaped while its end is handled: the pid may be somebody else's by now
@@ -166,6 +167,8 @@ class Supervisor {
   void OnConnection(Component& component, int listener);
   Component* FreeInstance(const Component& component);
   void EndInstance(Component& instance);
+  void Pause(Component& component);
+  void AcceptAgain(Component& component);
   void StopInOrder();
   void CloseRun(Component& component);
   void RecordLimits(const Component& component);

@@ -27,6 +27,8 @@ from agree_questions import Question
 from enclave import BULKHEAD
 
 ON_PATHS = ["read", "list", "write", "truncate", "create", "remove", "metadata", "execute"]
+# Whatever their arguments: no component has a socket as its descriptor 0.
+HARMLESS = ("socket", "accept", "accept4")
 RANK = {"allow": 0, "undecided": 1, "deny": 2}
 # Files and sockets of the whole enclave, of the runtime, and of nobody.
 EVERYWHERE = ["/", "/etc", "/etc/passwd", "/etc/shadow", "/dev", "/dev/null", "/dev/shm",
@@ -163,7 +165,7 @@ class Witnesses:
         name, (action, *words) = difference["component"], difference["witness"].split(" ")
         if action == "reach":
             return self.reach(name, words[0])
-        if difference["beneath"]:
+        if difference["beneath"] and words[0] not in self.files:
             words[0] += "/elsewhere"  # where a file or a socket can be
         question = self.question(name, action, words, difference["area"])
         return None if question is None else [question, question]
@@ -175,6 +177,12 @@ class Witnesses:
             return self.on_socket(name, action, words[0])
         if action == "syscall":
             values = {k: int(v, 16) for k, v in (word.split("=") for word in words[1:])}
+            if words[0] in HARMLESS:
+                call = {"call": words[0], "arguments": values}
+                registers = (agree_test.registers(Question(name, "socket", words, []), call)
+                             if words[0] == "socket" else list(values.values()))
+                return None if registers is None else Question(
+                    name, action, words, [self.maker.raw(words[0], registers)], "calls")
             if words[0] not in agree_questions.CALLS or words[0] not in self.maker.numbers:
                 return None
             registers = agree_test.registers(Question(name, "syscall", words, []),
