@@ -141,17 +141,18 @@ void RefuseForInstances(ComponentPlan& plan) {
     }
   }
   if (policy.lifecycle.ready.kind != ReadyKind::kStarted) {
-    refuse(policy.ready_at.place,
+    refuse(policy.instances_at.place,
            "is for a connection, and the component is ready before it has one",
-           "leave out `ready`");
+           "write `ready: started`, over what a profile says");
   }
   if (policy.lifecycle.critical) {
-    refuse(policy.at.place, "that ends is not missed, so its component can't be `critical`",
-           "leave out `critical`");
+    refuse(policy.instances_at.place,
+           "that ends is not missed, so its component can't be `critical`",
+           "write `critical: false`, over what a profile says");
   }
   if (policy.lifecycle.restart == RestartWhen::kAlways) {
-    refuse(policy.at.place, "is not restarted: the next connection starts another",
-           "leave out `restart`");
+    refuse(policy.instances_at.place, "is not restarted: the next connection starts another",
+           "write `restart: {when: never}`, over what a profile says");
   }
 }
 

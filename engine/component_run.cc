@@ -226,7 +226,10 @@ void Supervisor::StartOne(Component& component) {
 void Supervisor::FailLaunch(Component& component, const std::string& what) {
   Status("`" + NameOf(component) + "` can't be confined: " + what);
   Lifecycle(component, "confine", "failed", what);
-  if (component.instance == 0 && !component.unit.satisfied()) {
+  if (component.instance != 0) {
+    // What can't be launched is tried once a second, whatever clients do.
+    Pause(*components_[IndexOf(component) - component.instance]);
+  } else if (!component.unit.satisfied()) {
     stopping_ = true;
     exit_code_ = 3;
   }
@@ -318,6 +321,17 @@ void Supervisor::Executed(Component& component) {
   if (tripwires_ && stat(view_root.c_str(), &info) == 0) component.root_device = info.st_dev;
   Lifecycle(component, "start", "done");
   Act(component, component.unit.OnExecuted(NowMs()));
+}
+
+// A program can have ended before its exec was noticed: that it began is in the pipes.
+void Supervisor::SettleLaunch(Component& component) {
+  if (component.pid < 0) return;
+  char none = 0;
+  // With a listener its exec waited for it, and this is closed.
+  if (component.installed && read(component.installed.get(), &none, 1) == 0) {
+    OnInstalled(component);
+  }
+  if (component.handshake && !component.installed) OnHandshake(component);
 }
 
 void Supervisor::OnInstalled(Component& component) {
@@ -453,6 +467,7 @@ void Supervisor::OnReaperDead(Component& component) {
   // turn is read, as other components may be refused without end; later ones find this run by its
   // pid.
   if (kernel_audit_) kernel_audit_->Drain(AuditHandler());
+  SettleLaunch(component);
   for (size_t turn = 0; turn < kMaxLastReads && OnControl(component); ++turn) {
   }
   for (const bool err : {false, true}) {

@@ -86,10 +86,7 @@ Supervisor::Component* Supervisor::FreeInstance(const Component& component) {
 
 void Supervisor::EndInstance(Component& instance) {
   if (instance.instance == 0) return;
-  Component& component = *components_[IndexOf(instance) - instance.instance];
-  // What can't be launched is tried once a second, whatever clients do.
-  if (instance.unit.state() == UnitState::kFailed && !instance.unit.satisfied()) Pause(component);
-  AcceptAgain(component);
+  AcceptAgain(*components_[IndexOf(instance) - instance.instance]);
 }
 
 void Supervisor::Pause(Component& component) {

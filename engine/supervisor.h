@@ -148,6 +148,7 @@ class Supervisor {
   void FailLaunch(Component& component, const std::string& what);
   void OnHandshake(Component& component);
   void OnInstalled(Component& component);
+  void SettleLaunch(Component& component);
   void Executed(Component& component);
   // Takes one message of the reaper; whether there may be more.
   bool OnControl(Component& component);

@@ -215,6 +215,31 @@ class Instances(enclave.Case):
         self.assertEqual(late.stop(), 0)
         self.assertIsNone(running.process.poll())
 
+    def test_those_that_end_at_once_have_begun(self):
+        value = enclave.policy("e2e-instances-quick", {
+            "quick": {
+                "profile": ["stateful-service"], "exec": ["/usr/bin/true"],
+                "files": {"execute": ["/usr/bin/true", "@loader"], "read": ["@libraries"]},
+                "network": {"unix": {"listen": [
+                    {"path": "/run/edges/quick/s", "name": "quick", "from": ["client"]}]}},
+                "instances": {"per": "connection", "at-most": 4}},
+            "client": python("import time; time.sleep(1000)",
+                             network={"unix": {"connect": ["/run/edges/quick/s"]}}),
+        })
+        pathlib.Path(value["audit"]["sinks"][0]["file"]).unlink(missing_ok=True)
+        running = self.boot(value)
+        for _ in range(20):
+            clients = [Client(self, "quick") for _ in range(6)]
+            for one in clients:
+                self.assertEqual(one.lines.readline(), "")
+                one.close()
+        enclave.wait_until(lambda: len(running.events("quick", "exit")) == 120, 10, "every exit")
+        # The component itself, and each of its runs.
+        self.assertEqual(len(running.events("quick", "start")), 121)
+        self.assertEqual({e["verdict"] for e in running.events("quick", "exit")}, {"done"})
+        self.assertEqual(running.stop(), 0, running.output())
+        running.verify_audit()
+
     def test_what_can_not_be_an_instance_is_refused(self):
         def compiled(**keys):
             value = enclave.policy("e2e-instances-refused", {
