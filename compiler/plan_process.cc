@@ -150,10 +150,6 @@ void RefuseForInstances(ComponentPlan& plan) {
            "that ends is not missed, so its component can't be `critical`",
            "write `critical: false`, over what a profile says");
   }
-  if (policy.lifecycle.restart == RestartWhen::kAlways) {
-    refuse(policy.instances_at.place, "is not restarted: the next connection starts another",
-           "write `restart: {when: never}`, over what a profile says");
-  }
 }
 
 // Files that are the enclave's outlive the instance that writes them.
@@ -210,7 +206,7 @@ void PlanLifecycle(ComponentPlan& plan) {
   }
   if (plan.policy.instances.at_most != 0) {
     PlanInstances(plan);
-    lifecycle.restart = RestartWhen::kNever;
+    lifecycle.restart = RestartWhen::kNever;  // the next connection starts another
   }
   plan.profile.lifecycle = lifecycle;
   CheckDirectory(plan);

@@ -248,10 +248,11 @@ class Instances(enclave.Case):
             value["components"]["fresh"] |= keys
             return enclave.run(enclave.BULKHEAD, "check", str(self.write_policy(value)))
         self.assertEqual(compiled().returncode, 0, compiled().stderr)
+        # Whatever a profile says of restarts: the next connection starts another.
+        self.assertEqual(compiled(restart={"when": "always"}).returncode, 0)
         for keys, said in (
                 ({"ready": "notify"}, "E0559"),
                 ({"critical": True}, "E0559"),
-                ({"restart": {"when": "always"}}, "E0559"),
                 ({"network": {"unix": {"listen": []}}}, "E0"),
                 ({"files": {"write": ["/srv/left"], "private": [{"path": "/tmp", "size": "1M"}]}}, "E0560")):
             result = compiled(**keys)
