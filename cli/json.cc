@@ -132,6 +132,7 @@ Json LifecycleJson(const Lifecycle& life) {
   if (life.ready.kind == ReadyKind::kExit) ready["exit"] = life.ready.exit_code;
   return {{"after", life.after},
           {"ready", ready},
+          {"watchdog_ms", life.watchdog_ms},
           {"stop", {{"signal", SignalName(life.stop_signal)}, {"within_ms", life.stop_within_ms}}},
           {"restart",
            {{"when", NameOf(life.restart)},

@@ -208,6 +208,10 @@ void PlanLifecycle(ComponentPlan& plan) {
     PlanInstances(plan);
     lifecycle.restart = RestartWhen::kNever;  // the next connection starts another
   }
+  if (lifecycle.watchdog_ms != 0 && lifecycle.ready.kind != ReadyKind::kNotify) {
+    plan.Error(plan.policy.watchdog_at.place, "E0561", "`watchdog` needs `ready: notify`",
+               "it hears the component over the same socket");
+  }
   plan.profile.lifecycle = lifecycle;
   CheckDirectory(plan);
   plan.profile.on_violation = plan.policy.on_violation;
@@ -223,6 +227,13 @@ void PlanLifecycle(ComponentPlan& plan) {
                "the component is killed, then `restart` "
                "decides"}},
              Status::kEnforced, Recorder::kLifecycle, "for Landlock after the record");
+  }
+  if (lifecycle.watchdog_ms != 0) {
+    plan.Row(
+        "watchdog",
+        {{Layer::kSupervisor, fmt::format("killed when silent for {} s, then `restart` decides",
+                                          lifecycle.watchdog_ms / 1000)}},
+        Status::kEnforced, Recorder::kLifecycle);
   }
   plan.Row("restart", {{Layer::kSupervisor, "start order, readiness, restarts, stop"}},
            Status::kEnforced, Recorder::kLifecycle,

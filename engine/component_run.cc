@@ -412,6 +412,9 @@ bool Supervisor::OnControl(Component& component) {
     case ReaperMessage::Kind::kReady:
       Act(component, component.unit.OnReady(NowMs()));
       return true;
+    case ReaperMessage::Kind::kAlive:
+      component.unit.OnAlive(NowMs());
+      return true;
     case ReaperMessage::Kind::kExit:
       component.exit_status = message.status;
       return true;

@@ -239,13 +239,14 @@ int Supervisor::Run() {
 void Supervisor::OnTimers(uint64_t now) {
   for (auto& component : components_) {
     CheckListening(*component);
+    const bool was_up = component->unit.state() == UnitState::kUp;
     const UnitAction action = component->unit.OnDeadline(now);
     if (action == UnitAction::kKill) {
       const bool stopping = component->unit.state() == UnitState::kStopping;
-      const bool up = component->instance != 0 && component->unit.satisfied();
+      const char* in_time = component->instance != 0 ? "lifetime" : "watchdog";
       Lifecycle(*component,
                 stopping ? "stop-timeout"
-                : up     ? "lifetime"
+                : was_up ? in_time
                          : "start-timeout",
                 "killed");
     }

@@ -49,7 +49,8 @@ UnitAction Unit::OnDependenciesReady(uint64_t now) {
 
 UnitAction Unit::Up(uint64_t now) {
   state_ = UnitState::kUp;
-  deadline_ = lifetime_ms_ == 0 ? 0 : now + lifetime_ms_;
+  const uint32_t most = lifetime_ms_ != 0 ? lifetime_ms_ : lifecycle_->watchdog_ms;
+  deadline_ = most == 0 ? 0 : now + most;
   was_ready_ = true;
   return UnitAction::kBecameReady;
 }
@@ -64,6 +65,12 @@ UnitAction Unit::OnExecuted(uint64_t now) {
 
 UnitAction Unit::OnReady(uint64_t now) {
   return state_ == UnitState::kStarting ? Up(now) : UnitAction::kNone;
+}
+
+void Unit::OnAlive(uint64_t now) {
+  // Not after its deadline: then it is being killed.
+  const bool waits = state_ == UnitState::kUp && deadline_ != 0 && lifetime_ms_ == 0;
+  if (waits) deadline_ = now + lifecycle_->watchdog_ms;
 }
 
 UnitAction Unit::OnExit(int status, uint64_t now, uint32_t random) {

@@ -9,7 +9,7 @@
 //              failure.
 //   Starting   executed, not ready. Ready: Up. At `ready.within`: killed, counts as a failure.
 //   Up         ready. An exit is a failure unless status 0. One with a lifetime is killed at its
-//              end.
+//              end, one with a watchdog when it was silent for that long.
 //   Stopping   the stop signal was delivered; at `stop within` everything of it is killed.
 //   Backoff    waits before the next start: 100 ms doubled with each restart in the window, at most
 //              5 s, plus up to a quarter of jitter.
@@ -71,6 +71,7 @@ class Unit {
   UnitAction OnDependenciesReady(uint64_t now);
   UnitAction OnExecuted(uint64_t now);
   UnitAction OnReady(uint64_t now);
+  void OnAlive(uint64_t now);  // it said so to its watchdog
   // The process ended with a wait status, or never came to execute (`status` -1).
   UnitAction OnExit(int status, uint64_t now, uint32_t random);
   UnitAction OnDeadline(uint64_t now);

@@ -102,6 +102,7 @@ ComponentPolicy BuildComponent(const Entry& entry, const Node& merged, Diagnosti
   component.after = fields.Texts("after");
   component.lifecycle = BuildLifecycle(fields, diagnostics);
   component.ready_at = fields.At("ready");
+  component.watchdog_at = fields.At("watchdog");
   component.on_violation =
       fields.TextOf("on-violation") == "kill" ? OnViolation::kKill : OnViolation::kRefuse;
   component.on_violation_at = fields.At("on-violation");

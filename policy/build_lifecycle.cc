@@ -60,6 +60,7 @@ Lifecycle BuildLifecycle(const Section& component, Diagnostics& diagnostics) {
   Lifecycle built;
   for (const Node& item : component.Items("after")) built.after.push_back(item.text);
   built.ready = BuildReady(component, diagnostics);
+  if (component.Has("watchdog")) built.watchdog_ms = Milliseconds(component, "watchdog", "0");
   const Section stop = component.Sub("stop");
   built.stop_signal = ParseSignal(stop.TextOf("signal", "TERM")).value_or(15);
   built.stop_within_ms = Milliseconds(stop, "within", "5s");

@@ -131,6 +131,7 @@ struct ComponentPolicy {
   Lifecycle lifecycle;                         // `after` unsorted, as written
   std::vector<Text> after;
   Statement ready_at;
+  Statement watchdog_at;
   OnViolation on_violation = OnViolation::kRefuse;
   Statement on_violation_at;
   Instances instances;

@@ -53,7 +53,7 @@ void Describe(Io& io, Readiness& v) {
 }
 template <typename Io>
 void Describe(Io& io, Lifecycle& v) {
-  io(v.after, v.ready, v.stop_signal, v.stop_within_ms, v.restart, v.restart_at_most,
+  io(v.after, v.ready, v.watchdog_ms, v.stop_signal, v.stop_within_ms, v.restart, v.restart_at_most,
      v.restart_within_ms, v.critical);
 }
 template <typename Io>

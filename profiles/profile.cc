@@ -178,6 +178,7 @@ Defect LifecycleDefect(const ProfileData& d) {
   const bool has_path = l.ready.kind == ReadyKind::kFile || l.ready.kind == ReadyKind::kListening;
   if (has_path != IsNormalPath(l.ready.path)) return "ready: path";
   if (l.ready.exit_code > 255 || l.ready.within_ms == 0) return "ready: limits";
+  if (l.watchdog_ms != 0 && l.ready.kind != ReadyKind::kNotify) return "watchdog: ready";
   if (l.stop_signal == 0 || l.stop_signal > 64) return "stop: signal";
   if (l.restart > RestartWhen::kAlways) return "restart: unknown kind";
   if (d.on_violation > OnViolation::kKill) return "on-violation: unknown kind";

@@ -121,6 +121,7 @@ enum class RestartWhen : uint8_t { kNever, kOnFailure, kAlways };
 struct Lifecycle {
   std::vector<std::string> after;  // sorted component names
   Readiness ready;
+  uint32_t watchdog_ms = 0;  // 0: none
   uint32_t stop_signal = 15;
   uint32_t stop_within_ms = 5000;
   RestartWhen restart = RestartWhen::kOnFailure;

@@ -60,6 +60,12 @@ void LaunchPlan::Prepare() {
   if (profile->lifecycle.ready.kind == ReadyKind::kNotify) {
     environment.push_back(std::string("NOTIFY_SOCKET=") + kNotifySocket);
   }
+  if (profile->lifecycle.watchdog_ms != 0) {
+    // As sd_watchdog_enabled(3) reads it.
+    environment.push_back("WATCHDOG_USEC=" + std::to_string(profile->lifecycle.watchdog_ms) +
+                          "000");
+    environment.push_back("WATCHDOG_PID=" + std::to_string(kComponentPid));
+  }
   for (std::string& text : environment) envp.push_back(text.data());
   envp.push_back(nullptr);
   for (const std::string& text : profile->argv) argv.push_back(const_cast<char*>(text.c_str()));

@@ -45,7 +45,7 @@ struct Hello {
 
 // Reaper to supervisor.
 struct ReaperMessage {
-  enum class Kind : uint32_t { kFailure = 1, kExit = 2, kReady = 3 };
+  enum class Kind : uint32_t { kFailure = 1, kExit = 2, kReady = 3, kAlive = 4 };
   Kind kind = Kind::kFailure;
   Failure failure;       // kFailure
   int32_t status = 0;    // kExit: wait status of the component's process

@@ -75,9 +75,25 @@ void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control, long 
 constexpr int kControl = 0;
 constexpr int kNotify = 1;
 
-// Reads one message of the readiness socket: whether it is READY=1 from the component's uid, as
-// sd_notify(3) writes it. There is no room for descriptors, so the kernel drops them.
-bool SaysReady(Kernel& kernel, int notify, uint32_t uid) {
+// A message of sd_notify(3) has lines.
+bool HasLine(std::string_view text, std::string_view line) {
+  for (;;) {
+    const size_t end = text.find('\n');
+    if (text.substr(0, end) == line) return true;
+    if (end == std::string_view::npos) return false;
+    text.remove_prefix(end + 1);
+  }
+}
+
+struct Said {
+  bool ready = false;
+  bool alive = false;
+};
+
+// Reads one message of the readiness socket: whether READY=1 or WATCHDOG=1 is in it, from the
+// component's uid, as sd_notify(3) writes it. There is no room for descriptors, so the kernel drops
+// them.
+Said ReadNotification(Kernel& kernel, int notify, uint32_t uid) {
   char bytes[1024];
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
   iovec vector{bytes, sizeof bytes};
@@ -87,17 +103,22 @@ bool SaysReady(Kernel& kernel, int notify, uint32_t uid) {
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   const long size = kernel(SYS_recvmsg, notify, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size < 0) return false;
+  if (size < 0) return {};
   const cmsghdr* header = CMSG_FIRSTHDR(&message);
   if (header == nullptr || header->cmsg_level != SOL_SOCKET ||
       header->cmsg_type != SCM_CREDENTIALS || header->cmsg_len != CMSG_LEN(sizeof(ucred))) {
-    return false;
+    return {};
   }
   ucred sender{};
   std::memcpy(&sender, CMSG_DATA(header), sizeof sender);
   const std::string_view text(bytes, static_cast<size_t>(size));
-  return sender.uid == uid && (text == "READY=1" || text.starts_with("READY=1\n") ||
-                               text.find("\nREADY=1") != std::string_view::npos);
+  if (sender.uid != uid) return {};
+  return {HasLine(text, "READY=1"), HasLine(text, "WATCHDOG=1")};
+}
+
+void Tell(Kernel& kernel, ReaperMessage::Kind kind) {
+  const ReaperMessage message{kind, {}, 0, 0};
+  kernel(SYS_write, kControl, &message, sizeof message);
 }
 
 [[noreturn]] void ReportEnd(Kernel& kernel, int control, int status, uint32_t orphans) {
@@ -165,9 +186,9 @@ constexpr long kSlowMessage = 10'000'000;  // ns between two after these
     if (poll[0].revents != 0) Obey(kernel, kControl, component);
     if (poll[1].revents == 0) continue;
     resting = ++messages > kQuickMessages;
-    if (!SaysReady(kernel, kNotify, uid)) continue;
-    const ReaperMessage message{ReaperMessage::Kind::kReady, {}, 0, 0};
-    kernel(SYS_write, kControl, &message, sizeof message);
+    const Said said = ReadNotification(kernel, kNotify, uid);
+    if (said.ready) Tell(kernel, ReaperMessage::Kind::kReady);
+    if (said.alive) Tell(kernel, ReaperMessage::Kind::kAlive);
   }
 }
 

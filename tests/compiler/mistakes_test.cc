@@ -69,6 +69,15 @@ BOOST_AUTO_TEST_CASE(Waivers) {
   BOOST_TEST((waived.Row("one", "components.one.user")->status == Status::kWaived));
 }
 
+BOOST_AUTO_TEST_CASE(AWatchdogNeedsTheReadinessSocket) {
+  const auto watched = [](const std::string& ready) {
+    return Granted(ready + "    watchdog: 5s\n");
+  };
+  Check({{watched(""), "8:15 E0561 `watchdog` needs `ready: notify`\n"}});
+  BOOST_TEST(MustCompile(watched("    ready: notify\n")).Component("one").lifecycle.watchdog_ms ==
+             5000U);
+}
+
 BOOST_AUTO_TEST_CASE(PathsOfTheRuntime) {
   for (const char* path : {"/", "/proc", "/proc/1/mem", "/sys", "/sys/fs/cgroup", "/dev",
                            "/dev/nsm", "/etc/passwd", "/etc/group"}) {

@@ -4,6 +4,7 @@
 
 import json
 import os
+import pathlib
 import signal
 import subprocess
 import time
@@ -103,7 +104,42 @@ def seconds_between(first, second):
     return float(second["time"]) - float(first["time"])
 
 
+# Says that it lives for as long as it is told, and then stays silent.
+WATCHED = """
+import os, socket, time
+print(os.environ['WATCHDOG_USEC'], os.environ['WATCHDOG_PID'] == str(os.getpid()))
+notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+notify.connect(os.environ['NOTIFY_SOCKET'])
+notify.send(b'STATUS=here\\nREADY=1\\n')
+for _ in range(12):
+    time.sleep(0.25)
+    notify.send(b'WATCHDOG=1')
+print('silent')
+time.sleep(1000)
+"""
+
+
 class Lifecycle(enclave.Case):
+    def test_silence_is_ended_by_the_watchdog(self):
+        pathlib.Path("/var/log/bulkhead/e2e-watchdog.jsonl").unlink(missing_ok=True)
+        running = self.boot(enclave.policy("e2e-watchdog", {
+            "watched": python(WATCHED, ready="notify", watchdog="1s"),
+            # Beside it: nobody watches it, and it is silent, too.
+            "other": python(WATCHED.replace("os.environ['WATCHDOG_USEC']", "0").replace(
+                "os.environ['WATCHDOG_PID'] == str(os.getpid())", "0"), ready="notify"),
+        }))
+        running.wait_output("watched | 1000000 True")
+        running.wait_output("watched | silent")
+        event = running.wait_event("watched", "watchdog")
+        self.assertEqual(event["verdict"], "killed")
+        ready = running.events("watched", "ready")[0]
+        self.assertGreater(seconds_between(ready, event), 3.5)
+        # It is a failure like another: started again.
+        running.wait_event("watched", "ready", 2)
+        self.assertEqual(running.events("other", "exit"), [])
+        self.assertEqual(running.stop(), 0)
+        running.verify_audit()
+
     def test_python_without_a_handler_stops_by_the_signal(self):
         running = self.boot(
             enclave.policy(

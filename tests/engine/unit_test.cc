@@ -171,6 +171,25 @@ BOOST_AUTO_TEST_CASE(ALifetimeIsKilledAtItsEnd) {
   BOOST_TEST(lasting.deadline() == 0U);
 }
 
+BOOST_AUTO_TEST_CASE(AWatchdogIsPutOffByASignOfLife) {
+  Lifecycle lifecycle = Make(ReadyKind::kNotify);
+  lifecycle.watchdog_ms = 2000;
+  Unit unit(lifecycle);
+  unit.OnDependenciesReady(0);
+  unit.OnExecuted(0);
+  unit.OnAlive(10);
+  BOOST_TEST(unit.deadline() == 1000U);  // that it is not ready yet is another matter
+  unit.OnReady(500);
+  BOOST_TEST(unit.deadline() == 2500U);
+  unit.OnAlive(2400);
+  BOOST_TEST((unit.OnDeadline(4399) == UnitAction::kNone));
+  BOOST_TEST((unit.OnDeadline(4400) == UnitAction::kKill));
+  unit.OnAlive(4401);  // too late
+  BOOST_TEST(unit.deadline() == 0U);
+  unit.OnExit(kKilled, 4402, 0);
+  BOOST_TEST((unit.state() == UnitState::kBackoff));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

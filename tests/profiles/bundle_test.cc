@@ -162,6 +162,12 @@ BOOST_AUTO_TEST_CASE(RefusesWhatDoesNotHoldTogether) {
          d.components[0].startup = {{kReturn, 0, 0, kRetAllow}};
          d.components[0].lifecycle.ready = {ReadyKind::kNotify, {}, 0, 30000};
        }},
+      {"watchdog: ready",
+       [](BundleData& d) {
+         d.components[0].lifecycle.ready = {ReadyKind::kStarted, {}, 0, 30000};
+         d.components[0].startup.clear();
+         d.components[0].lifecycle.watchdog_ms = 1000;
+       }},
       {"instances: a lifetime of none",
        [](BundleData& d) { d.components[0].instances.lifetime_ms = 1; }},
       {"instances: limits",
