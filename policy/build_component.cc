@@ -40,9 +40,9 @@ void BuildExec(const Section& fields, ComponentPolicy& component, Diagnostics& d
 
 void BuildEnv(const Section& env, ComponentPolicy& component, Diagnostics& diagnostics) {
   for (const Entry& entry : env.Entries()) {
-    if (entry.key.starts_with("LISTEN_") || entry.key == "NOTIFY_SOCKET") {
+    if (IsSupervisorsVariable(entry.key)) {
       diagnostics.Error(entry.key_place, "E0420", Quoted(entry.key) + " is set by the supervisor",
-                        "listeners and `ready: notify` bring it");
+                        "listeners, `ready: notify` and `watchdog` bring it");
     }
     component.env.emplace_back(entry.key, Text{entry.value.text, env.At(entry.key)});
   }

@@ -47,7 +47,7 @@ Defect ExecutionDefect(const ProfileData& d) {
     if (var.name.empty() || var.name.find_first_of(std::string("=\0", 2)) != std::string::npos) {
       return "env: bad name";
     }
-    if (var.name.starts_with("LISTEN_") || var.name == "NOTIFY_SOCKET") {
+    if (IsSupervisorsVariable(var.name)) {
       return "env: `" + var.name + "` is the supervisor's";
     }
     if (var.value.size() > kMaxText || var.value.find('\0') != std::string::npos) {

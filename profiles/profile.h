@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "profiles/arch.h"
@@ -25,6 +26,11 @@ struct EnvVar {
   std::string value;
   bool operator==(const EnvVar&) const = default;
 };
+
+// Such as LISTEN_FDS: set by the supervisor alone.
+constexpr bool IsSupervisorsVariable(std::string_view name) {
+  return name.starts_with("LISTEN_") || name.starts_with("WATCHDOG_") || name == "NOTIFY_SOCKET";
+}
 
 // How one path comes into a component's mount view. The root is an empty read-only tmpfs.
 enum class ViewKind : uint8_t {
