@@ -102,7 +102,7 @@ class Instances(enclave.Case):
         value = enclave.policy("e2e-instances", {
             "fresh": component("fresh", ONE, instances={"per": "connection"}),
             "few": component("few", ONE, instances={"per": "connection", "at-most": 2}),
-            "short": component("short", ONE, instances={"per": "connection", "lifetime": "1s"}),
+            "short": component("short", ONE, instances={"per": "connection", "lifetime": "3s"}),
             "shared": component("shared", ALL),
             "client": client(),
         })
@@ -177,7 +177,7 @@ class Instances(enclave.Case):
         self.assertEqual(one.ask("here"), "here")
         started = time.monotonic()
         self.assertEqual(one.lines.readline(), "")
-        self.assertLess(time.monotonic() - started, 5)
+        self.assertLess(time.monotonic() - started, 10)
         enclave.wait_until(lambda: running.events("short", "exit"), 10, "the exit on record")
         self.assertEqual(running.events("short", "lifetime")[0]["verdict"], "killed")
         self.assertEqual(self.ask("short", "again"), "again")
