@@ -219,8 +219,10 @@ std::optional<ControlVerdict> OwnershipVerdict(const Asked& asked, const FileWay
                              at.place == Where::kIdentity || at.place == Where::kNotify ||
                              (at.place == Where::kShared && at.is_mount);
   if (way.needs_owner && owned_by_root && !is_root) return refuse("root's: EPERM");
+  // Such a directory is kept empty by its mode where Landlock does not (sandbox/view.h).
+  const bool closed = IsTripwire(at) && at.is_mount && at.entry->directory && !asked.LogsLandlock();
   const bool proc = at.place == Where::kProc && at.is_mount;
-  if (proc && asked.question.action == Action::kMetadata && !is_root) {
+  if ((proc || closed) && asked.question.action == Action::kMetadata && !is_root) {
     return refuse("root's, and nobody writes it: EACCES");
   }
   const bool makes = asked.question.action == Action::kCreate && !at.is_mount;

@@ -111,12 +111,15 @@ BOOST_AUTO_TEST_CASE(Assets) {
                    {"one", "read", {"/var/lib/two/key"}, false, "assets.key", record},
                    {"one", "write", {"/var/lib/two/key"}, false, "assets.key", record},
                    {"one", "read", {"/var/lib/two/other"}, false, "assets.key"},
+                   {"one", "metadata", {"/var/lib/two"}, true, "assets.key"},
                    {"two", "read", {"/var/lib/two/key"}, true, ".files.state:/var/lib/two"}});
   // Landlock lets them through there, and the supervisor refuses.
   const Compiled watched = MustCompile(kPolicy, WithLevel(Feature::kLandlockAudit, 0));
   const auto tripwire = Recorder::kTripwire;
   Check(watched, {{"one", "read", {"/var/lib/two"}, false, "assets.key", tripwire},
                   {"one", "read", {"/var/lib/two/key"}, false, "assets.key", tripwire},
+                  // Its mode keeps it empty.
+                  {"one", "metadata", {"/var/lib/two"}, false, ".user"},
                   {"two", "read", {"/var/lib/two/key"}, true, ".files.state:/var/lib/two"}});
 }
 

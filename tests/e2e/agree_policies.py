@@ -112,8 +112,7 @@ class Component:
 class Policy:
     """One random policy; `value()` gives it as a value for the compiler."""
 
-    def __init__(self, number, seed, root, machine, features, ports, startups=True):
-        self.startups = startups  # some components have `syscalls.startup`
+    def __init__(self, number, seed, root, machine, features, ports):
         self.rng = random.Random(f"{seed}/policy/{number}")
         self.number = number
         self.name = f"agree-{number}"
@@ -345,7 +344,7 @@ class Policy:
             component.keys["directory"] = "/"
             if name != "server" and self.rng.random() < 0.3:
                 component.keys["ready"] = "notify"
-                if self.startups and self.rng.random() < 0.7:
+                if self.rng.random() < 0.7:
                     self.add_startup(component)
                     continue
             if name != "server" and self.rng.random() < 0.1:

@@ -426,17 +426,23 @@ def prepare(maker, uids, program, loaded):
     """Makes what the questions need on the disk; returns the sockets that listen there. `program`
     is linked where one is executed: a file of which no rule knows."""
     policy = maker.policy
-    for path in sorted(policy.host_directories | {policy.asset[0], str(policy.root / "nobody")}):
+    directories = {path for kind, path, _ in maker.made if kind == "directory"}
+    files = {path for _, path, _ in maker.made} - directories
+    named = policy.host_directories | {policy.asset[0], str(policy.root / "nobody")}
+    for path in sorted(named - files):
         os.makedirs(path, exist_ok=True)
         os.chmod(path, 0o777)
     for path, (name, verb) in policy.host_files.items():
+        if path in directories | files:
+            continue
         if verb == "execute":
             shutil.copy(program, path)
         else:
             make_file(path, uids[name])
-    make_file(policy.asset[1], 0)
+    if policy.asset[1] not in directories | files:
+        make_file(policy.asset[1], 0)
     for name, component in policy.components.items():
-        for path in component.directories:
+        for path in set(component.directories) - files:
             open_to_all(path, uids[name])
     makers = {"directory": lambda path: os.makedirs(path, exist_ok=True),
               "program": lambda path: os.link(program, path),

@@ -271,6 +271,7 @@ class Run:
         listeners = agree_questions.prepare(self.maker, uids, str(unknown), str(loaded))
         audit = f"/var/log/bulkhead/{self.policy.name}.jsonl"
         self.enclave = enclave.Enclave(self.case, bundle, audit)
+        self.place_inside()
         try:
             enclave.wait_until(self.all_said, 60, "all answers")
         except AssertionError as error:
@@ -288,6 +289,9 @@ class Run:
         self.events = self.enclave.events()
         self.asset_size = os.stat(self.policy.asset[1]).st_size
         shutil.rmtree(self.policy.root)
+
+    def place_inside(self):
+        """What questions need in a component's own file systems: of these questions, nothing."""
 
     def last_lines(self):
         """How far each component came, and what it was to do next."""

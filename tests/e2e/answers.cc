@@ -11,6 +11,7 @@
 #include "cli/answer_json.h"
 #include "cli/inputs.h"
 #include "compiler/ask.h"
+#include "compiler/export_filter.h"
 
 namespace bulkhead {
 namespace {
@@ -41,11 +42,24 @@ int Run(const std::string& bundle) {
   return 0;
 }
 
+// The program of its startup as sock_filter[], nothing where it has none.
+int WriteStartup(const std::string& bundle, const std::string& component) {
+  const auto opened = OpenBundle(bundle);
+  if (!opened) return opened.error();
+  const auto found = FindComponent(opened->bundle, component);
+  if (!found) return found.error();
+  const std::vector<uint8_t> bytes = EncodeFilter((*found)->startup);
+  std::cout.write(reinterpret_cast<const char*>(bytes.data()),
+                  static_cast<std::streamsize>(bytes.size()));
+  return 0;
+}
+
 }  // namespace
 }  // namespace bulkhead
 
 int main(int argc, char** argv) {
   if (argc == 2) return bulkhead::Run(argv[1]);
-  std::fputs("usage: answers BUNDLE\n", stderr);
+  if (argc == 3) return bulkhead::WriteStartup(argv[1], argv[2]);
+  std::fputs("usage: answers BUNDLE [COMPONENT]\n", stderr);
   return 2;
 }

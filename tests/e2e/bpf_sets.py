@@ -17,7 +17,11 @@ MOST = 60000  # combinations of one number; more would be no comparison but a wa
 
 def read(path):
     with open(path, "rb") as file:
-        return list(struct.iter_unpack("<HBBI", file.read()))
+        return parse(file.read())
+
+
+def parse(data):
+    return list(struct.iter_unpack("<HBBI", data))
 
 
 def words_and_values(program, start):

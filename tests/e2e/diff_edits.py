@@ -33,7 +33,7 @@ class Editor:
                  self.own_file, self.asset, self.add_call, self.add_call, self.remove_call,
                  self.add_test, self.add_test, self.remove_test, self.deny, self.add_port,
                  self.remove_port, self.listen_port, self.client, self.channel, self.limit,
-                 self.reorder, self.twice, self.optional]
+                 self.reorder, self.twice, self.optional, self.startup, self.startup]
         return self.rng.choice(kinds)()
 
     # --- files ---
@@ -154,6 +154,20 @@ class Editor:
         if not self.component.keys["syscalls"][side]:
             del self.component.keys["syscalls"][side]
         return f"no {side} {call}"
+
+    def startup(self):
+        """One call more or less until ready; or for good instead."""
+        if not self.component.startup:
+            return None
+        calls = self.calls("startup")
+        kind = self.rng.choice(["more", "less", "kept", "moved"])
+        if kind == "more":
+            test = argument_test(self.rng, self.rng.choice(TESTED))
+            return self.add("startup", self.rng.choice([self.rng.choice(CALLS), test]))
+        if kind == "kept" or len(calls) < 2:
+            return self.add("allow", self.rng.choice(calls))
+        call = calls.pop(self.rng.randrange(len(calls)))
+        return f"no startup {call}" if kind == "less" else self.add("allow", call)
 
     def deny(self):
         return self.add("deny", self.rng.choice([*CALLS, "openat", "socket", "connect", "mmap"]))

@@ -13,8 +13,10 @@ import collections
 import json
 import os
 import random
+import re
 import shutil
 import socket
+import subprocess
 import sys
 
 import agree_policies
@@ -24,36 +26,15 @@ import bpf_sets
 import diff_edits
 import enclave
 from agree_questions import Question
+from diff_witnesses import Left, Side, Witnesses, arranged
 from enclave import BULKHEAD
 
 ON_PATHS = ["read", "list", "write", "truncate", "create", "remove", "metadata", "execute"]
-# Whatever their arguments: no component has a socket as its descriptor 0.
-HARMLESS = ("socket", "accept", "accept4")
-RANK = {"allow": 0, "undecided": 1, "deny": 2}
+RANK = {"allow": 0, "allow until ready": 1, "undecided": 2, "deny": 3}
 # Files and sockets of the whole enclave, of the runtime, and of nobody.
 EVERYWHERE = ["/", "/etc", "/etc/passwd", "/etc/shadow", "/dev", "/dev/null", "/dev/shm",
               "/dev/shm/x", "/proc", "/proc/self/status", "/run/notify", "/run/notify/socket",
               "/usr/bin/true", "/nobody/knows"]
-
-
-class Side(agree_test.Run):
-    """One of the two policies, booted to execute what is said to have changed."""
-
-    def __init__(self, case, policy, maker):
-        self.case, self.policy, self.maker = case, policy, maker
-        self.gave_up = set()
-
-    def results(self, questions, operations):
-        bundle, compiled = self.compile(operations)
-        self.case.assertEqual(compiled.returncode, 0, compiled.stderr)
-        self.operations = operations
-        self.boot(bundle, {n: c["uid"] for n, c in self.inspected(bundle).items()})
-        return [self.executed(question)[0] for question in questions]
-
-    def outside(self, question, kind, what):
-        if kind == "connects" and (kind, what) not in self.seen_outside:
-            return False  # the other policy's
-        return super().outside(question, kind, what)
 
 
 def objects(policies):
@@ -110,10 +91,11 @@ class Comparison:
             self.verdicts(question, before.get("verdict"), after.get("verdict"))
         for name in policies[0].components:
             filters = [self.filter(case, bundle, name) for bundle in bundles]
-            for number, (gained, lost) in bpf_sets.changes(*filters, case.machine).items():
-                for change, call in (("widened", gained), ("narrowed", lost)):
-                    if call:
-                        self.found.setdefault((name, change), f"call {number} {call}")
+            self.calls(case, name, filters, "")
+            if any(p.components[name].startup for p in policies):
+                # Who has none is allowed at the start what it is allowed for good.
+                early = [self.startup(bundle, name) or f for bundle, f in zip(bundles, filters)]
+                self.calls(case, name, early, " until ready")
             self.limits(case, bundles, name)
         self.questions = len(questions)
 
@@ -122,6 +104,19 @@ class Comparison:
             return
         change = "widened" if RANK[after] < RANK[before] else "narrowed"
         self.found.setdefault((question.component, change), question.line())
+
+    def calls(self, case, name, filters, when):
+        for number, (gained, lost) in bpf_sets.changes(*filters, case.machine).items():
+            for change, call in (("widened", gained), ("narrowed", lost)):
+                if call:
+                    self.found.setdefault((name, change), f"call {number} {call}{when}")
+
+    @staticmethod
+    def startup(bundle, name):
+        """The program that decides until the component is ready; empty where it has none."""
+        result = subprocess.run([agree_test.ANSWERS, str(bundle), name], capture_output=True,
+                                check=True, timeout=60)
+        return bpf_sets.parse(result.stdout)
 
     @staticmethod
     def filter(case, bundle, name):
@@ -144,128 +139,6 @@ def inspected(bundle):
     return {c["name"]: c for c in json.loads(text)["components"]}
 
 
-class Witnesses:
-    """Questions that the kernel is asked, made of what `diff` printed."""
-
-    def __init__(self, case, policies, maker):
-        self.case, self.policies, self.maker = case, policies, maker
-        self.directories = {d for p in policies for d in p.host_directories}
-        self.own = {d for p in policies for c in p.components.values() for d in c.own}
-        self.absent = {d for p in policies for c in p.components.values() for d in c.absent}
-        self.handed = {f"{kind}:{where}": ("127.0.0.1", where) if kind == "tcp" else where
-                       for p in policies for c in p.components.values()
-                       for kind, some in (("tcp", c.tcp_listen), ("unix", c.listens))
-                       for where in some}
-        self.files = {f for p in policies for c in p.components.values()
-                      for f in [*c.files, p.program, p.loader, p.asset[1]]}
-
-    def questions(self, difference):
-        """For the old and for the new policy; None where it can't be executed without harm, or not
-        as it is."""
-        name, (action, *words) = difference["component"], difference["witness"].split(" ")
-        if action == "reach":
-            return self.reach(name, words[0])
-        if difference["beneath"] and words[0] not in self.files:
-            words[0] += "/elsewhere"  # where a file or a socket can be
-        question = self.question(name, action, words, difference["area"])
-        return None if question is None else [question, question]
-
-    def question(self, name, action, words, area):
-        if area == "files":
-            return self.on_file(name, action, words)
-        if action in ("connect", "listen"):
-            return self.on_socket(name, action, words[0])
-        if action == "syscall":
-            values = {k: int(v, 16) for k, v in (word.split("=") for word in words[1:])}
-            if words[0] in HARMLESS:
-                call = {"call": words[0], "arguments": values}
-                registers = (agree_test.registers(Question(name, "socket", words, []), call)
-                             if words[0] == "socket" else list(values.values()))
-                return None if registers is None else Question(
-                    name, action, words, [self.maker.raw(words[0], registers)], "calls")
-            if words[0] not in agree_questions.CALLS or words[0] not in self.maker.numbers:
-                return None
-            registers = agree_test.registers(Question(name, "syscall", words, []),
-                                             {"call": words[0], "arguments": values})
-            if registers is None:
-                return None
-            return Question(name, action, words, [self.maker.raw(words[0], registers)], "calls")
-        return None
-
-    def on_file(self, name, action, words):
-        path = words[0]
-        # Not there; the loader's, which would take the component along; owned by root.
-        if (any(path.startswith(absent) for absent in self.absent)
-                or (action == "execute" and any(p.components[name].loader for p in self.policies))
-                or (action == "metadata" and path.startswith(self.policies[0].asset[0]))
-                or (action == "list" and path in self.files)):
-            return None
-        if path in self.directories | self.own:
-            if action not in ("list", "metadata", "rename"):
-                return None  # not as a directory
-        elif path.startswith("/proc") or path in ("/", "/elsewhere"):
-            return None
-        elif os.path.dirname(path) in self.files:
-            return None  # nothing is beneath a file
-        before = []
-        what = {"list": "directory", "create": "nothing", "execute": "program"}.get(action, "file")
-        if path not in self.directories | self.own | self.files:
-            parent = os.path.dirname(path)
-            if parent in self.own or parent == "/dev/shm":
-                path = f"{parent}/{action}"
-                before = {"file": [f"make {path}"], "directory": [f"make-dir {path}"]}.get(what, [])
-                if what == "program":
-                    return None
-            elif parent in self.directories:
-                path = f"{parent}/elsewhere-{action}-{name}"
-                made = (what, path, name)
-                if what != "nothing" and made not in self.maker.made:
-                    self.maker.made.append(made)
-        operations = [*before, " ".join([action, path, *([path + ".new"] if len(words) > 1 else [])])]
-        question = Question(name, action, [path, *([path + ".new"] if len(words) > 1 else [])],
-                            operations)
-        if before:
-            question.tags.add("own")
-        return question
-
-    def on_socket(self, name, action, end):
-        kind, _, rest = end.partition(":")
-        if action == "listen" and end in self.handed:
-            return Question(name, action, [end], [f"{action}-{kind} {rest}"], "any",
-                            [("connects", self.handed[end])])
-        if kind == "vsock":
-            return Question(name, action, [end], ["vsock"])
-        if kind == "udp":
-            return Question(name, action, [end], [f"{action}-udp {self.case.ports.fresh()}"])
-        if kind == "tcp":
-            return Question(name, action, [end], [f"{action}-tcp {rest}"])
-        if rest.startswith("@"):
-            self.maker.count += 1
-            other = self.case.abstract + (f"-{self.maker.count}" if action == "listen" else "")
-            return Question(name, action, [end], [f"{action}-abstract {other}"])
-        directory = os.path.dirname(rest)
-        if (not rest.startswith((str(self.policies[0].root), "/run", "/dev"))
-                or any(rest.startswith(absent) for absent in self.absent)):
-            return None
-        if rest in self.directories | self.own | self.files or directory in self.own | self.files:
-            return None  # no socket can be there before the component makes one
-        if directory in self.directories and rest.endswith("/elsewhere"):
-            rest = f"{directory}/{action}-{name}"
-            if action == "connect":
-                self.maker.made.append(("socket", rest, name))
-        return Question(name, action, [end], [f"{action}-unix {rest}"])
-
-    def reach(self, name, target):
-        """By whatever each of the two policies gives."""
-        questions = []
-        for policy in self.policies:
-            maker = agree_questions.Maker(policy, "", self.maker.numbers, "")
-            maker.rng = random.Random(0)
-            maker.rng.choice = lambda some: target if target in some else some[0]
-            questions.append(maker.reach(policy.components[name]))
-        return questions
-
-
 class Edit:
     """A policy and its edit, and what the tool, the comparison and the kernel say of them."""
 
@@ -276,7 +149,7 @@ class Edit:
     def make(self):
         case = self.case
         old = agree_policies.Policy(self.number, case.seed, case.directory / "disk", case.machine,
-                                    case.features, case.ports, startups=False)
+                                    case.features, case.ports)
         old.loader = case.running["paths"]["loader"][0]
         new = diff_edits.copy_of(old)
         self.words = diff_edits.Editor(new, self.rng).edit()
@@ -309,51 +182,57 @@ class Edit:
         self.tally["questions"] += comparison.questions
 
     def execute(self):
-        maker = agree_questions.Maker(self.policies[1], self.case.seed, self.case.numbers,
-                                      self.case.abstract)
-        witnesses = Witnesses(self.case, self.policies, maker)
-        first = [maker.first(name) for name, c in self.policies[1].components.items() if c.makes]
-        asked = []
+        witnesses = Witnesses(self.case, self.policies)
+        self.again = []
+        asked = collections.defaultdict(list)
         for difference in self.differences:
             if difference["area"] in ("limits", "component"):
                 self.tally["witnesses"]["of limits"] += 1
                 continue
-            pair = witnesses.questions(difference)
-            if pair is None:
-                self.leave(f"{difference['area']} {difference['witness'].split()[0]}")
+            try:
+                witness = witnesses.witness(difference)
+            except Left as why:
+                self.leave(str(why), difference)
                 continue
-            asked.append((difference, *pair))
-        if not asked:
-            return
-        # A directory whose mode was changed may let nobody in afterwards.
-        asked.sort(key=lambda item: item[1].action == "metadata")
-        questions = first + [old for _, old, _ in asked]
-        questions += [new for _, old, new in asked if new is not old]
-        operations = agree_test.arguments(self.policies[1], questions)
+            asked[witness.world].append(witness)
         host = {d for policy in self.policies for d in policy.host_directories}
         files = {**self.policies[0].host_files, **self.policies[1].host_files}
-        results = []
-        for index, policy in enumerate(self.policies):
+        for policy in self.policies:
             policy.host_directories, policy.host_files = host, files
-            side = Side(self.case, policy, maker)
-            results.append(side.results([pair[index] for _, *pair in asked], operations))
-        for (difference, _, question), before, after in zip(asked, *results):
-            self.judge(difference, question, before, after)
+        for world, some in asked.items():
+            self.boot(witnesses.placed(world), some)
+        # Run it was; whether to its end, another program shows, which needs no loader.
+        for difference in self.again:
+            witness = witnesses.witness(difference, by_loader=False)
+            self.boot(witnesses.placed(witness.world), [witness])
 
-    def leave(self, kind):
+    def boot(self, placed, some):
+        """Both policies, in one world."""
+        operations = arranged(self.policies, placed, some)
+        results = [Side(self.case, policy, placed).results(
+            [witness.questions[index] for witness in some], operations)
+            for index, policy in enumerate(self.policies)]
+        for witness, before, after in zip(some, *results):
+            self.judge(witness.difference, witness.questions[1], before, after)
+
+    def leave(self, why, difference):
         self.tally["witnesses"]["not executed"] += 1
-        self.tally["left"][kind] += 1
+        self.tally["left"][why] += 1
+        if os.environ.get("BULKHEAD_TEST_VERBOSE"):
+            print(f"edit {self.number} ({self.words}) {why}: {difference}", file=sys.stderr)
 
     def judge(self, difference, question, before, after):
-        refused, passed = (before, after) if difference["change"] == "widened" else (after, before)
-        old, new = difference["text"].split(", now ")[0], difference["text"].split(", now ")[-1]
-        if "undecided" in (old, new):
-            self.tally["witnesses"]["undecided"] += 1
+        """The narrower of the two was refused, the wider passed; where one is undecided, the disk
+        decides."""
+        said = re.match(r"(undecided)?.*?(?:, now (undecided)?|$)", difference["text"])
+        wider, narrower = (after, before) if difference["change"] == "widened" else (before, after)
+        open_wider, open_narrower = said.groups()[::-1 if difference["change"] == "widened" else 1]
+        # A loader that ends by itself has been run, for what it could not open.
+        narrower = "refused" if narrower == "gave up" else narrower
+        if wider == "gave up":
+            self.again.append(difference)
             return
-        if (before, after) == ("nothing", "nothing"):
-            return self.leave("what it can't make first")
-        refused = "refused" if refused == "nothing" else refused
-        if (refused, passed) == ("refused", "passed"):
+        if (open_narrower or narrower == "refused") and (open_wider or wider == "passed"):
             self.tally["witnesses"]["confirmed"] += 1
             return
         self.tally["witnesses"]["denied"] += 1

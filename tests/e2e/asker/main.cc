@@ -2,6 +2,7 @@
 // asker QUESTION...: a question is one argument, `NUMBER VERB WORD...`; the answer is a line
 // `NUMBER passed`, `NUMBER nothing` where what is asked about could not be made, or `NUMBER ERRNO`.
 // `ready` tells $NOTIFY_SOCKET; `later` before a verb tries again, for five seconds, until refused.
+// `wait` goes on when `asker_may_go` is written to, which needs no system call.
 // `execute` becomes another copy of this program, which says `passed` and goes on. `done` follows
 // the last.
 #include <fcntl.h>
@@ -18,6 +19,10 @@
 #include <span>
 
 #include "tests/e2e/asker/asker.h"
+
+extern "C" {
+volatile int asker_may_go = 0;
+}
 
 namespace bulkhead::asker {
 namespace {
@@ -115,6 +120,16 @@ uint64_t Milliseconds() {
   return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
 }
 
+// Until it is told from outside that everything is in place.
+void Wait(Tries& tries) {
+  Say("wait", "waiting");
+  const uint64_t end = Milliseconds() + 20000;
+  while (asker_may_go == 0 && Milliseconds() < end) {
+  }
+  tries.Note(asker_may_go != 0 ? 0 : -ETIMEDOUT);
+  asker_may_go = 0;
+}
+
 int Run(std::span<char*> arguments) {
   for (size_t i = 1; i < arguments.size(); ++i) {
     const Words words = Split(arguments[i]);
@@ -125,6 +140,8 @@ int Run(std::span<char*> arguments) {
     Tries tries;
     if (Is(words.At(1), "execute")) {
       Execute(arguments, i, words, tries);
+    } else if (Is(words.At(1), "wait")) {
+      Wait(tries);
     } else if (Is(words.At(1), "ready")) {
       TellReady(tries);
     } else if (Is(words.At(1), "later")) {
