@@ -148,6 +148,10 @@ Json InstancesJson(const Instances& instances) {
           {"lifetime_ms", instances.lifetime_ms}};
 }
 
+Json SecretJson(const Secret& secret) {
+  return {{"name", secret.name}, {"from", secret.path}, {"rule", secret.rule}};
+}
+
 Json RequirementJson(const Requirement& requirement) {
   return {{"feature", Info(requirement.feature).key},
           {"level", requirement.level},
@@ -231,6 +235,7 @@ Json ComponentJson(const ProfileData& profile) {
           {"network", NameOf(profile.network)},
           {"listeners", List(profile.listeners, ListenerJson)},
           {"edges", List(profile.edges, EdgeJson)},
+          {"secrets", List(profile.secrets, SecretJson)},
           {"limits", LimitsJson(profile.limits)},
           {"lifecycle", LifecycleJson(profile.lifecycle)},
           {"instances", InstancesJson(profile.instances)},

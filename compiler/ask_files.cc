@@ -361,6 +361,17 @@ void AddLoader(Asked& asked, const Location& at, Attempts& attempts) {
   }
 }
 
+// It has what is in the file without a way to it.
+void AddSecrets(const Asked& asked, Attempts& attempts) {
+  for (const Secret& secret : asked.profile.secrets) {
+    if (secret.path != asked.question.path) continue;
+    attempts.push_back({{},
+                        {{Layer::kDescriptor, Verdict::kAllow,
+                          fmt::format("holds a copy of it, as the secret `{}`", secret.name),
+                          secret.rule, Recorder::kNone}}});
+  }
+}
+
 void AddNotes(Asked& asked, const Location& at) {
   const auto add = [&](std::string_view text) {
     asked.note.append(asked.note.empty() ? "" : "; ").append(text);
@@ -412,6 +423,7 @@ Attempts AttemptFile(Asked& asked) {
     attempts.push_back(std::move(attempt));
   }
   if (question.action == Action::kExecute) AddLoader(asked, at, attempts);
+  if (question.action == Action::kRead) AddSecrets(asked, attempts);
   AddNotes(asked, at);
   return attempts;
 }

@@ -192,6 +192,12 @@ Attempts ReachAsset(Asked& asked, const Asset& asset) {
 
 std::vector<std::string> AssetPaths(const ProfileData& profile, const Asset& asset) {
   std::vector<std::string> paths = asset.files;
+  for (const Secret& secret : profile.secrets) {
+    const bool beneath = std::ranges::any_of(asset.files, [&](const std::string& file) {
+      return secret.path != file && Covers(file, secret.path);
+    });
+    if (beneath) paths.push_back(secret.path);
+  }
   for (const ViewEntry& entry : profile.view) {
     const bool kept = IsReadOnlyBind(entry.kind) || entry.kind == ViewKind::kWritable ||
                       entry.kind == ViewKind::kState;

@@ -251,6 +251,7 @@ class Differ {
             "stdin, stdout, stderr");
     changed(one.lifecycle != other.lifecycle, "life cycle");
     changed(one.instances != other.instances, "instances");
+    changed(one.secrets != other.secrets, "secrets");
     changed(one.on_violation != other.on_violation, "on-violation");
   }
 

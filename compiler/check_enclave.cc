@@ -41,6 +41,33 @@ void CheckAllSharing(EnclavePlan& enclave, const std::vector<ComponentPlan>& com
   }
 }
 
+// The path by which the component could write `path`; empty: by none.
+std::string WrittenBy(const ComponentPlan& component, const std::string& path) {
+  for (const auto& [own, rule] : component.files) {
+    if (IsWritable(rule.verb) && (Covers(own, path) || Covers(path, own))) return own;
+  }
+  for (const EdgeDirectory& edge : component.profile.edges) {
+    if (edge.server && Covers(edge.path, path)) return edge.path;
+  }
+  return {};
+}
+
+// Who writes a secret's file decides what the other is given.
+void CheckSecrets(const std::vector<ComponentPlan>& components) {
+  for (const ComponentPlan& component : components) {
+    for (const SecretPolicy& secret : component.policy.secrets) {
+      for (const ComponentPlan& other : components) {
+        const std::string own = WrittenBy(other, secret.path);
+        if (own.empty()) continue;
+        component.Error(
+            secret.at.place, "E0562",
+            fmt::format("`{}` may write the file of the secret, by `{}`", other.policy.name, own),
+            "keep it where no component writes: it is read before any of them runs");
+      }
+    }
+  }
+}
+
 void CheckIdentities(EnclavePlan& enclave, const std::vector<ComponentPlan>& components) {
   std::map<uint32_t, const ComponentPlan*> by_uid;
   std::map<uint32_t, std::string> by_group;
@@ -119,6 +146,7 @@ void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& compon
   CheckIdentities(enclave, components);
   CheckEdges(enclave, components);
   CheckAllSharing(enclave, components);
+  CheckSecrets(components);
   CheckMeasure(enclave);
   for (const ChannelPolicy& channel : enclave.policy.channels) {
     enclave.ledger.push_back({"",

@@ -52,6 +52,7 @@ ComponentPlan PlanComponent(EnclavePlan& enclave, const ComponentPolicy& compone
   PlanFiles(plan);
   PlanDevices(plan);
   PlanNetwork(plan);
+  PlanSecrets(plan);
   PlanAssets(plan);
   PlanLimits(plan);
   PlanLifecycle(plan);
@@ -70,7 +71,12 @@ std::vector<std::string> Readers(const AssetPolicy& asset,
                (Covers(item.first, file.value) || Covers(file.value, item.first));
       });
     });
-    if (reaches) readers.push_back(component.policy.name);
+    const bool holds = std::ranges::any_of(asset.files, [&](const Text& file) {
+      return std::ranges::any_of(component.policy.secrets, [&](const SecretPolicy& secret) {
+        return Covers(file.value, secret.path);
+      });
+    });
+    if (reaches || holds) readers.push_back(component.policy.name);
   }
   return readers;
 }
@@ -165,6 +171,7 @@ std::vector<MapRow> MapOf(const Policy& policy) {
     for (const TcpListen& listen : component.network.tcp_listen) add(listen.at);
     for (const TcpPort& port : component.network.tcp_bind) add(port.at);
     for (const TcpPort& port : component.network.tcp_connect) add(port.at);
+    for (const SecretPolicy& secret : component.secrets) add(secret.at);
     for (const SyscallRule& rule : component.allow) add(rule.at);
     for (const SyscallRule& rule : component.deny) add(rule.at);
     for (const SyscallRule& rule : component.startup) add(rule.at);

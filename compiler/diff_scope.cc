@@ -124,7 +124,10 @@ bool SameAt(const ProfileData& one, const ProfileData& other, std::string_view p
              }) &&
          SamePart(
              one.landlock.rules, other.landlock.rules,
-             [&](const LandlockRule& rule) { return Covers(rule.path, path); }, SameRule);
+             [&](const LandlockRule& rule) { return Covers(rule.path, path); }, SameRule) &&
+         SamePart(
+             one.secrets, other.secrets, [&](const Secret& s) { return s.path == path; },
+             [](const Secret&, const Secret&) { return true; });
 }
 
 bool SameForFiles(const ProfileData& one, const ProfileData& other) {
@@ -218,6 +221,7 @@ void DiffScopes::AddOwn(const Pair& pair, DiffScope& scope) {
       if (listener.kind == ListenerKind::kUnixStream) AddUnix(scope, listener.path);
     }
     for (const LandlockPort& port : profile->landlock.ports) ports.insert(port.port);
+    for (const Secret& secret : profile->secrets) scope.paths.insert(secret.path);
   }
   uint32_t other = 1024;  // a port that none of them names
   while (ports.contains(other)) ++other;

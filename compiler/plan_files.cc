@@ -267,6 +267,25 @@ void AddLandlockRule(ComponentPlan& plan, const std::string& path, uint64_t acce
   if (fitting != 0) plan.profile.landlock.rules.push_back({path, fitting, optional, rule});
 }
 
+void PlanSecrets(ComponentPlan& plan) {
+  for (const SecretPolicy& secret : plan.policy.secrets) {
+    if (const auto own = ReservedPath(plan.enclave.policy, secret.path); !own.empty()) {
+      plan.Error(secret.at.place, "E0524",
+                 fmt::format("`{}` reaches the supervisor's `{}`", secret.path, own),
+                 "name a file that is kept for this secret");
+    }
+    plan.profile.secrets.push_back({secret.name, secret.path, secret.at.id});
+    plan.Row(
+        "secrets:" + secret.name,
+        {{Layer::kDescriptor,
+          fmt::format("`{}`, read before any component runs; each run has a sealed copy of its "
+                      "own, which it can't write",
+                      secret.path)}},
+        Status::kEnforced, Recorder::kNone, "a descriptor can't be refused once it is handed over");
+  }
+  std::ranges::sort(plan.profile.secrets, {}, &Secret::name);
+}
+
 std::string_view ReservedPath(const Policy& policy, std::string_view path) {
   for (const std::string_view own : {"/run/bulkhead", "/run/notify", "/var/log/bulkhead"}) {
     if (Covers(path, own) || Covers(own, path)) return own;

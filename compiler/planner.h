@@ -97,6 +97,7 @@ struct ComponentPlan {
 void PlanIdentity(ComponentPlan& plan);
 void PlanExecution(ComponentPlan& plan);
 void PlanFiles(ComponentPlan& plan);
+void PlanSecrets(ComponentPlan& plan);
 void PlanDevices(ComponentPlan& plan);
 void PlanNetwork(ComponentPlan& plan);
 void FindAssetDirectories(EnclavePlan& enclave);  // once, before the first component

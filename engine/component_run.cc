@@ -14,6 +14,8 @@
 #include <cstring>
 #include <ctime>
 
+#include "engine/open_path.h"
+#include "engine/secrets.h"
 #include "engine/supervisor.h"
 #include "profiles/syscalls.h"
 #include "sandbox/cgroup_mounts.h"
@@ -74,17 +76,8 @@ bool OwnsSocket(const std::string& path, uint32_t uid) {
   return lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode) && info.st_uid == uid;
 }
 
-// Whether `path` is there beneath `root`, through no link of the component's making.
-bool StandsBeneath(const std::string& root, std::string_view path) {
-  Fd at(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  while (at && !path.empty()) {
-    path.remove_prefix(1);
-    const std::string part(path.substr(0, path.find('/')));
-    path.remove_prefix(part.size());
-    const int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC | (path.empty() ? 0 : O_DIRECTORY);
-    at = Fd(openat(at.get(), part.c_str(), flags));
-  }
-  return static_cast<bool>(at);
+std::string TextOf(const EdgeError& error) {
+  return error.step + " `" + error.object + "`: " + std::strerror(error.error);
 }
 
 // A pipe whose write end the component may open again by /dev/stdout.
@@ -156,8 +149,7 @@ void Supervisor::StartOne(Component& component) {
     // Its listeners are the component's.
   } else if (auto set = RestoreListeners(component.profile, component.handover, guard_.get());
              !set) {
-    return FailLaunch(component, set.error().step + " `" + set.error().object +
-                                     "`: " + std::strerror(set.error().error));
+    return FailLaunch(component, TextOf(set.error()));
   }
   component.plan = std::make_unique<LaunchPlan>(component.profile);
   LaunchPlan& plan = *component.plan;
@@ -181,13 +173,20 @@ void Supervisor::StartOne(Component& component) {
     plan.passed.push_back(named.fd.get());
     plan.passed_names.push_back(named.name);
   }
+  std::vector<Fd> secrets;  // of this run alone
+  for (const NamedFd& secret : OwnerOf(component).handover.secrets) {
+    auto copy = CopyOf(secret);
+    if (!copy) return FailLaunch(component, TextOf(copy.error()));
+    plan.passed.push_back(copy->get());
+    plan.passed_names.push_back(secret.name);
+    secrets.push_back(std::move(*copy));
+  }
   if (tripwires_) plan.tripwire_fd = tripwires_->fd();
   // Its reaper's copy is the last one, from the launch on: what is queued there is not ours to
   // close.
   auto notify = MakeNotifySocket(component.profile, component.handover);
   if (!notify) {
-    return FailLaunch(component, notify.error().step + " `" + notify.error().object +
-                                     "`: " + std::strerror(notify.error().error));
+    return FailLaunch(component, TextOf(notify.error()));
   }
   plan.notify_fd = notify->get();
   plan.close_range = bundle_->target.features.Has(Feature::kCloseRange);
@@ -228,7 +227,7 @@ void Supervisor::FailLaunch(Component& component, const std::string& what) {
   Lifecycle(component, "confine", "failed", what);
   if (component.instance != 0) {
     // What can't be launched is tried once a second, whatever clients do.
-    Pause(*components_[IndexOf(component) - component.instance]);
+    Pause(OwnerOf(component));
   } else if (!component.unit.satisfied()) {
     stopping_ = true;
     exit_code_ = 3;
@@ -447,7 +446,7 @@ void Supervisor::CheckListening(Component& component) {
   if (component.unit.state() != UnitState::kStarting) return;
   if (ready.kind == ReadyKind::kFile) {
     const std::string root = "/proc/" + std::to_string(component.pid) + "/root";
-    if (StandsBeneath(root, ready.path)) Act(component, component.unit.OnReady(NowMs()));
+    if (OpenWithoutLinks(root, ready.path, O_PATH)) Act(component, component.unit.OnReady(NowMs()));
     return;
   }
   if (ready.kind != ReadyKind::kListening) return;

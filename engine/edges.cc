@@ -14,6 +14,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "engine/secrets.h"
+
 namespace bulkhead {
 namespace {
 
@@ -169,6 +171,15 @@ bool CloseInChild(Fd& fd) {
   return true;
 }
 
+Result Secrets(const Profile& profile, Handover& handover) {
+  for (const Secret& secret : profile->secrets) {
+    auto fd = ReadSecret(secret);
+    if (!fd) return tl::make_unexpected(fd.error());
+    handover.secrets.push_back({secret.name, std::move(*fd)});
+  }
+  return {};
+}
+
 Result NotifyDirectory(const Profile& profile, const std::string& run_directory,
                        Handover& handover) {
   if (profile->lifecycle.ready.kind != ReadyKind::kNotify) return {};
@@ -273,6 +284,7 @@ tl::expected<std::map<std::string, Handover>, EdgeError> LayOut(const Bundle& bu
     Handover& handover = handovers[profile->name];
     if (auto made = Listeners(profile, handover, guard); !made)
       return tl::make_unexpected(made.error());
+    if (auto read = Secrets(profile, handover); !read) return tl::make_unexpected(read.error());
     if (auto made = NotifyDirectory(profile, run_directory, handover); !made) {
       return tl::make_unexpected(made.error());
     }

@@ -28,9 +28,11 @@ struct NamedFd {
 };
 
 // A component's descriptors 3, 4, …: its listeners in profile order, then its channel ends sorted
-// by name. Listeners are bound, not listening: the component's own process calls listen(2).
+// by name, then a copy of each secret, sorted by name. Listeners are bound, not listening: the
+// component's own process calls listen(2).
 struct Handover {
   std::vector<NamedFd> fds;
+  std::vector<NamedFd> secrets;  // as ReadSecret gave them: to be copied for each run
   std::string notify_directory;  // of the readiness socket, bound into the view; empty: none
 };
 

@@ -86,7 +86,11 @@ Supervisor::Component* Supervisor::FreeInstance(const Component& component) {
 
 void Supervisor::EndInstance(Component& instance) {
   if (instance.instance == 0) return;
-  AcceptAgain(*components_[IndexOf(instance) - instance.instance]);
+  AcceptAgain(OwnerOf(instance));
+}
+
+Supervisor::Component& Supervisor::OwnerOf(const Component& component) {
+  return *components_[IndexOf(component) - component.instance];
 }
 
 void Supervisor::Pause(Component& component) {

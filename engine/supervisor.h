@@ -168,6 +168,7 @@ class Supervisor {
   void OnConnection(Component& component, int listener);
   Component* FreeInstance(const Component& component);
   void EndInstance(Component& instance);
+  Component& OwnerOf(const Component& component);  // itself, or whose instance it is
   void Pause(Component& component);
   void AcceptAgain(Component& component);
   void StopInOrder();

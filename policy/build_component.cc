@@ -77,6 +77,16 @@ void BuildLimits(const Section& limits, ComponentPolicy& component) {
   }
 }
 
+std::vector<SecretPolicy> BuildSecrets(const Section& component) {
+  std::vector<SecretPolicy> secrets;
+  for (const Node& item : component.Items("secrets")) {
+    const std::string name = Section(&item, "").TextOf("name");
+    const Section fields(&item, component.id() + ".secrets:" + name);
+    secrets.push_back({name, fields.TextOf("from"), {fields.id(), item.place}});
+  }
+  return secrets;
+}
+
 }  // namespace
 
 ComponentPolicy BuildComponent(const Entry& entry, const Node& merged, Diagnostics& diagnostics) {
@@ -95,6 +105,7 @@ ComponentPolicy BuildComponent(const Entry& entry, const Node& merged, Diagnosti
   component.files = BuildFiles(fields.Sub("files"), diagnostics);
   component.devices = fields.Texts("devices");
   component.network = BuildNetwork(fields.Sub("network"), diagnostics);
+  component.secrets = BuildSecrets(fields);
   component.allow = BuildCalls(fields.Sub("syscalls"), "allow", diagnostics);
   component.startup = BuildCalls(fields.Sub("syscalls"), "startup", diagnostics);
   component.deny = BuildCalls(fields.Sub("syscalls"), "deny", diagnostics);

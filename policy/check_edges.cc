@@ -54,6 +54,7 @@ void CheckHandedOver(const Policy& policy, const ComponentPolicy& component,
       names.Add(channel.name, channel.at.place);
     }
   }
+  for (const SecretPolicy& secret : component.secrets) names.Add(secret.name, secret.at.place);
 }
 
 // Who has access to an edge's directory: the directory has one group for all of them.

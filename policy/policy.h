@@ -107,6 +107,12 @@ struct NetworkPolicy {
   std::vector<TcpPort> tcp_connect;  // any address
 };
 
+struct SecretPolicy {
+  std::string name;
+  std::string path;
+  Statement at;
+};
+
 struct ComponentPolicy {
   std::string name;
   Statement at;
@@ -123,6 +129,7 @@ struct ComponentPolicy {
   std::vector<FileRule> files;
   std::vector<Text> devices;
   NetworkPolicy network;
+  std::vector<SecretPolicy> secrets;
   std::vector<SyscallRule> allow;
   std::vector<SyscallRule> deny;
   std::vector<SyscallRule> startup;  // allowed until it is ready

@@ -48,6 +48,10 @@ void Describe(Io& io, EdgeDirectory& v) {
   io(v.path, v.group, v.server, v.rule);
 }
 template <typename Io>
+void Describe(Io& io, Secret& v) {
+  io(v.name, v.path, v.rule);
+}
+template <typename Io>
 void Describe(Io& io, Readiness& v) {
   io(v.kind, v.path, v.exit_code, v.within_ms);
 }
@@ -68,8 +72,8 @@ template <typename Io>
 void Describe(Io& io, ProfileData& v) {
   io(v.name, v.argv, v.pin, v.environment, v.directory, v.umask, v.stdin_from, v.stdout_to,
      v.stderr_to, v.uid, v.gid, v.groups, v.view, v.landlock, v.network, v.listeners, v.edges,
-     v.arch, v.filter, v.startup, v.absent, v.notifies, v.on_violation, v.limits, v.lifecycle,
-     v.instances);
+     v.secrets, v.arch, v.filter, v.startup, v.absent, v.notifies, v.on_violation, v.limits,
+     v.lifecycle, v.instances);
 }
 template <typename Io>
 void Describe(Io& io, Control& v) {

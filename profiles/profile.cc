@@ -164,6 +164,19 @@ Defect NetworkDefect(const ProfileData& d) {
   return std::nullopt;
 }
 
+Defect SecretsDefect(const ProfileData& d) {
+  if (d.secrets.size() > 64) return "secrets: too many";
+  for (const Secret& secret : d.secrets) {
+    if (!IsName(secret.name)) return "secret: bad name";
+    if (!IsNormalPath(secret.path) || secret.path == "/") return "secret: bad path";
+  }
+  if (!StrictlySorted(
+          d.secrets, [](const Secret& s) -> const auto& { return s.name; })) {
+    return "secrets: not sorted";
+  }
+  return std::nullopt;
+}
+
 Defect LifecycleDefect(const ProfileData& d) {
   const Lifecycle& l = d.lifecycle;
   if (l.after.size() > kMaxList) return "after: too many";
@@ -304,8 +317,8 @@ std::vector<uint32_t> ForbiddenCalls(Arch arch) {
 }
 
 tl::expected<Profile, std::string> Profile::Make(ProfileData data) {
-  for (auto check : {ExecutionDefect, IdentityDefect, ViewDefect, NetworkDefect, LifecycleDefect,
-                     InstancesDefect, SyscallDefect}) {
+  for (auto check : {ExecutionDefect, IdentityDefect, ViewDefect, NetworkDefect, SecretsDefect,
+                     LifecycleDefect, InstancesDefect, SyscallDefect}) {
     if (Defect defect = check(data)) return tl::make_unexpected(*defect);
   }
   if (Defect defect = LandlockDefect(data.landlock)) return tl::make_unexpected(*defect);

@@ -112,6 +112,16 @@ struct EdgeDirectory {
   bool operator==(const EdgeDirectory&) const = default;
 };
 
+// A file that the supervisor reads before any component runs. The component gets its contents by
+// the sd_listen_fds convention, as a sealed memory file, and needs no way to the file itself.
+struct Secret {
+  std::string name;  // in LISTEN_FDNAMES
+  std::string path;  // on the enclave
+  std::string rule;
+  bool operator==(const Secret&) const = default;
+};
+inline constexpr size_t kMaxSecretBytes = 65536;
+
 enum class ReadyKind : uint8_t { kStarted, kNotify, kListening, kFile, kExit };
 
 struct Readiness {
@@ -179,6 +189,7 @@ struct ProfileData {
   Network network = Network::kNone;
   std::vector<Listener> listeners;   // in the order they are handed over: sorted by name
   std::vector<EdgeDirectory> edges;  // sorted by path
+  std::vector<Secret> secrets;       // sorted by name
   // System calls.
   Arch arch = Arch::kX86_64;
   Filter filter;

@@ -58,6 +58,8 @@ BOOST_AUTO_TEST_CASE(EachWay) {
       {"    syscalls: {allow: [\"@files\"]}\n    network: {tcp: {listen: [{port: 80, name: w}]}}\n",
        "listen tcp:80"},
       {"    syscalls: {allow: [\"@files\"]}\n    devices: [/dev/rtc0]\n", "read /dev/rtc0"},
+      {"    syscalls: {allow: [\"@files\"]}\n    secrets: [{name: token, from: /srv/token}]\n",
+       "read /srv/token"},
   };
   for (const Edit& edit : edits) {
     const auto wider = DiffOf(none, edit.more);

@@ -29,10 +29,11 @@ using testing::MustCompile;
 //   asset P         the asset `key` has this path, too
 //   waive A S       a waiver of the statement
 //   per A           a run of A for each connection
+//   holds A P       the file is a secret of A
 // The components are a, b, c and d.
 struct Short {
   std::map<std::string, std::vector<std::string>> unix_listen, unix_connect, tcp_connect,
-      tcp_listen, calls;
+      tcp_listen, calls, secrets;
   std::map<std::string, std::map<std::string, std::vector<std::string>>> files;
   std::vector<std::string> channels, assets, waivers;
   std::set<std::string> instanced;
@@ -68,6 +69,8 @@ struct Short {
       calls[who].push_back(x + " " + y + rest);
     } else if (what == "per") {
       instanced.insert(who);
+    } else if (what == "holds") {
+      secrets[who].push_back("{name: held, from: " + x + "}");
     } else if (what == "asset") {
       assets.push_back(who);
     } else if (what == "waive") {
@@ -102,6 +105,7 @@ struct Short {
     if (local != "{}") text += "      unix: " + local + "\n";
     if (tcp != "{}") text += "      tcp: " + tcp + "\n";
     if (instanced.contains(name)) text += "    instances: {per: connection}\n";
+    if (!secrets[name].empty()) text += "    secrets: " + List(secrets[name]) + "\n";
     if (!calls[name].empty()) text += "    syscalls: {allow: " + List(calls[name]) + "}\n";
     return text;
   }
@@ -237,6 +241,13 @@ constexpr Row kRows[] = {
     {"edge a b; edge b c; chan a d pipe; chan d c pipe; asset /srv/key; file c read /srv/key",
      "every path from a to asset key passes [b, d]", ""},
     {"asset /srv/key; file a read /srv/key", "every path from a to asset key passes b", "a>key"},
+    // A secret is what is in its file.
+    {"asset /srv/key; holds a /srv/key", "only [b] may read asset key", "a>key"},
+    {"asset /srv/key; holds a /srv/key", "only [a] may read asset key", ""},
+    {"asset /srv/keys; holds a /srv/keys/one", "only [b] may read asset key", "a>key"},
+    {"asset /srv/key; holds a /srv/other", "only [b] may read asset key", ""},
+    {"asset /srv/key; holds b /srv/key; chan a b stream", "every path from a to asset key passes c",
+     "a>b b>key"},
     {"edge a b; edge b c", "every path from a to c passes b", ""},
     {"edge a b; edge b c; chan a c pipe", "every path from a to c passes b", "a>c"},
     {"edge a b; edge b c; edge d c", "every path from [d, a] to c passes b", "d>c"},

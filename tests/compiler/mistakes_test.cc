@@ -69,6 +69,28 @@ BOOST_AUTO_TEST_CASE(Waivers) {
   BOOST_TEST((waived.Row("one", "components.one.user")->status == Status::kWaived));
 }
 
+BOOST_AUTO_TEST_CASE(ASecretIsNobodysToWrite) {
+  const std::string secret = "    secrets: [{name: token, from: /srv/keys/token}]\n";
+  const auto written = [&](const std::string& more) {
+    return Two(secret, "    files: {execute: [/usr/bin/two], " + more + "}\n");
+  };
+  const std::string mistake = "8:15 E0562 `two` may write the file of the secret, by `";
+  Check({{written("create: [/srv/keys]"), mistake + "/srv/keys`\n"},
+         {written("state: [/srv/keys/token/x]"), mistake + "/srv/keys/token/x`\n"},
+         {Two(secret + "    network: {unix: {connect: [/srv/keys/s]}}\n",
+              kTwoGranted + "    network: {unix: {listen: [{path: /srv/keys/s, from: [one], "
+                            "by: component}]}}\n"),
+          mistake + "/srv/keys`\n"},
+         {Granted("    secrets: [{name: token, from: /run/bulkhead/token}]\n"),
+          "8:15 E0524 `/run/bulkhead/token` reaches the supervisor's `/run/bulkhead`\n"}});
+  // What is read or hidden by a tmpfs of its own is not the file that the supervisor reads.
+  const auto kept =
+      MustCompile(written("read: [/srv/keys], private: [{path: /srv/keys/token, size: 1M}]"));
+  BOOST_TEST_REQUIRE(kept.Component("one").secrets.size() == 1U);
+  BOOST_TEST(kept.Component("one").secrets[0].path == "/srv/keys/token");
+  BOOST_TEST((kept.Row("one", "components.one.secrets:token")->status == Status::kEnforced));
+}
+
 BOOST_AUTO_TEST_CASE(AWatchdogNeedsTheReadinessSocket) {
   const auto watched = [](const std::string& ready) {
     return Granted(ready + "    watchdog: 5s\n");
