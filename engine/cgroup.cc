@@ -31,6 +31,20 @@ int WriteControl(const std::string& path, std::string_view value) {
   return error;
 }
 
+// A limit of bytes is kept in whole pages.
+bool Holds(const std::string& path, const CgroupSetting& setting) {
+  const std::string text = ReadSmallFile(path);
+  const std::string_view kept = std::string_view(text).substr(0, text.find('\n'));
+  if (setting.controller != Controller::kMemory) return kept == setting.value;
+  uint64_t wanted = 0;
+  uint64_t bytes = 0;
+  const std::string& value = setting.value;
+  const auto read = std::from_chars(kept.data(), kept.data() + kept.size(), bytes);
+  std::from_chars(value.data(), value.data() + value.size(), wanted);
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  return read.ec == std::errc() && bytes <= wanted && wanted - bytes < page;
+}
+
 bool HasSwap() {
   const std::string swaps = ReadSmallFile("/proc/swaps");
   return std::count(swaps.begin(), swaps.end(), '\n') > 1;
@@ -287,8 +301,9 @@ tl::expected<Cgroup, CgroupError> Cgroups::Create(std::string_view enclave,
     }
     const std::string file = group.Find(setting.controller)->directory + "/" + setting.file;
     const int error = WriteControl(file, setting.value);
-    if (error == 0 || (error == ENOENT && setting.swap && !HasSwap())) continue;
-    return Failure({"limit", error, file});
+    if (error == ENOENT && setting.swap && !HasSwap()) continue;
+    if (error != 0) return Failure({"limit", error, file});
+    if (!Holds(file, setting)) return Failure({"limit (read back)", EIO, file});
   }
   return group;
 }

@@ -191,7 +191,6 @@ void Supervisor::StartOne(Component& component) {
   plan.notify_fd = notify->get();
   plan.close_range = bundle_->target.features.Has(Feature::kCloseRange);
   plan.wait_killable = kernel_features_.Has(Feature::kSeccompWaitKillable);
-  plan.Prepare();
   auto cgroup =
       cgroups_->Create(bundle_->enclave, profile.name, profile.limits, component.instance);
   if (!cgroup) {
@@ -199,6 +198,10 @@ void Supervisor::StartOne(Component& component) {
                                      "`: " + std::strerror(cgroup.error().error));
   }
   component.cgroup = std::make_unique<Cgroup>(std::move(*cgroup));
+  const std::vector<std::string> groups = component.cgroup->Directories();
+  if (!groups.empty()) plan.cgroup = groups[0].substr(groups[0].rfind('/') + 1);
+  plan.cgroup_levels = static_cast<int>(groups.size());
+  plan.Prepare();
 
   int error = 0;
   const LaunchResult launched = Launch(kernel_, plan, error);
@@ -211,6 +214,7 @@ void Supervisor::StartOne(Component& component) {
   component.handshake = Fd(launched.handshake);
   component.installed = Fd(launched.installed);
   component.launch_pending = profile.notifies;
+  component.witness_refusals = plan.witness.landlock_refusals;
   component.exit_status = -1;
   component.since = NowMs();
   const size_t index = IndexOf(component);
@@ -256,6 +260,11 @@ std::string Supervisor::FailureText(const Component& component, const Failure& f
     object = profile.argv[0];
   } else if (failure.step == Step::kDirectory) {
     object = profile.directory;
+  }
+  if (failure.step == Step::kWitness && failure.index < component.plan->witness.trials.size()) {
+    const Trial& trial = component.plan->witness.trials[failure.index];
+    return "its witness misses `" + trial.rule + "`: " + trial.what + ", but the answer was " +
+           (failure.error == 0 ? "no error" : std::strerror(failure.error));
   }
   std::string text = "cannot " + std::string(StepName(failure.step));
   if (!object.empty()) text += " (`" + object + "`)";
@@ -304,6 +313,15 @@ void Supervisor::OnHandshake(Component& component) {
     }
     return;
   }
+  if (size == sizeof(Witnessed) && component.pid >= 0 && !component.witnessed) {
+    Witnessed told;
+    std::memcpy(&told, bytes.data(), sizeof told);
+    if (told.magic != kWitnessedMagic || told.trials != component.plan->witness.trials.size()) {
+      return FailLaunch(component, "the handshake broke");
+    }
+    component.witnessed = told;
+    return;
+  }
   // End of file: executed, or dead, which the reaper reports. Before the filter is in place it can
   // only be death.
   Unwatch(component.handshake.get());
@@ -318,7 +336,12 @@ void Supervisor::Executed(Component& component) {
   // The root of its view tells its tripwires from those of others.
   const std::string view_root = "/proc/" + std::to_string(component.pid) + "/root";
   if (tripwires_ && stat(view_root.c_str(), &info) == 0) component.root_device = info.st_dev;
-  Lifecycle(component, "start", "done");
+  // Its process can have died before it came so far; it can't have executed.
+  if (!component.witnessed) return KillAll(component);
+  const Witnessed& told = *component.witnessed;
+  Lifecycle(component, "start", "done", {},
+            {{"witness", std::to_string(told.trials)},
+             {"witness_us", std::to_string(told.nanoseconds / 1000)}});
   Act(component, component.unit.OnExecuted(NowMs()));
 }
 
@@ -330,7 +353,8 @@ void Supervisor::SettleLaunch(Component& component) {
   if (component.installed && read(component.installed.get(), &none, 1) == 0) {
     OnInstalled(component);
   }
-  if (component.handshake && !component.installed) OnHandshake(component);
+  // What the witness said, then the end.
+  for (int i = 0; i < 2 && component.handshake && !component.installed; ++i) OnHandshake(component);
 }
 
 void Supervisor::OnInstalled(Component& component) {
@@ -369,10 +393,13 @@ void Supervisor::OnRefusals(Component& component) {
   const bool is_absent = std::binary_search(absent.begin(), absent.end(), call.data.nr);
   // Its caller waits for the answer, so its pid is its own until then.
   Event event = RefusalEvent(component, call, is_absent);
-  if (!is_absent) component.last_refused = event.action;
+  // Until its exec has passed all of it is its witness.
+  const bool tries = component.launch_pending;
+  if (tries) event.kind = EventKind::kWitness;
+  if (!is_absent && !tries) component.last_refused = event.action;
   component.listener.Respond(call, is_absent ? Answer::kAbsent : Answer::kRefuse);
   log_.Append(std::move(event));
-  if (!is_absent) Violated(component);
+  if (!is_absent && !tries) Violated(component);
   SpendAnswer(component);
 }
 
@@ -510,6 +537,7 @@ void Supervisor::CloseRun(Component& component) {
   if (component.pid > 0) component.past_pids.push_front(component.pid);
   if (component.past_pids.size() > kPastPids) component.past_pids.pop_back();
   component.pid = -1;
+  component.witnessed.reset();
   component.root_device = 0;
   component.muted = false;
   component.held = component.held_before = false;

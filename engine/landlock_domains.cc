@@ -62,6 +62,7 @@ void LandlockDomains::End(const LandlockDomainNews& news, const LandlockHandler&
     end.received = found->second.received;
     domains_.erase(found);
   }
+  if (handler.quiet) end.denials -= std::min(end.denials, handler.quiet(end.pid));
   if (end.denials > end.received) counters_.missing += end.denials - end.received;
   if (handler.end) handler.end(end);
 }

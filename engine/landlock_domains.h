@@ -26,7 +26,7 @@ struct LandlockDenial {
 struct LandlockDomainEnd {
   uint64_t domain = 0;
   int32_t pid = 0;
-  uint64_t denials = 0;   // the kernel's count
+  uint64_t denials = 0;   // the kernel's count, but for the quiet ones
   uint64_t received = 0;  // ours; fewer means that records were lost
 };
 
@@ -34,6 +34,8 @@ struct LandlockHandler {
   std::function<void(const LandlockDenial&)> denial;
   std::function<void(const LandlockDomainEnd&)> end;
   std::function<void(const SeccompKill&)> killed;  // from the same stream of records; may be empty
+  // How many refusals of a domain by this maker leave no record; may be empty.
+  std::function<uint64_t(int32_t pid)> quiet;
 };
 
 struct LandlockCounters {

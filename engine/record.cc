@@ -208,7 +208,11 @@ void Supervisor::FinishAudit() {
 LandlockHandler Supervisor::AuditHandler() {
   return {[this](const LandlockDenial& denial) { OnLandlockDenial(denial); },
           [this](const LandlockDomainEnd& end) { OnLandlockEnd(end); },
-          [this](const SeccompKill& kill) { OnSeccompKill(kill); }};
+          [this](const SeccompKill& kill) { OnSeccompKill(kill); },
+          [this](int32_t pid) {
+            const Component* component = FindByPid(pid);
+            return component == nullptr ? 0 : component->witness_refusals;
+          }};
 }
 
 void Supervisor::OnAuditRecords() {
@@ -261,8 +265,10 @@ void Supervisor::RecordLimits(const Component& component) {
 }
 
 void Supervisor::Lifecycle(const Component& component, const std::string& action,
-                           const std::string& verdict, const std::string& detail) {
+                           const std::string& verdict, const std::string& detail,
+                           std::vector<EventField> extra) {
   Event event;
+  event.extra = std::move(extra);
   event.component = component.profile->name;
   event.pid = component.pid > 0 ? component.pid : 0;
   event.kind = EventKind::kLifecycle;

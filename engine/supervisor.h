@@ -112,6 +112,8 @@ class Supervisor {
     Fd pidfd, control, handshake, installed, out, err;
     SeccompListener listener;
     LineLog out_lines, err_lines;
+    uint64_t witness_refusals = 0;  // by Landlock, in each run
+    std::optional<Witnessed> witnessed;
     bool launch_pending = false;  // the launch's own call has not passed the listener yet
     int exit_status = -1;
     uint64_t root_device = 0;  // of its view's root tmpfs, 0 while not known
@@ -185,7 +187,7 @@ class Supervisor {
 
   // Record.
   void Lifecycle(const Component& component, const std::string& action, const std::string& verdict,
-                 const std::string& detail = {});
+                 const std::string& detail = {}, std::vector<EventField> extra = {});
   static Event RefusalEvent(const Component& component, const Notification& call, bool absent);
   void Violated(Component& component);
   // Landlock's refusals can't be delayed one by one, and their records, which the kernel drops

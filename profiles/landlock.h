@@ -63,6 +63,7 @@ inline constexpr uint64_t kScopeSignal = 1U << 1;        // ABI 6
 inline constexpr int kScopeAbi = 6;
 
 // Flags of landlock_restrict_self, ABI 7, Linux 6.15.
+inline constexpr uint32_t kLogSameExecOff = 1U << 0;  // of the program that enters the domain
 inline constexpr uint32_t kLogNewExecOn = 1U << 1;
 inline constexpr int kLogAbi = 7;
 

@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 
 #include "profiles/landlock.h"
 #include "sandbox/descriptors.h"
@@ -51,8 +52,9 @@ class Steps {
       : kernel_(kernel), plan_(plan), profile_(*plan.profile), fds_(fds), failure_(failure) {}
 
   bool All() {
-    return BeTraced() && Greet() && Session() && Program() && Descriptors() && ResourceLimits() &&
-           Surroundings() && Identity() && Listen() && Close();
+    return BeTraced() && Greet() && Session() && Program() && Descriptors() &&
+           Try(TrialPhase::kEntered) && ResourceLimits() && Surroundings() && Identity() &&
+           Listen() && Close() && Try(TrialPhase::kFiltered) && TellWitnessed();
   }
 
  private:
@@ -223,17 +225,39 @@ class Steps {
     return true;
   }
 
+  // Its time counts from its first operation; what lies between its parts is a few calls.
+  bool Try(TrialPhase phase) {
+    if (phase == TrialPhase::kEntered) clock_gettime(CLOCK_MONOTONIC, &began_);
+    return TryAll(kernel_, plan_, phase, decoy_, failure_);
+  }
+
+  bool TellWitnessed() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);  // by the vDSO: no call
+    const int64_t spent =
+        (now.tv_sec - began_.tv_sec) * 1'000'000'000LL + now.tv_nsec - began_.tv_nsec;
+    const Witnessed told{kWitnessedMagic, static_cast<uint32_t>(plan_.witness.trials.size()),
+                         static_cast<uint64_t>(spent)};
+    const long sent = kernel_(SYS_write, fds_.handshake, &told, sizeof told);
+    return Check(sent == sizeof told ? 0 : (sent < 0 ? sent : -EPIPE), Step::kHello, 2);
+  }
+
   bool Close() {
     if (!Check(kernel_(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), Step::kNoNewPrivileges)) {
       return false;
     }
+    if (!Check(decoy_.Make(kernel_, plan_.witness), Step::kLandlock, 2)) return false;
     if (fds_.ruleset >= 0) {
-      const uint32_t flags = profile_.landlock.log ? landlock::kLogNewExecOn : 0;
+      // The witness's refusals leave no records.
+      constexpr uint32_t kLog = landlock::kLogNewExecOn | landlock::kLogSameExecOff;
+      const uint32_t flags = profile_.landlock.log ? kLog : 0;
       if (!Check(kernel_(kSysLandlockRestrictSelf, fds_.ruleset, flags), Step::kLandlock) ||
           !Check(kernel_(SYS_close, fds_.ruleset), Step::kLandlock, 1)) {
         return false;
       }
     }
+    if (!Try(TrialPhase::kConfined)) return false;
+    if (!Check(decoy_.Close(kernel_), Step::kLandlock, 3)) return false;
     sock_fprog program{
         static_cast<unsigned short>(profile_.filter.size()),
         reinterpret_cast<sock_filter*>(const_cast<Instruction*>(profile_.filter.data()))};
@@ -253,6 +277,8 @@ class Steps {
   const ProfileData& profile_;
   ChildDescriptors& fds_;
   Failure& failure_;
+  DecoySocket decoy_;
+  timespec began_{};
 };
 
 }  // namespace

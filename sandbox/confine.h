@@ -17,13 +17,16 @@ struct ChildDescriptors {
   int program = -1;  // opened and compared with its pin; -1: no pin
 };
 
-class Applied {  // proof that every step up to and with the seccomp filter was done
+// Proof that every step up to and with the seccomp filter was done, and that the witness saw each
+// control at work.
+class Applied {
  private:
   Applied() = default;
   friend std::optional<Applied> Confine(Kernel&, const LaunchPlan&, ChildDescriptors&, Failure&);
 };
 
-// Updates `fds` as it moves them, so that a failure can still be reported.
+// Updates `fds` as it moves them, so that a failure can still be reported. The supervisor is told
+// of the witness by the handshake socket (Witnessed).
 std::optional<Applied> Confine(Kernel& kernel, const LaunchPlan& plan, ChildDescriptors& fds,
                                Failure& failure);
 

@@ -75,6 +75,7 @@ void LaunchPlan::Prepare() {
   const uint32_t action = Evaluate(profile->filter, {exec, AuditArch(profile->arch), 0, {}}).action;
   launch_call = action == kRetAllow ? kBarrierCall : exec;
   traced = action == kRetTrace;
+  witness = PlanWitness(*this);
   ReaperFilter();
 }
 

@@ -4,7 +4,8 @@
 //
 // The order (each step may rely on the one before): mounts -> view -> Landlock ruleset from inside
 // the view -> fork; in the child: hello, wait for `go` -> session and keyring -> descriptors ->
-// limits -> ids -> capabilities -> listen -> no_new_privs -> Landlock -> seccomp -> exec.
+// limits -> ids -> capabilities -> listen -> no_new_privs -> Landlock -> seccomp -> exec; the
+// witness's trials come after the view, after Landlock and after seccomp (sandbox/witness.h).
 // Between fork and exec nothing allocates, locks or logs.
 //
 // Handshake on LaunchResult::handshake (SOCK_SEQPACKET, close-on-exec in the child):
@@ -12,6 +13,7 @@
 //   namespace supervisor -> child  one byte    after the child is in its cgroups and the supervisor
 //   holds what
 //                                    it needs to take the listener
+//   child -> supervisor  Witnessed   confined, and each control was seen at work
 //   child -> supervisor  Failure     and the child exits; or end of file: executed (or died)
 // LaunchResult::installed reaches end of file when the seccomp filter is in place; the listener is
 // then the child's descriptor ListenerNumber(profile), to be taken with pidfd_getfd(2) (5.6). A
@@ -31,6 +33,7 @@
 #include "sandbox/kernel.h"
 #include "sandbox/step.h"
 #include "sandbox/view.h"
+#include "sandbox/witness.h"
 
 namespace bulkhead {
 
@@ -41,6 +44,14 @@ inline constexpr uint32_t kHelloMagic = 0x62686c31;
 
 struct Hello {
   uint32_t magic = kHelloMagic;
+};
+
+inline constexpr uint32_t kWitnessedMagic = 0x62687731;
+
+struct Witnessed {
+  uint32_t magic = 0;
+  uint32_t trials = 0;
+  uint64_t nanoseconds = 0;
 };
 
 // Reaper to supervisor.
@@ -76,12 +87,15 @@ struct LaunchPlan {
   bool wait_killable = false;  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19)
   bool close_range = false;    // the target has close_range(2) (5.9)
   int tripwire_fd = -1;        // fanotify group for tripwires, -1: Landlock records them
+  std::string cgroup;          // the name of the groups that it is put into; empty: none
+  int cgroup_levels = 1;       // in how many hierarchies
   int notify_fd = -1;          // readiness socket, for the reaper to read; -1: none
   // Made by Prepare().
   std::vector<std::string> environment;
   std::vector<char*> argv;
   std::vector<char*> envp;
   std::vector<int> bounding;
+  Witness witness;
   // The one call of the launch that passes the listener: the exec itself where the filter refuses
   // it from then on, else kBarrierCall, made just before the exec so that nothing is executed
   // before the supervisor holds the listener (which the exec closes in the child).

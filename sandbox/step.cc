@@ -69,6 +69,8 @@ std::string_view StepName(Step step) {
       return "enter the Landlock domain";
     case Step::kFilter:
       return "install the seccomp filter";
+    case Step::kWitness:
+      return "pass its witness";
     case Step::kProgram:
       return "check the program";
     case Step::kExec:

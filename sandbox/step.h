@@ -43,6 +43,7 @@ enum class Step : uint32_t {
   kNoNewPrivileges,
   kLandlock,
   kFilter,
+  kWitness,  // index: which trial; error 0: what should be refused was not
   kProgram,
   kExec,
 };

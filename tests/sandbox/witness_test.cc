@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+// The runtime with one control removed, for each control: the witness misses it, and nothing is
+// executed. A mutant is a kernel that leaves a call undone and says that it was done, so the code
+// that runs is the one that ships. The whole runtime passes. Not run: a launch without a mount
+// namespace, which would change the mounts of the machine.
+#include "sandbox/witness.h"
+
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+
+#include <array>
+#include <bit>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "profiles/syscalls.h"
+#include "sandbox/launch.h"
+#include "tests/support/sample.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr long kCreateRuleset = 444;
+constexpr long kAddRule = 445;
+constexpr long kRestrictSelf = 446;
+
+struct RulesetAttr {
+  uint64_t files;
+  uint64_t net;
+  uint64_t scoped;
+};
+
+using Args = long (&)[6];
+// What the call answers instead of being made; nothing: it is made, with the arguments as they are
+// then.
+using Change = std::function<std::optional<long>(long number, Args args)>;
+
+class Mutant final : public Kernel {
+ public:
+  explicit Mutant(Change change) : change_(std::move(change)) {}
+
+ protected:
+  long Call(long number, const long (&args)[6]) override {
+    long now[6];
+    std::memcpy(now, args, sizeof now);
+    if (const auto answer = change_(number, now)) return *answer;
+    const long result = syscall(number, now[0], now[1], now[2], now[3], now[4], now[5]);
+    return result < 0 ? -errno : result;
+  }
+
+ private:
+  Change change_;
+};
+
+Change Undone(long call) {
+  return [call](long number, Args) { return number == call ? std::optional(0L) : std::nullopt; };
+}
+
+Change Undone(long call, long first) {
+  return [call, first](long number, Args args) {
+    return number == call && args[0] == first ? std::optional(0L) : std::nullopt;
+  };
+}
+
+Change LimitUndone(long resource) {
+  return [resource](long number, Args args) {
+    const bool sets = number == SYS_prlimit64 && args[1] == resource && args[2] != 0;
+    return sets ? std::optional(0L) : std::nullopt;
+  };
+}
+
+Change WithoutNamespace(unsigned long flag) {
+  return [flag](long number, Args args) -> std::optional<long> {
+    if (number == SYS_clone) args[0] &= ~static_cast<long>(flag);
+    // The machine keeps its name.
+    if (number == SYS_sethostname) return 0;
+    // What the component is told of its pid is what it should be.
+    if (number == SYS_getpid && flag == CLONE_NEWPID) return kComponentPid;
+    return std::nullopt;
+  };
+}
+
+Change RulesetWithout(uint64_t files, uint64_t net, uint64_t scoped) {
+  return [=](long number, Args args) -> std::optional<long> {
+    if (number == kCreateRuleset) {
+      auto* attr = std::bit_cast<RulesetAttr*>(args[0]);
+      attr->files &= ~files;
+      attr->net &= ~net;
+      attr->scoped &= ~scoped;
+    }
+    // A rule about what is not handled is an error.
+    if (number == kAddRule && files != 0) return 0;
+    return std::nullopt;
+  };
+}
+
+std::string TextAt(long address) {
+  const auto* text = std::bit_cast<const char*>(address);
+  return text == nullptr ? "" : text;
+}
+
+Change MountWithout(const std::string& path, unsigned long flags) {
+  return [=](long number, Args args) -> std::optional<long> {
+    if (number == SYS_mount && TextAt(args[1]) == path) args[3] &= ~static_cast<long>(flags);
+    return std::nullopt;
+  };
+}
+
+struct Row {
+  const char* control;
+  Change change;
+  const char* missed;  // of what the trial says
+  bool landlock = true;
+};
+
+std::vector<Row> Mutants() {
+  constexpr uint64_t kAll = ~uint64_t{0};
+  return {
+      {"uid", Undone(SYS_setresuid), "its uid is "},
+      {"gid", Undone(SYS_setresgid), "its gid is "},
+      {"groups", Undone(SYS_setgroups), "its groups are the policy's"},
+      {"capabilities", Undone(SYS_capset), "its capability sets are empty"},
+      {"bounding set",
+       [](long number, Args args) {
+         const bool drops = number == SYS_prctl && args[0] == PR_CAPBSET_DROP && args[1] == 21;
+         return drops ? std::optional(0L) : std::nullopt;
+       },
+       "capability 21 is not in the bounding set"},
+      {"securebits", Undone(SYS_prctl, PR_SET_SECUREBITS), "its securebits are locked"},
+      // Landlock would not be entered without it.
+      {"no_new_privs",
+       [](long number, Args args) {
+         // The reaper's own filter needs its.
+         const bool sets = number == SYS_prctl && args[0] == PR_SET_NO_NEW_PRIVS;
+         return sets && getpid() == kComponentPid ? std::optional(0L) : std::nullopt;
+       },
+       "no_new_privs is set", false},
+      {"core dumps", LimitUndone(RLIMIT_CORE), "the limit of `core`"},
+      {"processes", LimitUndone(RLIMIT_NPROC), "the limit of `processes`"},
+      {"files", LimitUndone(RLIMIT_NOFILE), "the limit of `files`"},
+      {"file size", LimitUndone(RLIMIT_FSIZE), "the limit of `file-size`"},
+      {"descriptors", Undone(SYS_close_range), "it holds no descriptor that it is not given"},
+      {"Landlock", Undone(kRestrictSelf), "listing / is refused"},
+      {"Landlock's files", RulesetWithout(kAll, 0, 0), "listing / is refused"},
+      {"Landlock's binding", RulesetWithout(0, 1, 0), "binding a port"},
+      {"Landlock's connecting", RulesetWithout(0, 2, 0), "connecting to port 0"},
+      {"Landlock's scope", RulesetWithout(0, 0, 1), "connecting to an abstract socket"},
+      {"seccomp", Undone(SYS_seccomp), "`chroot` is refused"},
+      {"the view", Undone(SYS_pivot_root), "the mount of `/` has its flags"},
+      {"the view's seal", MountWithout(".", MS_RDONLY), "the mount of `/` has its flags"},
+      {"a read-only mount", MountWithout("usr/lib", MS_RDONLY), "the mount of `/lib`"},
+      {"nosuid", MountWithout("usr/bin", MS_NOSUID), "the mount of `/bin`"},
+      {"nodev", MountWithout("usr/bin", MS_NODEV), "the mount of `/bin`"},
+      {"noexec", MountWithout("tmp", MS_NOEXEC), "the mount of `/tmp`"},
+      {"pid namespace", WithoutNamespace(CLONE_NEWPID), "its pid namespace is its own"},
+      {"ipc namespace", WithoutNamespace(CLONE_NEWIPC), "its ipc namespace is its own"},
+      {"uts namespace", WithoutNamespace(CLONE_NEWUTS), "its uts namespace is its own"},
+      {"network namespace", WithoutNamespace(CLONE_NEWNET), "its net namespace is its own"},
+  };
+}
+
+// Refusals are answered by the filter itself, so that no supervisor is needed.
+Profile Sample(bool landlock) {
+  ProfileData data = test::SampleProfile("one", 77);
+  data.limits = {.processes = 8, .files = 64, .file_size = 4096};
+  data.groups = {0x20000001};
+  data.notifies = false;
+  data.filter.back().k = kRetErrno | EPERM;
+  const auto exec = SyscallNumber(data.arch, "execve").value_or(0);
+  data.filter.insert(data.filter.end() - 1, {{kJumpEqual, 0, 1, exec}, {kReturn, 0, 0, kRetAllow}});
+  if (!landlock) data.landlock = {};
+  auto profile = Profile::Make(std::move(data));
+  BOOST_REQUIRE_MESSAGE(profile.has_value(), profile.error());
+  return *profile;
+}
+
+struct Outcome {
+  std::optional<Witnessed> witnessed;
+  std::optional<Failure> failure;
+  bool executed = false;
+  std::string missed;
+};
+
+// What comes of one launch: the supervisor's half of the handshake.
+class Run {
+ public:
+  Run(Kernel& kernel, bool landlock, const std::string& cgroup = {})
+      : profile_(Sample(landlock)), plan_(profile_) {
+    plan_.cgroup = cgroup;
+    char name[] = "/tmp/bulkhead-witness.XXXXXX";
+    staging_ = mkdtemp(name);
+    plan_.staging = staging_;
+    auto view = PlanView(profile_, {}, kernel);
+    BOOST_REQUIRE(view.has_value());
+    plan_.view = std::move(*view);
+    plan_.close_range = true;
+    plan_.Prepare();
+    int error = 0;
+    const LaunchResult launched = Launch(kernel, plan_, error);
+    BOOST_REQUIRE_MESSAGE(launched.reaper > 0, strerror(error));
+    Listen(launched);
+    kill(launched.reaper, SIGKILL);
+    waitpid(launched.reaper, nullptr, 0);
+    for (const int fd : {launched.control, launched.handshake, launched.installed}) close(fd);
+    rmdir(staging_.c_str());
+  }
+
+  const Outcome& outcome() const { return outcome_; }
+  const Witness& witness() const { return plan_.witness; }
+
+ private:
+  void Listen(const LaunchResult& launched) {
+    for (;;) {
+      std::array<pollfd, 2> ready{{{launched.handshake, POLLIN, 0}, {launched.control, POLLIN, 0}}};
+      BOOST_REQUIRE(poll(ready.data(), ready.size(), 20000) > 0);
+      if (ready[1].revents != 0) {
+        ReaperMessage message;
+        const bool whole = recv(launched.control, &message, sizeof message, 0) == sizeof message;
+        if (whole && message.kind == ReaperMessage::Kind::kFailure) Fail(message.failure);
+        if (outcome_.failure || !whole) return;
+      }
+      if (ready[0].revents != 0 && !Hear(launched.handshake)) return;
+    }
+  }
+
+  bool Hear(int handshake) {
+    alignas(8) std::array<char, 64> bytes{};
+    const ssize_t size = recv(handshake, bytes.data(), bytes.size(), 0);
+    if (size == sizeof(Hello)) return send(handshake, "g", 1, MSG_NOSIGNAL) == 1;
+    if (size == sizeof(Witnessed)) {
+      outcome_.witnessed.emplace();
+      std::memcpy(&*outcome_.witnessed, bytes.data(), sizeof(Witnessed));
+      return true;
+    }
+    if (size == sizeof(Failure)) {
+      Failure failure;
+      std::memcpy(&failure, bytes.data(), sizeof failure);
+      Fail(failure);
+    }
+    outcome_.executed = size == 0 && outcome_.witnessed;
+    return false;
+  }
+
+  void Fail(const Failure& failure) {
+    outcome_.failure = failure;
+    if (failure.step == Step::kWitness) outcome_.missed = plan_.witness.trials[failure.index].what;
+  }
+
+  Profile profile_;
+  LaunchPlan plan_;
+  std::string staging_;
+  Outcome outcome_;
+};
+
+bool CanRun() {
+  if (getuid() == 0 && syscall(kCreateRuleset, nullptr, 0, 1) >= 7) return true;
+  BOOST_REQUIRE_MESSAGE(std::getenv("BULKHEAD_REQUIRE_KERNEL") == nullptr,
+                        "needs root and Landlock 7");
+  BOOST_TEST_MESSAGE("skipped: needs root and Landlock 7");
+  return false;
+}
+
+BOOST_AUTO_TEST_SUITE(KernelWitness)
+
+BOOST_AUTO_TEST_CASE(TheWholeRuntimePasses) {
+  if (!CanRun()) return;
+  for (const bool landlock : {true, false}) {
+    Mutant none([](long, Args) { return std::nullopt; });
+    const Run run(none, landlock);
+    const Outcome& outcome = run.outcome();
+    BOOST_TEST(!outcome.failure.has_value(), outcome.missed);
+    BOOST_TEST(outcome.executed);
+    BOOST_TEST_REQUIRE(outcome.witnessed.has_value());
+    BOOST_TEST(outcome.witnessed->trials == run.witness().trials.size());
+    BOOST_TEST(run.witness().landlock_refusals == (landlock ? 4U : 0U));
+    BOOST_TEST_MESSAGE(outcome.witnessed->trials << " operations in "
+                                                 << outcome.witnessed->nanoseconds / 1000 << " us");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(EachMutantIsMissed) {
+  if (!CanRun()) return;
+  for (const Row& row : Mutants()) {
+    BOOST_TEST_CONTEXT("without " << row.control) {
+      Mutant mutant(row.change);
+      const Run run(mutant, row.landlock);
+      const Outcome& outcome = run.outcome();
+      BOOST_TEST(!outcome.executed);
+      BOOST_TEST_REQUIRE(outcome.failure.has_value());
+      BOOST_TEST((outcome.failure->step == Step::kWitness), StepName(outcome.failure->step));
+      BOOST_TEST(outcome.missed.find(row.missed) != std::string::npos, outcome.missed);
+    }
+  }
+}
+
+// Nobody has put it into one.
+BOOST_AUTO_TEST_CASE(ACgroupThatItIsNotInIsMissed) {
+  if (!CanRun()) return;
+  Mutant none([](long, Args) { return std::nullopt; });
+  const Run run(none, true, "bulkhead-witness-test");
+  BOOST_TEST(!run.outcome().executed);
+  BOOST_TEST(run.outcome().missed == "it is in its cgroup");
+}
+
+// Each kind of trial is there, and says whose statement it is about.
+BOOST_AUTO_TEST_CASE(EveryControlHasATrial) {
+  const Profile profile = Sample(true);
+  LaunchPlan plan(profile);
+  plan.staging = "/nowhere";
+  plan.cgroup = "one";
+  plan.Prepare();
+  for (auto kind = static_cast<uint8_t>(TrialKind::kCall);
+       kind <= static_cast<uint8_t>(TrialKind::kAbstract); ++kind) {
+    const bool there = std::ranges::any_of(plan.witness.trials, [&](const Trial& trial) {
+      return static_cast<uint8_t>(trial.kind) == kind;
+    });
+    BOOST_TEST(there, "kind " << int{kind});
+  }
+  for (const Trial& trial : plan.witness.trials) {
+    BOOST_TEST(!trial.what.empty());
+    BOOST_TEST(trial.rule.starts_with("components.one"));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace bulkhead
