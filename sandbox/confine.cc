@@ -115,8 +115,9 @@ class Steps {
 
   bool Park(int& fd, uint32_t index) {
     const long parked = kernel_(SYS_fcntl, fd, F_DUPFD_CLOEXEC, kParking);
+    if (!Check(parked, Step::kDescriptors, index)) return false;  // reported by the old number
     fd = static_cast<int>(parked);
-    return Check(parked, Step::kDescriptors, index);
+    return true;
   }
 
   bool Place(int parked, int number, int flags) {

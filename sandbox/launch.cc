@@ -26,11 +26,18 @@ struct Sockets {
   int handshake[2] = {-1, -1};  // supervisor, component
   int installed[2] = {-1, -1};  // read, write
 
-  bool Open(Kernel& kernel) {
+  // 0, or an errno.
+  int Open(Kernel& kernel) {
     constexpr int kKind = SOCK_SEQPACKET | SOCK_CLOEXEC;
-    return kernel(SYS_socketpair, AF_UNIX, kKind, 0, control) >= 0 &&
-           kernel(SYS_socketpair, AF_UNIX, kKind, 0, handshake) >= 0 &&
-           kernel(SYS_pipe2, installed, O_CLOEXEC) >= 0;
+    const int enable = 1;
+    long result = kernel(SYS_socketpair, AF_UNIX, kKind, 0, control);
+    if (result >= 0) result = kernel(SYS_socketpair, AF_UNIX, kKind, 0, handshake);
+    if (result >= 0) result = kernel(SYS_pipe2, installed, O_CLOEXEC);
+    if (result >= 0) {
+      result =
+          kernel(SYS_setsockopt, handshake[0], SOL_SOCKET, SO_PASSCRED, &enable, sizeof enable);
+    }
+    return result < 0 ? static_cast<int>(-result) : 0;
   }
   void CloseAll() {
     for (int* pair : {control, handshake, installed}) {
@@ -82,10 +89,7 @@ void LaunchPlan::Prepare() {
 LaunchResult Launch(Kernel& kernel, const LaunchPlan& plan, int& error) {
   Sockets sockets;
   LaunchResult result;
-  const int enable = 1;
-  if (!sockets.Open(kernel) || kernel(SYS_setsockopt, sockets.handshake[0], SOL_SOCKET, SO_PASSCRED,
-                                      &enable, sizeof enable) < 0) {
-    error = EMFILE;
+  if (error = sockets.Open(kernel); error != 0) {
     sockets.CloseAll();
     return result;
   }

@@ -134,10 +134,8 @@ class Planner {
   }
 
   // Only root may have placed a link that we follow.
-  bool TrustedLink(const std::string& parent, const struct stat& link) {
-    struct stat info {};
-    if (Stat(parent.empty() ? "/" : parent, info) < 0) return false;
-    return link.st_uid == 0 && info.st_uid == 0 && (info.st_mode & 022) == 0;
+  static bool TrustedLink(const struct stat& parent, const struct stat& link) {
+    return link.st_uid == 0 && parent.st_uid == 0 && (parent.st_mode & 022) == 0;
   }
 
   // Walks to `path` on the enclave, making directories and links on the way in the view. Gives the
@@ -160,7 +158,11 @@ class Planner {
         return true;
       }
       if (S_ISLNK(info.st_mode)) {
-        if (!TrustedLink(at, info)) {
+        struct stat parent {};
+        if (const long error = Stat(at.empty() ? "/" : at, parent); error < 0) {
+          return Fail(path, static_cast<int>(-error));
+        }
+        if (!TrustedLink(parent, info)) {
           return Fail(path, 0, "`" + next + "` is a symbolic link that others than root can set");
         }
         if (++links > kMaxLinks) return Fail(path, ELOOP);

@@ -5,37 +5,31 @@
 // namespace, which would change the mounts of the machine.
 #include "sandbox/witness.h"
 
-#include <fcntl.h>
-#include <linux/capability.h>
-#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
 
-#include <array>
 #include <bit>
 #include <cerrno>
-#include <csignal>
 #include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "profiles/syscalls.h"
-#include "sandbox/launch.h"
-#include "tests/support/sample.h"
+#include "tests/sandbox/launch_run.h"
 
 namespace bulkhead {
 namespace {
+
+using test::CanLaunch;
+using test::LaunchOutcome;
+using test::LaunchRun;
 
 constexpr long kCreateRuleset = 444;
 constexpr long kAddRule = 445;
@@ -176,115 +170,14 @@ std::vector<Row> Mutants() {
   };
 }
 
-// Refusals are answered by the filter itself, so that no supervisor is needed.
-Profile Sample(bool landlock) {
-  ProfileData data = test::SampleProfile("one", 77);
-  data.limits = {.processes = 8, .files = 64, .file_size = 4096};
-  data.groups = {0x20000001};
-  data.notifies = false;
-  data.filter.back().k = kRetErrno | EPERM;
-  const auto exec = SyscallNumber(data.arch, "execve").value_or(0);
-  data.filter.insert(data.filter.end() - 1, {{kJumpEqual, 0, 1, exec}, {kReturn, 0, 0, kRetAllow}});
-  if (!landlock) data.landlock = {};
-  auto profile = Profile::Make(std::move(data));
-  BOOST_REQUIRE_MESSAGE(profile.has_value(), profile.error());
-  return *profile;
-}
-
-struct Outcome {
-  std::optional<Witnessed> witnessed;
-  std::optional<Failure> failure;
-  bool executed = false;
-  std::string missed;
-};
-
-// What comes of one launch: the supervisor's half of the handshake.
-class Run {
- public:
-  Run(Kernel& kernel, bool landlock, const std::string& cgroup = {})
-      : profile_(Sample(landlock)), plan_(profile_) {
-    plan_.cgroup = cgroup;
-    char name[] = "/tmp/bulkhead-witness.XXXXXX";
-    staging_ = mkdtemp(name);
-    plan_.staging = staging_;
-    auto view = PlanView(profile_, {}, kernel);
-    BOOST_REQUIRE(view.has_value());
-    plan_.view = std::move(*view);
-    plan_.close_range = true;
-    plan_.Prepare();
-    int error = 0;
-    const LaunchResult launched = Launch(kernel, plan_, error);
-    BOOST_REQUIRE_MESSAGE(launched.reaper > 0, strerror(error));
-    Listen(launched);
-    kill(launched.reaper, SIGKILL);
-    waitpid(launched.reaper, nullptr, 0);
-    for (const int fd : {launched.control, launched.handshake, launched.installed}) close(fd);
-    rmdir(staging_.c_str());
-  }
-
-  const Outcome& outcome() const { return outcome_; }
-  const Witness& witness() const { return plan_.witness; }
-
- private:
-  void Listen(const LaunchResult& launched) {
-    for (;;) {
-      std::array<pollfd, 2> ready{{{launched.handshake, POLLIN, 0}, {launched.control, POLLIN, 0}}};
-      BOOST_REQUIRE(poll(ready.data(), ready.size(), 20000) > 0);
-      if (ready[1].revents != 0) {
-        ReaperMessage message;
-        const bool whole = recv(launched.control, &message, sizeof message, 0) == sizeof message;
-        if (whole && message.kind == ReaperMessage::Kind::kFailure) Fail(message.failure);
-        if (outcome_.failure || !whole) return;
-      }
-      if (ready[0].revents != 0 && !Hear(launched.handshake)) return;
-    }
-  }
-
-  bool Hear(int handshake) {
-    alignas(8) std::array<char, 64> bytes{};
-    const ssize_t size = recv(handshake, bytes.data(), bytes.size(), 0);
-    if (size == sizeof(Hello)) return send(handshake, "g", 1, MSG_NOSIGNAL) == 1;
-    if (size == sizeof(Witnessed)) {
-      outcome_.witnessed.emplace();
-      std::memcpy(&*outcome_.witnessed, bytes.data(), sizeof(Witnessed));
-      return true;
-    }
-    if (size == sizeof(Failure)) {
-      Failure failure;
-      std::memcpy(&failure, bytes.data(), sizeof failure);
-      Fail(failure);
-    }
-    outcome_.executed = size == 0 && outcome_.witnessed;
-    return false;
-  }
-
-  void Fail(const Failure& failure) {
-    outcome_.failure = failure;
-    if (failure.step == Step::kWitness) outcome_.missed = plan_.witness.trials[failure.index].what;
-  }
-
-  Profile profile_;
-  LaunchPlan plan_;
-  std::string staging_;
-  Outcome outcome_;
-};
-
-bool CanRun() {
-  if (getuid() == 0 && syscall(kCreateRuleset, nullptr, 0, 1) >= 7) return true;
-  BOOST_REQUIRE_MESSAGE(std::getenv("BULKHEAD_REQUIRE_KERNEL") == nullptr,
-                        "needs root and Landlock 7");
-  BOOST_TEST_MESSAGE("skipped: needs root and Landlock 7");
-  return false;
-}
-
 BOOST_AUTO_TEST_SUITE(KernelWitness)
 
 BOOST_AUTO_TEST_CASE(TheWholeRuntimePasses) {
-  if (!CanRun()) return;
+  if (!CanLaunch()) return;
   for (const bool landlock : {true, false}) {
     Mutant none([](long, Args) { return std::nullopt; });
-    const Run run(none, landlock);
-    const Outcome& outcome = run.outcome();
+    const LaunchRun run(none, landlock);
+    const LaunchOutcome& outcome = run.outcome();
     BOOST_TEST(!outcome.failure.has_value(), outcome.missed);
     BOOST_TEST(outcome.executed);
     BOOST_TEST_REQUIRE(outcome.witnessed.has_value());
@@ -296,12 +189,12 @@ BOOST_AUTO_TEST_CASE(TheWholeRuntimePasses) {
 }
 
 BOOST_AUTO_TEST_CASE(EachMutantIsMissed) {
-  if (!CanRun()) return;
+  if (!CanLaunch()) return;
   for (const Row& row : Mutants()) {
     BOOST_TEST_CONTEXT("without " << row.control) {
       Mutant mutant(row.change);
-      const Run run(mutant, row.landlock);
-      const Outcome& outcome = run.outcome();
+      const LaunchRun run(mutant, row.landlock);
+      const LaunchOutcome& outcome = run.outcome();
       BOOST_TEST(!outcome.executed);
       BOOST_TEST_REQUIRE(outcome.failure.has_value());
       BOOST_TEST((outcome.failure->step == Step::kWitness), StepName(outcome.failure->step));
@@ -312,16 +205,16 @@ BOOST_AUTO_TEST_CASE(EachMutantIsMissed) {
 
 // Nobody has put it into one.
 BOOST_AUTO_TEST_CASE(ACgroupThatItIsNotInIsMissed) {
-  if (!CanRun()) return;
+  if (!CanLaunch()) return;
   Mutant none([](long, Args) { return std::nullopt; });
-  const Run run(none, true, "bulkhead-witness-test");
+  const LaunchRun run(none, true, "bulkhead-witness-test");
   BOOST_TEST(!run.outcome().executed);
   BOOST_TEST(run.outcome().missed == "it is in its cgroup");
 }
 
 // Each kind of trial is there, and says whose statement it is about.
 BOOST_AUTO_TEST_CASE(EveryControlHasATrial) {
-  const Profile profile = Sample(true);
+  const Profile profile = test::Launchable(true);
   LaunchPlan plan(profile);
   plan.staging = "/nowhere";
   plan.cgroup = "one";
