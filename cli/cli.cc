@@ -32,6 +32,14 @@ int Dispatch(const Invocation& invocation) {
       return RunEnclave(invocation);
     case Command::kExec:
       return RunProgram(invocation);
+    case Command::kStatus:
+      return ShowStatus(invocation);
+    case Command::kStop:
+      return StopRunning(invocation);
+    case Command::kRestart:
+      return RestartRunning(invocation);
+    case Command::kLogs:
+      return ShowLogs(invocation);
     case Command::kDoctor:
       return Doctor(invocation);
     case Command::kSchema:

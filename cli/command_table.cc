@@ -28,6 +28,8 @@ constexpr ParameterRow kParameters[] = {
     {P::kLog, "", "", "FILE", "", "an audit log", true},
     {P::kOciProfile, "", "", "FILE", "",
      "an OCI seccomp profile, or one in the extended form of Docker and Podman", true},
+    {P::kService, "", "", "COMPONENT", "", "a component that runs; default: all of them"},
+    {P::kServiceNeeded, "", "", "COMPONENT", "", "a component of the enclave", true},
     {P::kTarget, "--target", "", "TARGET", "",
      "the kernel to compile for, over the policy's own: a shipped target, a file, or `running` for "
      "the kernel of this machine"},
@@ -71,6 +73,11 @@ constexpr ParameterRow kParameters[] = {
      "the kernel to compile OLD for; default: as for NEW, by `--target` or the policy's own"},
     {P::kAccept, "--accept", "", "FILE", "",
      "changes that may widen, each with an owner, a reason and a last day, a YAML file"},
+    {P::kEnclave, "--enclave", "", "NAME", "",
+     "which enclave, where several run; of `bulkhead exec` it is ENCLAVE.COMPONENT"},
+    {P::kWatch, "--watch", "", "", "", "print it anew each second, until Ctrl-C"},
+    {P::kLines, "--lines", "-n", "N", "", "how many of the last lines; default: 100"},
+    {P::kFollow, "--follow", "-f", "", "", "go on with what is said from now on, until Ctrl-C"},
     {P::kInitOnly, "--only", "", "COMPONENT", "",
      "start this component alone, without its channels and whatever it starts after"},
 };
@@ -86,6 +93,10 @@ constexpr P kDiffParameters[] = {P::kOld, P::kNew,  P::kTarget, P::kOldTarget,
                                  P::kSet, P::kDate, P::kAccept, P::kFormat};
 constexpr P kRunParameters[] = {P::kInput, P::kTarget, P::kSet, P::kDate, P::kInit, P::kFormat};
 constexpr P kExecParameters[] = {P::kBundle, P::kComponent, P::kProgram, P::kInit};
+constexpr P kStatusParameters[] = {P::kEnclave, P::kWatch, P::kFormat};
+constexpr P kStopParameters[] = {P::kService, P::kEnclave};
+constexpr P kRestartParameters[] = {P::kServiceNeeded, P::kEnclave};
+constexpr P kLogsParameters[] = {P::kService, P::kLines, P::kFollow, P::kEnclave};
 constexpr P kDoctorParameters[] = {P::kKernelConfig, P::kTargetFormat};
 constexpr P kAuditParameters[] = {P::kLog, P::kFormat};
 constexpr P kImportOciParameters[] = {P::kOciProfile, P::kImportTarget, P::kCapability,
@@ -183,6 +194,25 @@ constexpr CommandRow kCommands[] = {
      "not run at the same time.\n"
      "Exit code 1: the component failed; its own exit status is on record.",
      kExecParameters, "bulkhead exec enclave.bundle tools -- python3 -I job.py"},
+    {Command::kStatus, "status", "show the components of a running enclave",
+     "Asks the supervisor over its control socket, as root: each component's state, process, time "
+     "since its start, restarts, memory (of its cgroup where it has a limit, else of its first "
+     "process) and refusals so far. Instances are shown while they run.",
+     kStatusParameters, "bulkhead status\nbulkhead status --watch\nbulkhead status --format json"},
+    {Command::kStop, "stop", "stop a running enclave, or one of its components",
+     "Without a component the whole enclave is stopped in order, as by SIGTERM; the command "
+     "returns when its supervisor has ended. A component that is stopped stays so until it is "
+     "restarted; those that start after it go on. Who asked is on record.",
+     kStopParameters, "bulkhead stop\nbulkhead stop tools"},
+    {Command::kRestart, "restart", "stop a component and start it again",
+     "Waits until it is ready again. It is no failure and takes nothing from its restart budget; a "
+     "component that was given up starts again, too. Who asked is on record.",
+     kRestartParameters, "bulkhead restart tools"},
+    {Command::kLogs, "logs", "show what components wrote",
+     "Prints the last lines that they wrote to standard output and standard error. The supervisor "
+     "keeps the last 16 KiB of each; all of it goes to its own output, too. Who follows and does "
+     "not read is dropped.",
+     kLogsParameters, "bulkhead logs agent\nbulkhead logs -f -n 0"},
     {Command::kDoctor, "doctor", "show what the running kernel can enforce, as a target",
      "Measures the kernel and prints it as a target file. Privileges that are missing go to "
      "standard error, each with what it is needed for.\n"

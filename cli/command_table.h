@@ -23,6 +23,8 @@ enum class Parameter : uint8_t {
   kProgram,
   kLog,
   kOciProfile,
+  kService,
+  kServiceNeeded,
   // Options.
   kTarget,
   kSet,
@@ -46,6 +48,10 @@ enum class Parameter : uint8_t {
   kWeightsAll,
   kOldTarget,
   kAccept,
+  kEnclave,
+  kWatch,
+  kLines,
+  kFollow,
   // Options of bulkhead-init.
   kInitOnly,
 };
@@ -72,6 +78,10 @@ enum class Command : uint8_t {
   kDiff,
   kRun,
   kExec,
+  kStatus,
+  kStop,
+  kRestart,
+  kLogs,
   kDoctor,
   kSchema,
   kAuditVerify,

@@ -188,6 +188,16 @@ CgroupCounters Cgroup::Counters() const {
   return counters;
 }
 
+std::optional<uint64_t> Cgroup::MemoryInUse() const {
+  const CgroupPlace* memory = Find(Controller::kMemory);
+  if (memory == nullptr) return std::nullopt;
+  const char* file = memory->version == 1 ? "/memory.usage_in_bytes" : "/memory.current";
+  const std::string text = ReadSmallFile(memory->directory + file);
+  uint64_t bytes = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), bytes);
+  return read.ec == std::errc() ? std::optional(bytes) : std::nullopt;
+}
+
 bool Cgroup::Kill() const {
   bool empty = true;
   for (const Level& level : levels_) {

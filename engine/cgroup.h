@@ -70,6 +70,7 @@ class Cgroup {
 
   // For reports and tests: empty for a component without such limits.
   std::vector<std::string> Directories() const;
+  std::optional<uint64_t> MemoryInUse() const;  // bytes; nothing without a memory limit
 
  private:
   friend class Cgroups;

@@ -12,8 +12,8 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <ctime>
 
+#include "engine/clock.h"
 #include "engine/open_path.h"
 #include "engine/secrets.h"
 #include "engine/supervisor.h"
@@ -27,12 +27,6 @@ namespace {
 // otherwise.
 constexpr size_t kMaxLastReads = 128 + 1;
 constexpr size_t kMaxReadyReads = 4;  // messages of the reaper before a call is judged
-
-uint64_t NowMs() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
-}
 
 uint32_t Jitter() {
   uint32_t value = 0;
@@ -463,6 +457,7 @@ bool Supervisor::OnOutput(Component& component, bool err) {
   LineLog& lines = err ? component.err_lines : component.out_lines;
   const std::string text = lines.Feed({bytes.data(), static_cast<size_t>(size)}, label);
   WriteWithoutWaiting(err ? STDERR_FILENO : STDOUT_FILENO, text);
+  Remember(component, text);
   return true;
 }
 
@@ -532,8 +527,11 @@ void Supervisor::CloseRun(Component& component) {
   component.listener = {};
   component.pidfd.Reset();
   const std::string label = options_.plain_output ? "" : NameOf(component) + " | ";
-  WriteWithoutWaiting(STDOUT_FILENO, component.out_lines.Finish(label));
-  WriteWithoutWaiting(STDERR_FILENO, component.err_lines.Finish(label));
+  for (const bool err : {false, true}) {
+    const std::string rest = (err ? component.err_lines : component.out_lines).Finish(label);
+    WriteWithoutWaiting(err ? STDERR_FILENO : STDOUT_FILENO, rest);
+    Remember(component, rest);
+  }
   if (component.pid > 0) component.past_pids.push_front(component.pid);
   if (component.past_pids.size() > kPastPids) component.past_pids.pop_back();
   component.pid = -1;

@@ -6,21 +6,11 @@
 
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 
+#include "engine/clock.h"
 #include "engine/supervisor.h"
 
 namespace bulkhead {
-namespace {
-
-uint64_t NowMs() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
-}
-
-}  // namespace
-
 void Supervisor::StartAccepting(Component& component) {
   // What is missing for a view is to stop the boot, and not the first client.
   if (auto view = ViewOf(component); !view) return FailLaunch(component, view.error());

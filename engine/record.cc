@@ -52,6 +52,7 @@ Event Supervisor::RefusalEvent(const Component& component, const Notification& c
 
 void Supervisor::Violated(Component& component) {
   ++component.violations;
+  ++component.all_violations;
   if (component.profile->on_violation == OnViolation::kKill && component.reaper >= 0) {
     Lifecycle(component, "violation", "killed");
     KillAll(component);

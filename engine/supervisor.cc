@@ -7,12 +7,14 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <ctime>
+
+#include "engine/clock.h"
 
 namespace bulkhead {
 
@@ -21,12 +23,6 @@ namespace {
 constexpr uint64_t kTickInterval = 1000;     // ms: folded audit counts, budgets
 constexpr uint64_t kListeningInterval = 20;  // ms: looking for a component's own socket
 
-uint64_t NowMs() {
-  timespec now{};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000;
-}
-
 tl::unexpected<StartError> Error(const std::string& step, const std::string& object, int error) {
   return tl::make_unexpected(
       StartError{"cannot " + step + " `" + object + "`: " + std::strerror(error)});
@@ -34,12 +30,13 @@ tl::unexpected<StartError> Error(const std::string& step, const std::string& obj
 
 }  // namespace
 
-Supervisor::Supervisor(Bundle bundle, const FeatureSet& kernel, SupervisorOptions options,
-                       AuditLog log)
+Supervisor::Supervisor(Bundle bundle, const Digest& digest, const FeatureSet& kernel,
+                       SupervisorOptions options, AuditLog log)
     : bundle_(std::move(bundle)),
       kernel_features_(kernel),
       options_(std::move(options)),
-      log_(std::move(log)) {}
+      log_(std::move(log)),
+      digest_(digest) {}
 
 Supervisor::~Supervisor() {
   for (auto& component : components_) KillAll(*component);
@@ -53,7 +50,7 @@ tl::expected<std::unique_ptr<Supervisor>, StartError> Supervisor::Create(
                  log.error().error);
   }
   std::unique_ptr<Supervisor> supervisor(
-      new Supervisor(std::move(bundle), kernel, std::move(options), std::move(*log)));
+      new Supervisor(std::move(bundle), digest, kernel, std::move(options), std::move(*log)));
   if (auto prepared = supervisor->Prepare(); !prepared) {
     return tl::make_unexpected(prepared.error());
   }
@@ -126,6 +123,10 @@ tl::expected<void, StartError> Supervisor::Prepare() {
       components_.push_back(std::make_unique<Component>(profile, number));
     }
   }
+  auto control = ControlSocket::Open(options_.run_directory + "/control");
+  if (!control) return Error(control.error().step, control.error().object, control.error().error);
+  control_ = std::move(*control);
+  Watch(Role::kRequests, 0, control_.fd());
   if (wants_tripwires) {
     tripwires_ = Tripwires::Open();
     if (!tripwires_) return Error("watch", "tripwires", errno);
@@ -167,6 +168,8 @@ void Supervisor::Dispatch(const Source& source) {
       return OnAuditRecords();
     case Role::kTripwires:
       return OnTripwires();
+    case Role::kRequests:
+      return OnControlRequests();
     case Role::kHandshake:
       return OnHandshake(component);
     case Role::kInstalled:
@@ -232,6 +235,7 @@ int Supervisor::Run() {
   kernel_audit_.reset();
   guard_.reset();
   cgroups_.reset();
+  unlink((options_.run_directory + "/control").c_str());
   if (!log_.Close()) Status("the audit log could not be closed whole");
   return exit_code_;
 }
@@ -266,6 +270,7 @@ void Supervisor::OnTimers(uint64_t now) {
   if (kernel_audit_) kernel_audit_->Tick(AuditHandler());
   RecordAuditLoss();
   log_.Tick();
+  control_.Tick(now);
   ReportSinks();
 }
 

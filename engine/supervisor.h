@@ -19,6 +19,7 @@
 
 #include "engine/audit_log.h"
 #include "engine/cgroup.h"
+#include "engine/control_socket.h"
 #include "engine/edges.h"
 #include "engine/fd.h"
 #include "engine/kernel_audit.h"
@@ -55,6 +56,8 @@ inline constexpr size_t kPastPids = 8;
 
 inline constexpr pid_t kReaped = 0;
 
+inline constexpr size_t kKeptOutput = 16384;  // bytes of each component's output
+
 class Supervisor {
  public:
   static tl::expected<std::unique_ptr<Supervisor>, StartError> Create(Bundle bundle,
@@ -81,7 +84,8 @@ class Supervisor {
     kSignals,
     kAudit,
     kTripwires,
-    kConnections
+    kConnections,
+    kRequests  // of the control socket
   };
   struct Source {
     Role role;
@@ -125,10 +129,13 @@ class Supervisor {
     bool held = false;         // over budget: all of it is stopped until the next tick
     bool held_before = false;  // in this run
     uint64_t violations = 0;   // in this run
+    uint64_t all_violations = 0;
+    std::string recent;        // its last output, whole lines, at most kKeptOutput bytes
     std::string last_refused;  // the action of the last one
   };
 
-  Supervisor(Bundle bundle, const FeatureSet& kernel, SupervisorOptions options, AuditLog log);
+  Supervisor(Bundle bundle, const Digest& digest, const FeatureSet& kernel,
+             SupervisorOptions options, AuditLog log);
   tl::expected<void, StartError> Prepare();
 
   // Loop.
@@ -185,6 +192,17 @@ class Supervisor {
   void ReportSinks();
   void OnSeccompKill(const SeccompKill& kill);
 
+  // Control socket: see control_requests.cc.
+  void OnControlRequests();
+  ControlSocket::Answer AnswerControl(const ControlRequest& request, const ControlPeer& peer);
+  ControlSocket::Answer StopOrRestart(const ControlRequest& request);
+  ControlSocket::Answer LogsAnswer(const ControlRequest& request) const;
+  std::string StatusText() const;
+  std::string StatusLine(const Component& component) const;
+  void RecordControl(const ControlRequest& request, const ControlPeer& peer);
+  // Keeps what the component said, labelled, for those who ask for it.
+  void Remember(Component& component, std::string_view text);
+
   // Record.
   void Lifecycle(const Component& component, const std::string& action, const std::string& verdict,
                  const std::string& detail = {}, std::vector<EventField> extra = {});
@@ -208,7 +226,9 @@ class Supervisor {
   std::unique_ptr<Tripwires> tripwires_;
   std::optional<Cgroups> cgroups_ = Cgroups::Open();  // outlives the components' groups
   std::vector<std::string> kept_;                     // sandbox/view.h
-  std::unique_ptr<ConnectGuard> guard_;               // null: no listener needs it
+  Digest digest_{};
+  ControlSocket control_;
+  std::unique_ptr<ConnectGuard> guard_;  // null: no listener needs it
   std::vector<std::unique_ptr<Component>> components_;
   std::map<uint64_t, Source> sources_;  // by an id that is never used again
   std::map<int, uint64_t> source_ids_;

@@ -40,11 +40,15 @@ bool Unit::running() const {
          state_ == UnitState::kUp || state_ == UnitState::kStopping;
 }
 
-UnitAction Unit::OnDependenciesReady(uint64_t now) {
-  if (state_ != UnitState::kWaiting) return UnitAction::kNone;
+UnitAction Unit::Launch(uint64_t now) {
+  again_ = killed_ = false;
   state_ = UnitState::kLaunching;
   deadline_ = now + lifecycle_->ready.within_ms;
   return UnitAction::kLaunch;
+}
+
+UnitAction Unit::OnDependenciesReady(uint64_t now) {
+  return state_ == UnitState::kWaiting ? Launch(now) : UnitAction::kNone;
 }
 
 UnitAction Unit::Up(uint64_t now) {
@@ -79,7 +83,7 @@ UnitAction Unit::OnExit(int status, uint64_t now, uint32_t random) {
     case UnitState::kStopping:
       state_ = UnitState::kDone;
       deadline_ = 0;
-      return UnitAction::kNone;
+      return again_ ? Launch(now) : UnitAction::kNone;
     case UnitState::kStarting: {
       const Readiness& ready = lifecycle_->ready;
       if (ready.kind == ReadyKind::kExit && !killed_ && status != -1 && WIFEXITED(status) &&
@@ -133,9 +137,7 @@ UnitAction Unit::OnDeadline(uint64_t now) {
   if (deadline_ == 0 || now < deadline_) return UnitAction::kNone;
   switch (state_) {
     case UnitState::kBackoff:
-      state_ = UnitState::kLaunching;
-      deadline_ = now + lifecycle_->ready.within_ms;
-      return UnitAction::kLaunch;
+      return Launch(now);
     case UnitState::kLaunching:
     case UnitState::kStarting:
     case UnitState::kUp:
@@ -153,6 +155,7 @@ UnitAction Unit::OnDeadline(uint64_t now) {
 }
 
 UnitAction Unit::Stop(uint64_t now) {
+  again_ = false;
   switch (state_) {
     case UnitState::kWaiting:
     case UnitState::kBackoff:
@@ -173,6 +176,28 @@ UnitAction Unit::Stop(uint64_t now) {
     case UnitState::kDone:
     case UnitState::kFailed:
       return UnitAction::kNone;
+  }
+  return UnitAction::kNone;
+}
+
+UnitAction Unit::Restart(uint64_t now) {
+  switch (state_) {
+    case UnitState::kWaiting:
+    case UnitState::kLaunching:
+      return UnitAction::kNone;  // it is about to start
+    case UnitState::kStarting:
+    case UnitState::kUp: {
+      const UnitAction action = Stop(now);
+      again_ = true;
+      return action;
+    }
+    case UnitState::kStopping:
+      again_ = true;
+      return UnitAction::kNone;
+    case UnitState::kBackoff:
+    case UnitState::kDone:
+    case UnitState::kFailed:
+      return Launch(now);
   }
   return UnitAction::kNone;
 }

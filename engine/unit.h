@@ -10,7 +10,8 @@
 //   Starting   executed, not ready. Ready: Up. At `ready.within`: killed, counts as a failure.
 //   Up         ready. An exit is a failure unless status 0. One with a lifetime is killed at its
 //              end, one with a watchdog when it was silent for that long.
-//   Stopping   the stop signal was delivered; at `stop within` everything of it is killed.
+//   Stopping   the stop signal was delivered; at `stop within` everything of it is killed. By
+//              Restart its end is followed by Launching.
 //   Backoff    waits before the next start: 100 ms doubled with each restart in the window, at most
 //              5 s, plus up to a quarter of jitter.
 //   Done       ended as it should (exit 0 where that ends it, `ready: exit`, or stopped).
@@ -76,16 +77,21 @@ class Unit {
   UnitAction OnExit(int status, uint64_t now, uint32_t random);
   UnitAction OnDeadline(uint64_t now);
   UnitAction Stop(uint64_t now);
+  // Stopped and started again, whatever state it is in but Waiting; no failure, and nothing of its
+  // restart budget.
+  UnitAction Restart(uint64_t now);
 
  private:
   UnitAction Fail(uint64_t now, bool failure, uint32_t random);
   UnitAction Up(uint64_t now);
+  UnitAction Launch(uint64_t now);
 
   const Lifecycle* lifecycle_;
   uint32_t lifetime_ms_ = 0;
   UnitState state_ = UnitState::kWaiting;
   bool was_ready_ = false;
   bool killed_ = false;
+  bool again_ = false;  // Stopping: to be started at its end
   uint32_t restarts_ = 0;
   uint64_t deadline_ = 0;
   std::deque<uint64_t> recent_;  // times of restarts inside the window; at most at-most entries

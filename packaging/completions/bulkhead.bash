@@ -14,6 +14,7 @@ _bulkhead() {
     'test --format') words='text tap junit json' ;;
     'diff --format') words='text json' ;;
     'run --format') words='text json' ;;
+    'status --format') words='text json' ;;
     'doctor --format') words='yaml json' ;;
     'audit verify --format') words='text json' ;;
     'audit summary --format') words='text json' ;;
@@ -24,7 +25,7 @@ _bulkhead() {
   esac
   if [[ -n $words ]]; then :
   elif [[ $COMP_CWORD -eq 1 ]]; then
-    words='check compile inspect why test diff run exec doctor schema audit import export --help --version'
+    words='check compile inspect why test diff run exec status stop restart logs doctor schema audit import export --help --version'
   elif [[ $current == -* || ( -n $family && $COMP_CWORD -eq 2 ) ]]; then
     case $command in
     'check') words='--help --target --set --date --format' ;;
@@ -35,6 +36,10 @@ _bulkhead() {
     'diff') words='--help --target --old-target --set --date --accept --format' ;;
     'run') words='--help --target --set --date --init --format' ;;
     'exec') words='--help --init' ;;
+    'status') words='--help --enclave --watch --format' ;;
+    'stop') words='--help --enclave' ;;
+    'restart') words='--help --enclave' ;;
+    'logs') words='--help --lines --follow --enclave' ;;
     'doctor') words='--help --kernel-config --format' ;;
     'schema') words='--help' ;;
     'audit verify') words='--help --format' ;;

@@ -190,6 +190,56 @@ BOOST_AUTO_TEST_CASE(AWatchdogIsPutOffByASignOfLife) {
   BOOST_TEST((unit.state() == UnitState::kBackoff));
 }
 
+// A restart on request is no failure, whatever the state.
+BOOST_AUTO_TEST_CASE(RestartOnRequest) {
+  const Lifecycle lifecycle = Make(ReadyKind::kStarted);
+  Unit unit(lifecycle);
+  BOOST_TEST((unit.Restart(0) == UnitAction::kNone));  // its dependencies are not ready
+  BOOST_TEST((unit.state() == UnitState::kWaiting));
+  unit.OnDependenciesReady(0);
+  BOOST_TEST((unit.Restart(1) == UnitAction::kNone));  // it is about to start
+  unit.OnExecuted(1);
+  for (uint64_t now = 10; now < 100; now += 10) {
+    BOOST_TEST((unit.Restart(now) == UnitAction::kSignal));
+    BOOST_TEST((unit.state() == UnitState::kStopping));
+    BOOST_TEST((unit.OnExit(kExit1, now + 1, 0) == UnitAction::kLaunch));
+    BOOST_TEST((unit.OnExecuted(now + 2) == UnitAction::kBecameReady));
+  }
+  BOOST_TEST(unit.restarts() == 0U);
+  // One that does not hear the signal is killed, and starts.
+  unit.Restart(200);
+  BOOST_TEST((unit.OnDeadline(200 + lifecycle.stop_within_ms) == UnitAction::kKill));
+  BOOST_TEST((unit.OnExit(kKilled, 6000, 0) == UnitAction::kLaunch));
+  unit.OnExecuted(6001);
+  // A stop after it takes it back, and a restart after a stop brings it back.
+  unit.Restart(6100);
+  BOOST_TEST((unit.Stop(6101) == UnitAction::kNone));
+  BOOST_TEST((unit.OnExit(kExit0, 6102, 0) == UnitAction::kNone));
+  BOOST_TEST((unit.state() == UnitState::kDone));
+  BOOST_TEST((unit.Restart(6200) == UnitAction::kLaunch));
+  unit.OnExecuted(6201);
+  unit.Stop(6300);
+  BOOST_TEST((unit.Restart(6301) == UnitAction::kNone));
+  BOOST_TEST((unit.OnExit(kExit0, 6302, 0) == UnitAction::kLaunch));
+}
+
+BOOST_AUTO_TEST_CASE(RestartAfterItWasGivenUp) {
+  const Lifecycle lifecycle = Make(ReadyKind::kStarted, RestartWhen::kNever);
+  Unit unit(lifecycle);
+  unit.OnDependenciesReady(0);
+  unit.OnExecuted(0);
+  BOOST_TEST((unit.OnExit(kExit1, 1, 0) == UnitAction::kGaveUp));
+  BOOST_TEST((unit.Restart(2) == UnitAction::kLaunch));
+  BOOST_TEST((unit.OnExecuted(3) == UnitAction::kBecameReady));
+  const Lifecycle more = Make(ReadyKind::kStarted);
+  Unit waiting(more);
+  waiting.OnDependenciesReady(0);
+  waiting.OnExecuted(0);
+  waiting.OnExit(kExit1, 1, 0);
+  BOOST_TEST((waiting.state() == UnitState::kBackoff));
+  BOOST_TEST((waiting.Restart(2) == UnitAction::kLaunch));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

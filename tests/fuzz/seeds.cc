@@ -14,6 +14,7 @@
 #include "tests/fuzz/bundle_input.h"
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/compile_input.h"
+#include "tests/fuzz/control_input.h"
 #include "tests/fuzz/filter_input.h"
 #include "tests/fuzz/oci_input.h"
 #include "tests/fuzz/policy_maker.h"
@@ -144,6 +145,12 @@ std::string OciDictionary() {
   return dictionary;
 }
 
+Inputs ControlSeeds() {
+  return {"bulkhead 1 status",          "bulkhead 1 stop -",
+          "bulkhead 1 stop agent",      "bulkhead 1 restart store-2",
+          "bulkhead 1 logs - 100 once", "bulkhead 1 logs agent 0 follow"};
+}
+
 bool RunProof(std::string_view input) {
   const ProofOutcome outcome = TryProofInput(input);
   return outcome == ProofOutcome::kProved || outcome == ProofOutcome::kDisproved;
@@ -155,6 +162,7 @@ constexpr FuzzTarget kTargets[] = {
     {"filter", TryFilterInput, FilterSeeds, nullptr},
     {"proof", RunProof, ProofSeeds, nullptr},
     {"oci", TryOciInput, OciSeeds, OciDictionary},
+    {"control", TryControlInput, ControlSeeds, nullptr},
 };
 
 }  // namespace
