@@ -159,8 +159,26 @@ Cgroup::~Cgroup() {
   }
 }
 
+tl::expected<Cgroup::Entrances, CgroupError> Cgroup::Open() const {
+  Entrances entrances;
+  for (const Level& level : levels_) {
+    const bool first = level.place.version == 1;
+    const std::string path = first ? level.place.directory + "/tasks" : level.place.directory;
+    Fd fd(open(path.c_str(), (first ? O_WRONLY : O_RDONLY | O_DIRECTORY) | O_CLOEXEC));
+    if (!fd) return Failure({"open", errno, path});
+    if (first) {
+      entrances.tasks.push_back(std::move(fd));
+    } else {
+      entrances.directory = std::move(fd);
+    }
+  }
+  return entrances;
+}
+
 tl::expected<void, CgroupError> Cgroup::Attach(pid_t pid) const {
   for (const Level& level : levels_) {
+    const std::vector<pid_t> members = Members(level.place.directory);
+    if (std::find(members.begin(), members.end(), pid) != members.end()) continue;
     const std::string file = level.place.directory + "/cgroup.procs";
     const int error = WriteControl(file, std::to_string(pid));
     if (error != 0) return Failure({"attach", error, file});

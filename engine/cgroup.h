@@ -20,6 +20,7 @@
 #include <tl/expected.hpp>
 #include <vector>
 
+#include "engine/fd.h"
 #include "profiles/profile.h"
 #include "sandbox/cgroup_mounts.h"
 
@@ -56,7 +57,15 @@ class Cgroup {
   Cgroup& operator=(Cgroup&&) = delete;
   ~Cgroup();
 
-  // Moves a process, with its threads, here. Its later children are born here.
+  // What a process enters it by itself with: the `tasks` files of version 1, open for writing, and
+  // the directory of version 2, none where it has none (LaunchPlan::cgroup_tasks).
+  struct Entrances {
+    std::vector<Fd> tasks;
+    Fd directory;
+  };
+  tl::expected<Entrances, CgroupError> Open() const;
+
+  // Moves a process, with its threads, to where it is not yet. Its later children are born here.
   tl::expected<void, CgroupError> Attach(pid_t pid) const;
 
   CgroupCounters Counters() const;

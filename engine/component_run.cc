@@ -195,6 +195,14 @@ void Supervisor::StartOne(Component& component) {
   const std::vector<std::string> groups = component.cgroup->Directories();
   if (!groups.empty()) plan.cgroup = groups[0].substr(groups[0].rfind('/') + 1);
   plan.cgroup_levels = static_cast<int>(groups.size());
+  const auto entrances = component.cgroup->Open();
+  if (!entrances) {
+    return FailLaunch(component, "cgroup: " + entrances.error().step + " `" +
+                                     entrances.error().object +
+                                     "`: " + std::strerror(entrances.error().error));
+  }
+  for (const Fd& tasks : entrances->tasks) plan.cgroup_tasks.push_back(tasks.get());
+  plan.cgroup_directory = entrances->directory.get();
   plan.Prepare();
 
   int error = 0;

@@ -52,7 +52,7 @@ class Steps {
       : kernel_(kernel), plan_(plan), profile_(*plan.profile), fds_(fds), failure_(failure) {}
 
   bool All() {
-    return BeTraced() && Greet() && Session() && Program() && Descriptors() &&
+    return BeTraced() && Enter() && Greet() && Session() && Program() && Descriptors() &&
            Try(TrialPhase::kEntered) && ResourceLimits() && Surroundings() && Identity() &&
            Listen() && Close() && Try(TrialPhase::kFiltered) && TellWitnessed();
   }
@@ -65,6 +65,15 @@ class Steps {
   }
 
   bool BeTraced() { return !plan_.traced || Check(StopForTracer(kernel_), Step::kTrace); }
+
+  // 0 is the caller.
+  bool Enter() {
+    for (size_t i = 0; i < plan_.cgroup_tasks.size(); ++i) {
+      const long written = kernel_(SYS_write, plan_.cgroup_tasks[i], "0", 1);
+      if (!Check(written, Step::kCgroup, static_cast<uint32_t>(i))) return false;
+    }
+    return true;
+  }
 
   bool Greet() {
     const Hello hello;

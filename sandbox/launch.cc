@@ -95,6 +95,11 @@ LaunchResult Launch(Kernel& kernel, const LaunchPlan& plan, int& error) {
   }
   const long pid = kernel(SYS_clone, CloneFlags(*plan.profile), nullptr, nullptr, nullptr, nullptr);
   if (pid == 0) {
+    // Only the supervisor is to hold these: whose supervisor died before its death could be asked
+    // to be told ends by their end.
+    for (const int fd : {sockets.control[0], sockets.handshake[0], sockets.installed[0]}) {
+      kernel(SYS_close, fd);
+    }
     RunReaper(kernel, plan, {sockets.control[1], sockets.handshake[1], sockets.installed[1]});
   }
   Close(sockets.control[1]);

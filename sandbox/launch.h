@@ -89,7 +89,13 @@ struct LaunchPlan {
   int tripwire_fd = -1;        // fanotify group for tripwires, -1: Landlock records them
   std::string cgroup;          // the name of the groups that it is put into; empty: none
   int cgroup_levels = 1;       // in how many hierarchies
-  int notify_fd = -1;          // readiness socket, for the reaper to read; -1: none
+  // How it enters them by itself: the `tasks` files of version 1, open for writing, and the
+  // directory of version 2, which the clone takes (Linux 5.7), -1: none. To be moved by somebody
+  // else waits for a grace period of the whole machine, many milliseconds (kernel/cgroup/cgroup.c,
+  // cgroup_procs_write_start; clone3(2)).
+  std::vector<int> cgroup_tasks;
+  int cgroup_directory = -1;
+  int notify_fd = -1;  // readiness socket, for the reaper to read; -1: none
   // Made by Prepare().
   std::vector<std::string> environment;
   std::vector<char*> argv;

@@ -50,6 +50,25 @@ void Require(Kernel& kernel, int control, long result, Step step, uint32_t index
   ReportAndExit(kernel, fds.handshake, failure);
 }
 
+// Into the cgroup of version 2 at once, where the kernel can (Linux 5.7); else the supervisor moves
+// the child before it goes on.
+long Fork(Kernel& kernel, int cgroup) {
+  // struct clone_args as of Linux 5.7 (linux/sched.h).
+  struct {
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
+        set_tid_size, cgroup;
+  } args{};
+  constexpr uint64_t kIntoCgroup = 1ULL << 33;
+  if (cgroup >= 0) {
+    args.flags = kIntoCgroup;
+    args.exit_signal = SIGCHLD;
+    args.cgroup = static_cast<uint64_t>(cgroup);
+    const long child = kernel(SYS_clone3, &args, sizeof args);
+    if (child != -ENOSYS && child != -EINVAL && child != -E2BIG) return child;
+  }
+  return kernel(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+}
+
 // Keeps CAP_KILL: it signals a process of another uid. In a PID namespace of its own that reaches
 // nobody else.
 void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control, long component) {
@@ -236,7 +255,7 @@ void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
   const unsigned long all = ~0UL;
   Require(kernel, control, kernel(SYS_rt_sigprocmask, SIG_SETMASK, &all, nullptr, 8), Step::kFork);
 
-  const long component = kernel(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  const long component = Fork(kernel, plan.cgroup_directory);
   Require(kernel, control, component, Step::kFork, 1);
   if (component == 0) {
     RunComponent(kernel, plan, {fds.handshake, fds.installed, ruleset, -1});

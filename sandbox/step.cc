@@ -33,6 +33,8 @@ std::string_view StepName(Step step) {
       return "install the reaper's filter";
     case Step::kTrace:
       return "be traced up to the exec";
+    case Step::kCgroup:
+      return "enter its cgroup";
     case Step::kHello:
       return "report to the supervisor";
     case Step::kPid:

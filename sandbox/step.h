@@ -24,7 +24,8 @@ enum class Step : uint32_t {
   kReaperCapabilities,
   kReaperFilter,
   // In the component's own process.
-  kTrace,  // on kernels without listeners
+  kTrace,   // on kernels without listeners
+  kCgroup,  // index: which hierarchy
   kHello,
   kPid,
   kSession,

@@ -195,7 +195,7 @@ class Endurance(enclave.Case):
             seen += self.kill_one(bundle, way)
         print(f"{kills} supervisors ({ways}), {seen} processes of components seen", end=" ",
               file=sys.stderr)
-        self.assertGreater(seen, kills)
+        self.assertGreater(seen, kills / 4)
         self.assertEqual(self.hole.read_bytes(), b"")
         enclave.remove_groups(NAME)
         # And it boots.
@@ -211,7 +211,7 @@ class Endurance(enclave.Case):
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             # Of boot, run, and the first of them.
-            time.sleep(self.rng.uniform(0, 0.08))
+            time.sleep(self.rng.uniform(0, 0.2))
             if way == "STOP":
                 process.send_signal(signal.SIGSTOP)
                 time.sleep(0.05)

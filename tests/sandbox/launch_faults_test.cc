@@ -3,6 +3,7 @@
 // of the reaper and of the component: whatever fails, either nothing is executed and a step is
 // named, or the component's witness has seen every control at work.
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -126,6 +127,26 @@ BOOST_AUTO_TEST_CASE(WhateverCallFailsNothingRunsLessConfined) {
   const std::set<long> harmless = {SYS_close, SYS_umask, SYS_ppoll, SYS_wait4, SYS_read, SYS_write};
   for (const auto& [number, count] : passed) {
     BOOST_TEST(harmless.contains(number), "call " << number << " failed, " << count << " times");
+  }
+}
+
+// A supervisor that dies right after the clone is dead before the reaper asks to be told of it.
+class Unheard final : public Kernel {
+ protected:
+  long Call(long number, const long (&args)[6]) override {
+    if (number == SYS_prctl && args[0] == PR_SET_PDEATHSIG) return 0;
+    const long result = syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
+    return result < 0 ? -errno : result;
+  }
+};
+
+BOOST_AUTO_TEST_CASE(NobodyOutlivesASupervisorWhoseDeathWasNotHeard) {
+  if (!CanLaunch()) return;
+  for (int i = 0; i < 5; ++i) {
+    Unheard kernel;
+    const LaunchRun run(kernel, true, {.orphaned = true});
+    BOOST_TEST(run.outcome().ended);
+    BOOST_TEST(!run.outcome().executed);
   }
 }
 

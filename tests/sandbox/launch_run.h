@@ -18,6 +18,7 @@
 #include <cstring>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "profiles/syscalls.h"
 #include "sandbox/launch.h"
@@ -44,17 +45,27 @@ struct LaunchOutcome {
   std::optional<Witnessed> witnessed;
   std::optional<Failure> failure;
   bool executed = false;
+  bool ended = false;  // of one that was abandoned
   std::string missed;
+};
+
+// The cgroup that it is to be in, and how it gets there by itself.
+struct LaunchGroup {
+  std::string name;
+  int directory = -1;
+  std::vector<int> tasks = {};
+  bool orphaned = false;  // the supervisor's ends are closed at once, as by its death
 };
 
 // What comes of one launch: the supervisor's half of the handshake.
 class LaunchRun {
  public:
   // `may_not_plan`: that the view can't be planned is an outcome, too.
-  LaunchRun(Kernel& kernel, bool landlock, const std::string& cgroup = {},
-            bool may_not_plan = false)
+  LaunchRun(Kernel& kernel, bool landlock, const LaunchGroup& group = {}, bool may_not_plan = false)
       : profile_(Launchable(landlock)), plan_(profile_) {
-    plan_.cgroup = cgroup;
+    plan_.cgroup = group.name;
+    plan_.cgroup_directory = group.directory;
+    plan_.cgroup_tasks = group.tasks;
     char name[] = "/tmp/bulkhead-witness.XXXXXX";
     staging_ = mkdtemp(name);
     plan_.staging = staging_;
@@ -73,6 +84,10 @@ class LaunchRun {
     if (launched.reaper < 0) {
       outcome_.failure = Failure{Step::kFork, 0, error};
       rmdir(staging_.c_str());
+      return;
+    }
+    if (group.orphaned) {
+      Abandon(launched);
       return;
     }
     Listen(launched);
@@ -99,6 +114,20 @@ class LaunchRun {
       pollfd ready{launched.control, POLLIN, 0};
       if (poll(&ready, 1, 20000) <= 0 || !HearReaper(launched.control)) return;
     }
+  }
+
+  // Whether the reaper ends by itself then.
+  void Abandon(const LaunchResult& launched) {
+    for (const int fd : {launched.control, launched.handshake, launched.installed}) close(fd);
+    for (int i = 0; i < 1000 && !outcome_.ended; ++i) {
+      outcome_.ended = waitpid(launched.reaper, nullptr, WNOHANG) == launched.reaper;
+      if (!outcome_.ended) usleep(10000);
+    }
+    if (!outcome_.ended) {
+      kill(launched.reaper, SIGKILL);
+      waitpid(launched.reaper, nullptr, 0);
+    }
+    rmdir(staging_.c_str());
   }
 
   bool HearReaper(int control) {

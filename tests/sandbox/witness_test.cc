@@ -5,10 +5,12 @@
 // namespace, which would change the mounts of the machine.
 #include "sandbox/witness.h"
 
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -31,6 +33,7 @@ using test::CanLaunch;
 using test::LaunchOutcome;
 using test::LaunchRun;
 
+constexpr const char* kGroup = "bulkhead-witness-test";
 constexpr long kCreateRuleset = 444;
 constexpr long kAddRule = 445;
 constexpr long kRestrictSelf = 446;
@@ -207,9 +210,35 @@ BOOST_AUTO_TEST_CASE(EachMutantIsMissed) {
 BOOST_AUTO_TEST_CASE(ACgroupThatItIsNotInIsMissed) {
   if (!CanLaunch()) return;
   Mutant none([](long, Args) { return std::nullopt; });
-  const LaunchRun run(none, true, "bulkhead-witness-test");
+  const LaunchRun run(none, true, {kGroup});
   BOOST_TEST(!run.outcome().executed);
   BOOST_TEST(run.outcome().missed == "it is in its cgroup");
+}
+
+// By itself: of version 1 by its tasks file, of version 2 with the clone.
+BOOST_AUTO_TEST_CASE(ItEntersItsCgroup) {
+  if (!CanLaunch()) return;
+  size_t ways = 0;
+  for (const char* place : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/pids"}) {
+    const std::string directory = std::string(place) + "/" + kGroup;
+    if (mkdir(directory.c_str(), 0755) != 0) continue;
+    const int tasks = open((directory + "/tasks").c_str(), O_WRONLY | O_CLOEXEC);
+    const bool second = access((directory + "/cgroup.events").c_str(), F_OK) == 0;
+    const int group = open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (tasks >= 0 || second) {
+      ++ways;
+      Mutant none([](long, Args) { return std::nullopt; });
+      const LaunchRun run(none, true,
+                          tasks >= 0 ? test::LaunchGroup{kGroup, -1, {tasks}}
+                                     : test::LaunchGroup{kGroup, group, {}});
+      BOOST_TEST(run.outcome().executed, place << ": " << run.outcome().missed);
+    }
+    close(tasks);
+    close(group);
+    for (int i = 0; i < 1000 && rmdir(directory.c_str()) != 0 && errno == EBUSY; ++i) usleep(1000);
+  }
+  BOOST_TEST_MESSAGE(ways << " cgroups entered");
+  BOOST_TEST(ways > 0U);
 }
 
 // Each kind of trial is there, and says whose statement it is about.
