@@ -164,6 +164,7 @@ Json ChannelJson(const Channel& channel) {
           {"from", channel.from},
           {"to", channel.to},
           {"kind", NameOf(channel.kind)},
+          {"size", channel.size == 0 ? Json() : Json(channel.size)},
           {"rule", channel.rule}};
 }
 

@@ -134,6 +134,8 @@ std::string_view NameOf(ChannelKind kind) {
       return "messages";
     case ChannelKind::kPipe:
       return "pipe";
+    case ChannelKind::kMemory:
+      return "memory";
   }
   return "unknown";
 }

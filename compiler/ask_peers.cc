@@ -153,8 +153,8 @@ void AddEdges(Asked& asked, const ProfileData& other, Attempts& attempts) {
 void AddChannels(const Asked& asked, const ProfileData& other, Attempts& attempts) {
   for (const Channel& channel : asked.enclave.channels) {
     const bool forth = channel.from == asked.profile.name && channel.to == other.name;
-    const bool back = channel.to == asked.profile.name && channel.from == other.name &&
-                      channel.kind != ChannelKind::kPipe;
+    const bool back =
+        channel.to == asked.profile.name && channel.from == other.name && !IsOneWay(channel.kind);
     if (!forth && !back) continue;
     attempts.push_back({{},
                         {{Layer::kDescriptor, Verdict::kAllow,

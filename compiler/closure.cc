@@ -99,14 +99,24 @@ Neighbours::Neighbours(const BundleData& enclave) {
     if (from == places.end() || to == places.end()) continue;
     join(from->second, to->second);
     join(to->second, from->second);
-    // Nothing but bytes comes through a pipe.
-    if (channel.kind != ChannelKind::kPipe) parent[root(from->second)] = root(to->second);
+    // Nothing but bytes comes through a pipe or memory.
+    if (!IsOneWay(channel.kind)) parent[root(from->second)] = root(to->second);
   }
   group.reserve(parent.size());
   for (size_t i = 0; i < parent.size(); ++i) group.push_back(root(i));
 }
 
 ClosureCheck::ClosureCheck(const BundleData& enclave) : enclave_(enclave), neighbours_(enclave) {}
+
+// The other end of a channel of memory: both hold a file in memory. Empty: there is none.
+std::string_view ClosureCheck::SharesMemory(const ProfileData& profile) const {
+  for (const Channel& channel : enclave_.channels) {
+    if (channel.kind != ChannelKind::kMemory) continue;
+    if (channel.from == profile.name) return channel.to;
+    if (channel.to == profile.name) return channel.from;
+  }
+  return {};
+}
 
 // What can't be read back has all of them.
 ClosureCheck::Abilities ClosureCheck::AbilitiesOf(const ProfileData& profile) {
@@ -117,7 +127,8 @@ ClosureCheck::Abilities ClosureCheck::AbilitiesOf(const ProfileData& profile) {
   const bool listens = std::ranges::any_of(
       profile.listeners, [](const Listener& l) { return l.kind == ListenerKind::kTcp; });
   Abilities abilities{};
-  abilities[static_cast<size_t>(PeerAbility::kMemoryFiles)] = passes({"memfd_create", {}});
+  abilities[static_cast<size_t>(PeerAbility::kMemoryFiles)] =
+      !SharesMemory(profile).empty() || passes({"memfd_create", {}});
   abilities[static_cast<size_t>(PeerAbility::kInternetSockets)] =
       listens || std::ranges::any_of(Internet({}), passes);
   return abilities;
@@ -142,6 +153,9 @@ tl::expected<std::vector<WayVerdict>, std::string> ClosureCheck::Judge(const Pro
       static_cast<size_t>(std::ranges::find(enclave_.components, profile.name, &ProfileData::name) -
                           enclave_.components.begin());
   const auto peer_with = [&](PeerAbility ability) -> std::string_view {
+    if (ability == PeerAbility::kMemoryFiles && !SharesMemory(profile).empty()) {
+      return SharesMemory(profile);
+    }
     if (able_.empty()) ListAbilities();
     for (const size_t able : able_[neighbours_.group[place]].at(static_cast<size_t>(ability))) {
       if (able != place) return enclave_.components[able].name;

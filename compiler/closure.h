@@ -129,6 +129,7 @@ class ClosureCheck {
  private:
   using Abilities = std::array<bool, kPeerAbilities>;
   Abilities AbilitiesOf(const ProfileData& profile);
+  std::string_view SharesMemory(const ProfileData& profile) const;
   void ListAbilities();
 
   const BundleData& enclave_;

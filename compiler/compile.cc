@@ -98,8 +98,8 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
     data.assets.push_back(std::move(entry));
   }
   for (const ChannelPolicy& channel : policy.channels) {
-    data.channels.push_back(
-        {channel.name, channel.from.value, channel.to.value, channel.kind, channel.at.id});
+    data.channels.push_back({channel.name, channel.from.value, channel.to.value, channel.kind,
+                             channel.size, channel.at.id});
   }
   for (const WaiverPolicy& waiver : policy.waivers) {
     data.waivers.push_back({waiver.component, waiver.statement, waiver.reason, waiver.until});

@@ -181,7 +181,7 @@ class GraphMaker {
       const size_t to = places_.at(channel.to);
       const std::string how = fmt::format("sends over the channel `{}`", channel.name);
       Add(from, to, how, channel.rule, true);
-      if (channel.kind != ChannelKind::kPipe) Add(to, from, how, channel.rule, true);
+      if (!IsOneWay(channel.kind)) Add(to, from, how, channel.rule, true);
     }
   }
 

@@ -295,7 +295,9 @@ std::vector<WayRound> MemoryWays() {
          PeerAbility::kMemoryFiles}},
        "syscalls",
        "map code private (`mmap` of @memory), leave `memfd_create` and `shmat` out here and in all "
-       "components that edges and channels lead to, or say that the component makes code: "
+       "components that edges and channels lead to, let no channel of it be memory, or say that "
+       "the "
+       "component makes code: "
        "`@executable-memory`"},
   };
 }

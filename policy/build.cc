@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "policy/build.h"
+#include "policy/scalars.h"
 
 #include <algorithm>
 #include <optional>
@@ -47,6 +48,7 @@ std::vector<AssetPolicy> BuildAssets(const Section& assets) {
 ChannelKind ParseChannelKind(const std::string& word) {
   if (word == "messages") return ChannelKind::kMessages;
   if (word == "pipe") return ChannelKind::kPipe;
+  if (word == "memory") return ChannelKind::kMemory;
   return ChannelKind::kStream;
 }
 
@@ -59,6 +61,7 @@ std::vector<ChannelPolicy> BuildChannels(const Section& root) {
     channel.from = {fields.TextOf("from"), fields.At("from")};
     channel.to = {fields.TextOf("to"), fields.At("to")};
     channel.kind = ParseChannelKind(fields.TextOf("kind", "stream"));
+    channel.size = ParseSize(fields.TextOf("size")).value_or(0);
     channel.at = {fields.id(), item.place};
     channels.push_back(std::move(channel));
   }

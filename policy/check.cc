@@ -36,6 +36,11 @@ class Checker {
       if (channel.from.value == channel.to.value && !channel.to.value.empty()) {
         diagnostics_.Error(channel.to.at.place, "E0410", "a channel from a component to itself");
       }
+      const bool memory = channel.kind == ChannelKind::kMemory;
+      if (memory == (channel.size != 0)) continue;
+      diagnostics_.Error(channel.at.place, "E0412",
+                         memory ? "shared memory needs a `size`" : "only shared memory has a size",
+                         memory ? "it is fixed: write `size: 64K`" : "leave `size` out");
     }
     for (const WaiverPolicy& waiver : policy_.waivers) {
       if (!waiver.component.empty()) Require(waiver.component, waiver.component_place);

@@ -150,6 +150,7 @@ struct ChannelPolicy {
   Text from;
   Text to;
   ChannelKind kind = ChannelKind::kStream;
+  uint64_t size = 0;  // bytes; 0: not stated
   Statement at;
 };
 

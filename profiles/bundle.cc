@@ -174,7 +174,11 @@ Defect ReferenceDefect(const BundleData& data) {
     }
   }
   for (const Channel& channel : data.channels) {
-    if (channel.kind > ChannelKind::kPipe) return "channel: unknown kind";
+    if (channel.kind > ChannelKind::kMemory) return "channel: unknown kind";
+    const bool sized = channel.size != 0;
+    if (sized != (channel.kind == ChannelKind::kMemory) || channel.size > kMaxChannelMemory) {
+      return "channel `" + channel.name + "`: size";
+    }
     if (!names.contains(channel.from) || !names.contains(channel.to) ||
         channel.from == channel.to) {
       return "channel `" + channel.name + "` has no two ends";

@@ -26,13 +26,26 @@ struct Requirement {
   bool operator==(const Requirement&) const = default;
 };
 
-enum class ChannelKind : uint8_t { kStream, kMessages, kPipe };
+enum class ChannelKind : uint8_t {
+  kStream,
+  kMessages,
+  kPipe,
+  kMemory,  // of a fixed size; `from` writes, `to` reads
+};
+
+// Whether only `from` can send by it.
+constexpr bool IsOneWay(ChannelKind kind) {
+  return kind == ChannelKind::kPipe || kind == ChannelKind::kMemory;
+}
+
+inline constexpr uint64_t kMaxChannelMemory = uint64_t{1} << 32;
 
 struct Channel {  // made by the supervisor; both ends keep it across restarts
   std::string name;
   std::string from;
   std::string to;
   ChannelKind kind = ChannelKind::kStream;
+  uint64_t size = 0;  // bytes, of kMemory
   std::string rule;
   bool operator==(const Channel&) const = default;
 };

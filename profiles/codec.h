@@ -89,7 +89,7 @@ void Describe(Io& io, Requirement& v) {
 }
 template <typename Io>
 void Describe(Io& io, Channel& v) {
-  io(v.name, v.from, v.to, v.kind, v.rule);
+  io(v.name, v.from, v.to, v.kind, v.size, v.rule);
 }
 template <typename Io>
 void Describe(Io& io, Asset& v) {

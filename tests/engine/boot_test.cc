@@ -135,10 +135,12 @@ BOOST_AUTO_TEST_CASE(StopsBySignalInOrderAndLeavesNothing) {
   data.requirements.clear();
   for (ProfileData& component : data.components) {
     component.argv = {"/bin/sh", "-c",
-                      "trap 'echo bye; exit 0' TERM; while :; do sleep 0.05; done"};
+                      "trap 'echo bye; exit 0' TERM; echo set; while :; do sleep 0.05; done"};
   }
   Init init(directory, data);
-  BOOST_TEST(init.WaitForOutput("`two` ready"), init.Output());
+  for (const char* line : {"one | set", "two | set"}) {
+    BOOST_TEST(init.WaitForOutput(line), init.Output());
+  }
   init.Signal(SIGTERM);
   BOOST_TEST(init.Wait() == 0, init.Output());
   const std::string output = init.Output();

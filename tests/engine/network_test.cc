@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(ChannelEndsNameTheirComponents) {
   ProfileData one = Python("one", 1, peer + "s.sendall(b'hello')\nprint(s.recv(8))\n");
   ProfileData two = Python("two", 2, peer + "print(s.recv(8), flush=True)\ns.sendall(b'back')\n");
   BundleData data = Of({one, two});
-  data.channels = {{"pair", "one", "two", ChannelKind::kStream, "channels.pair"}};
+  data.channels = {{"pair", "one", "two", ChannelKind::kStream, 0, "channels.pair"}};
   Init init(directory, data);
   init.Wait();
   const std::string output = init.Output();

@@ -136,7 +136,7 @@ BundleData SampleBundle() {
   data.sinks = {{SinkKind::kStdout, ""}};
   data.components = {SampleProfile("one", 1), SampleProfile("two", 2)};
   data.components[1].lifecycle.after = {"one"};
-  data.channels = {{"pair", "one", "two", ChannelKind::kStream, "channels.pair"}};
+  data.channels = {{"pair", "one", "two", ChannelKind::kStream, 0, "channels.pair"}};
   data.assets = {{"key", {"/var/lib/key"}, {"one"}}};
   data.ledger = {{"one",
                   "components.one.files.read",
