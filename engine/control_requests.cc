@@ -90,6 +90,8 @@ ControlSocket::Answer Supervisor::LogsAnswer(const ControlRequest& request) cons
     const std::string& name = component->profile->name;
     if (component->instance != 0) continue;
     if (!request.component.empty() && request.component != name) continue;
+    // No more than a client may leave unread.
+    if (text.size() + 2 * kKeptOutput > ControlSocket::kMaxUnread) break;
     std::string_view lines = LastLines(component->recent, request.lines);
     while (!lines.empty()) {
       const size_t end = lines.find('\n');

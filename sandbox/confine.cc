@@ -53,8 +53,8 @@ class Steps {
 
   bool All() {
     return BeTraced() && Enter() && Greet() && Session() && Program() && Descriptors() &&
-           Try(TrialPhase::kEntered) && ResourceLimits() && Surroundings() && Identity() &&
-           Listen() && Close() && Try(TrialPhase::kFiltered) && TellWitnessed();
+           Try(TrialPhase::kEntered) && Decoy() && ResourceLimits() && Surroundings() &&
+           Identity() && Listen() && Close() && Try(TrialPhase::kFiltered) && TellWitnessed();
   }
 
  private:
@@ -241,6 +241,9 @@ class Steps {
     return TryAll(kernel_, plan_, phase, decoy_, failure_);
   }
 
+  // Before there is a limit of descriptors, which is the program's to use up.
+  bool Decoy() { return Check(decoy_.Make(kernel_, plan_.witness), Step::kWitness, kNoTrial); }
+
   bool TellWitnessed() {
     timespec now{};
     clock_gettime(CLOCK_MONOTONIC, &now);  // by the vDSO: no call
@@ -256,7 +259,6 @@ class Steps {
     if (!Check(kernel_(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), Step::kNoNewPrivileges)) {
       return false;
     }
-    if (!Check(decoy_.Make(kernel_, plan_.witness), Step::kLandlock, 2)) return false;
     if (fds_.ruleset >= 0) {
       // The witness's refusals leave no records.
       constexpr uint32_t kLog = landlock::kLogNewExecOn | landlock::kLogSameExecOff;
@@ -267,7 +269,7 @@ class Steps {
       }
     }
     if (!Try(TrialPhase::kConfined)) return false;
-    if (!Check(decoy_.Close(kernel_), Step::kLandlock, 3)) return false;
+    if (!Check(decoy_.Close(kernel_), Step::kWitness, kNoTrial)) return false;
     sock_fprog program{
         static_cast<unsigned short>(profile_.filter.size()),
         reinterpret_cast<sock_filter*>(const_cast<Instruction*>(profile_.filter.data()))};

@@ -22,6 +22,9 @@ namespace bulkhead {
 
 struct LaunchPlan;
 
+// The index of a Failure that is about no trial: what the trials need could not be had.
+inline constexpr uint32_t kNoTrial = ~uint32_t{0};
+
 // When an operation is tried: a control can hide those behind it.
 enum class TrialPhase : uint8_t {
   kEntered,   // in the view, still root: modes of directories refuse nothing

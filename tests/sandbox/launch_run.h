@@ -27,9 +27,9 @@
 namespace bulkhead::test {
 
 // Refusals are answered by the filter itself, so that no supervisor is needed.
-inline Profile Launchable(bool landlock) {
+inline Profile Launchable(bool landlock, uint32_t files = 64) {
   ProfileData data = SampleProfile("one", 77);
-  data.limits = {.processes = 8, .files = 64, .file_size = 4096};
+  data.limits = {.processes = 8, .files = files, .file_size = 4096};
   data.groups = {0x20000001};
   data.notifies = false;
   data.filter.back().k = kRetErrno | EPERM;
@@ -54,7 +54,9 @@ struct LaunchGroup {
   std::string name;
   int directory = -1;
   std::vector<int> tasks = {};
-  bool orphaned = false;  // the supervisor's ends are closed at once, as by its death
+  std::vector<int> passed = {};  // to hand over
+  uint32_t files = 64;           // the limit of descriptors
+  bool orphaned = false;         // the supervisor's ends are closed at once, as by its death
 };
 
 // What comes of one launch: the supervisor's half of the handshake.
@@ -62,7 +64,9 @@ class LaunchRun {
  public:
   // `may_not_plan`: that the view can't be planned is an outcome, too.
   LaunchRun(Kernel& kernel, bool landlock, const LaunchGroup& group = {}, bool may_not_plan = false)
-      : profile_(Launchable(landlock)), plan_(profile_) {
+      : profile_(Launchable(landlock, group.files)), plan_(profile_) {
+    plan_.passed = group.passed;
+    plan_.passed_names.assign(group.passed.size(), "given");
     plan_.cgroup = group.name;
     plan_.cgroup_directory = group.directory;
     plan_.cgroup_tasks = group.tasks;
@@ -161,7 +165,8 @@ class LaunchRun {
 
   void Fail(const Failure& failure) {
     outcome_.failure = failure;
-    if (failure.step == Step::kWitness) outcome_.missed = plan_.witness.trials[failure.index].what;
+    const bool trial = failure.step == Step::kWitness && failure.index != kNoTrial;
+    if (trial) outcome_.missed = plan_.witness.trials[failure.index].what;
   }
 
   Profile profile_;

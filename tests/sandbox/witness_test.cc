@@ -206,6 +206,14 @@ BOOST_AUTO_TEST_CASE(EachMutantIsMissed) {
   }
 }
 
+// The least that a policy can state, with two descriptors handed over.
+BOOST_AUTO_TEST_CASE(FewDescriptorsAreEnough) {
+  if (!CanLaunch()) return;
+  Mutant none([](long, Args) { return std::nullopt; });
+  const LaunchRun run(none, true, {.passed = {0, 0}, .files = 8});
+  BOOST_TEST(run.outcome().executed, run.outcome().missed);
+}
+
 // Nobody has put it into one.
 BOOST_AUTO_TEST_CASE(ACgroupThatItIsNotInIsMissed) {
   if (!CanLaunch()) return;
