@@ -11,6 +11,7 @@ usage: launch.py BUILD [ROUNDS]
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -101,12 +102,15 @@ def launches(build, directory, rounds):
     servers = [serve(str(directory / f"{name}.sock"), command) for name, command in ways.items()]
     paths = {"bulkhead": "/run/edges/bench/s", **{n: str(directory / f"{n}.sock") for n in ways}}
     times = {name: [] for name in paths}
+    shuffled = random.Random(1)
     try:
         for turn in range(rounds + 5):
-            for name, path in paths.items():
+            # In an order by chance and with a pause, so that none pays for what another has to undo.
+            for name, path in shuffled.sample(sorted(paths.items()), len(paths)):
                 spent = first_byte(path)
                 if turn >= 5:
                     times[name].append(spent)
+                time.sleep(0.005)
     finally:
         for pid in servers:
             os.kill(pid, signal.SIGKILL)

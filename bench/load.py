@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What confinement costs a server under load: redis by redis-benchmark over a unix socket, nginx by ab
-(apache2-utils) with kept connections, each in a compartment with Landlock's records on and bare, in turn.
-Prints the median of the ratios of paired rounds.
+(apache2-utils), each in a compartment with Landlock's records on and bare, in turn. Prints the median of
+the ratios of paired rounds.
 
 usage: load.py BUILD [ROUNDS]
 """
@@ -68,7 +68,9 @@ def policy(directory, port):
                 "profile": ["gateway", "nginx"],
                 "exec": ["/usr/sbin/nginx", "-e", "stderr", "-c", f"{directory}/inside/nginx.conf"],
                 "env": {"NGINX": "3;"},
-                "files": {"read": [f"{directory}/inside", {"path": "/etc/localtime", "optional": True},
+                # What it serves is named by itself: a path is walked up to what grants it.
+                "files": {"read": [f"{directory}/inside/nginx.conf", f"{directory}/inside/root",
+                                   {"path": "/etc/localtime", "optional": True},
                                    {"path": "/usr/lib/ssl/openssl.cnf", "optional": True}],
                           "private": [{"path": "/tmp", "size": "16M"}]},
                 "syscalls": {"allow": ["@master-worker"]},
@@ -89,9 +91,19 @@ def redis_rate(path):
     return statistics.mean(rates)
 
 
-def nginx_rate(port):
-    output = subprocess.run(["ab", "-q", "-k", "-c", "20", "-n", "40000", f"http://127.0.0.1:{port}/page"],
-                            capture_output=True, text=True, check=True).stdout
+def nginx_rate(page, requests, *options):
+    return lambda port: ab_rate(["ab", "-q", "-c", "20", "-n", str(requests), *options,
+                                 f"http://127.0.0.1:{port}/{page}"])
+
+
+# Per request: as little else as can be; a page with its pictures; a client that comes but once.
+HTTP = {"kept connections, 600 bytes": nginx_rate("page", 40000, "-k"),
+        "kept connections, 64 KiB": nginx_rate("picture", 20000, "-k"),
+        "a connection each, 600 bytes": nginx_rate("page", 15000)}
+
+
+def ab_rate(command):
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     if "Non-2xx" in output or not re.search(r"Failed requests: +0\b", output):
         sys.exit(output)
     return float(re.search(r"Requests per second: +([\d.]+)", output)[1])
@@ -128,6 +140,7 @@ def main():
         place = directory / name
         (place / "root").mkdir(parents=True)
         (place / "root/page").write_text("x" * 600, encoding="ascii")
+        (place / "root/picture").write_text("x" * 65536, encoding="ascii")
         (place / "redis.conf").write_text(REDIS.format(socket=path), encoding="ascii")
         (place / "nginx.conf").write_text(NGINX.format(
             pid=f"{tmp}/nginx.pid", port=number, root=place / "root", tmp=tmp), encoding="ascii")
@@ -142,7 +155,8 @@ def main():
         wait_for(lambda: os.path.exists(directory / "redis.sock"))
         time.sleep(0.5)
         compare("redis", redis_rate, "/run/edges/load/redis.sock", f"{directory}/redis.sock", rounds)
-        compare("nginx", nginx_rate, port, bare_port, rounds)
+        for name, rate in HTTP.items():
+            compare(f"nginx, {name}", rate, port, bare_port, rounds)
     finally:
         for process in bare:
             process.terminate()

@@ -26,8 +26,9 @@ std::vector<const Acceptance*> Accept(const std::vector<Difference>& differences
       }
       if (!used) {
         diagnostics.Note(change.at.place, "E0802",
-                         fmt::format("{} of `{}` is no change that widens", Quoted(change.value),
-                                     acceptance.component),
+                         fmt::format("{} of {} is no change that widens", Quoted(change.value),
+                                     acceptance.component.empty() ? std::string("the enclave")
+                                                                  : Quoted(acceptance.component)),
                          "leave it out, or write it as `diff` prints it");
       } else if (ended) {
         diagnostics.Warning(acceptance.place, "E0801",

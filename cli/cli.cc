@@ -32,6 +32,10 @@ int Dispatch(const Invocation& invocation) {
       return RunEnclave(invocation);
     case Command::kExec:
       return RunProgram(invocation);
+    case Command::kProbe:
+      return Probe(invocation);
+    case Command::kLearn:
+      return Learn(invocation);
     case Command::kStatus:
       return ShowStatus(invocation);
     case Command::kStop:
@@ -40,6 +44,8 @@ int Dispatch(const Invocation& invocation) {
       return RestartRunning(invocation);
     case Command::kLogs:
       return ShowLogs(invocation);
+    case Command::kImage:
+      return MakeImage(invocation);
     case Command::kDoctor:
       return Doctor(invocation);
     case Command::kSchema:
@@ -48,6 +54,16 @@ int Dispatch(const Invocation& invocation) {
       return VerifyLog(invocation);
     case Command::kAuditSummary:
       return SummarizeLog(invocation);
+    case Command::kAuditTail:
+      return TailLog(invocation);
+    case Command::kAuditExplain:
+      return ExplainRecord(invocation);
+    case Command::kSign:
+      return SignBundle(invocation);
+    case Command::kAttestExpect:
+      return ExpectAttestation(invocation);
+    case Command::kAttestVerify:
+      return VerifyAttestation(invocation);
     case Command::kImportOci:
       return ImportOciProfile(invocation);
     case Command::kExportBpf:

@@ -22,12 +22,15 @@ constexpr ParameterRow kParameters[] = {
     {P::kAction, "", "", "ACTION", "", "what it would do: one of the actions below", true},
     {P::kObject, "", "", "OBJECT", "", "to what: as the action below shows", true, true},
     {P::kProgram, "", "", "-- CMD", "",
-     "a program and its arguments, run instead of the component's own and found by the component's "
-     "PATH",
+     "a program and its arguments, found by PATH; in a component, by its own, instead of its "
+     "program",
      false, true},
     {P::kLog, "", "", "FILE", "", "an audit log", true},
+    {P::kSequence, "", "", "SEQ", "", "the number of a record, of the last run that has it", true},
     {P::kOciProfile, "", "", "FILE", "",
      "an OCI seccomp profile, or one in the extended form of Docker and Podman", true},
+    {P::kDocument, "", "", "DOCUMENT", "", "a Nitro attestation document, or a TDX quote, as bytes",
+     true},
     {P::kService, "", "", "COMPONENT", "", "a component that runs; default: all of them"},
     {P::kServiceNeeded, "", "", "COMPONENT", "", "a component of the enclave", true},
     {P::kTarget, "--target", "", "TARGET", "",
@@ -37,6 +40,8 @@ constexpr ParameterRow kParameters[] = {
      true},
     {P::kDate, "--date", "", "YYYY-MM-DD", "",
      "the day on which waivers are judged; default: today in UTC"},
+    {P::kAllowObserve, "--allow-observe", "", "", "",
+     "take `on-violation: observe`, which lets pass what the policy refuses: for development"},
     {P::kOutput, "--output", "-o", "BUNDLE", "",
      "the bundle to write; BUNDLE.map is written beside it; needed but for `--target all`"},
     {P::kOnly, "--component", "", "COMPONENT", "", "this component only"},
@@ -78,27 +83,111 @@ constexpr ParameterRow kParameters[] = {
     {P::kWatch, "--watch", "", "", "", "print it anew each second, until Ctrl-C"},
     {P::kLines, "--lines", "-n", "N", "", "how many of the last lines; default: 100"},
     {P::kFollow, "--follow", "-f", "", "", "go on with what is said from now on, until Ctrl-C"},
+    {P::kAuditKey, "--key", "", "KEY|FILE", "",
+     "the public key that bulkhead-init printed at boot, or a file with one a line: every run must "
+     "be signed by one of them, and each must have one",
+     false, true},
+    {P::kRotated, "--rotated", "", "FILE", "",
+     "an older file of the same log, from before a rotation; the oldest first", false, true},
+    {P::kStream, "--stream", "", "", "",
+     "the file is what the receiver of a unix or vsock sink wrote: lines may be torn where a "
+     "connection ended, and records may be there twice"},
+    {P::kPartial, "--partial", "", "", "",
+     "the oldest files of the log are gone: the chain is checked from the first record that is "
+     "there, which is taken at its word about what was before it"},
+    {P::kKind, "--kind", "", "KIND", "", "records of this kind only, such as `violation`"},
+    {P::kControl, "--control", "", "CONTROL", "", "of this control only, such as `landlock`"},
+    {P::kActionName, "--action", "", "ACTION", "", "of this action only, such as `socket`"},
+    {P::kRule, "--rule", "", "STATEMENT", "",
+     "of this statement and those beneath it only, such as `components.tools.files`"},
+    {P::kSince, "--since", "", "TIME", "",
+     "from this time on: `10m` ago (s, m, h, d), or a day or second in UTC, `2026-11-30` or "
+     "`2026-11-30T20:15:03`; by the host's clock"},
+    {P::kTop, "--top", "", "N", "", "how many rows of those with the most refusals; default: 10"},
+    {P::kLogBundle, "--bundle", "", "BUNDLE", "", "the bundle under which the record was made"},
+    {P::kSigningKey, "--key", "", "FILE", "", "an Ed25519 private key in PEM", true},
+    {P::kRoot, "--root", "", "FILE", "",
+     "the certificate that the document's chain must lead to, in PEM; needed for a Nitro document"},
+    {P::kEventLog, "--event-log", "", "FILE", "",
+     "what was measured into RTMR3, as the supervisor logged it; needed for a TDX quote"},
+    {P::kAsker, "--component", "", "COMPONENT", "", "who is to have asked; default: any component"},
+    {P::kBytes, "--bytes", "", "FILE", "",
+     "the bytes that the component gave to be bound; default: none"},
+    {P::kNonce, "--nonce", "", "FILE", "", "the nonce that the document must hold"},
+    {P::kRootTree, "--root", "", "TREE", "",
+     "the enclave's root file system: a directory, or a tar archive as `docker export` writes it",
+     true},
+    {P::kImageInit, "--init", "", "PATH", "",
+     "the bulkhead-init to put into the image; default: the one beside bulkhead, then the one in "
+     "PATH"},
+    {P::kModule, "--module", "", "FILE", "",
+     "a kernel module to insert at boot, not compressed; several in the order in which they are "
+     "given",
+     false, true},
     {P::kInitOnly, "--only", "", "COMPONENT", "",
      "start this component alone, without its channels and whatever it starts after"},
+    {P::kLearnOutput, "--output", "-o", "POLICY", "", "the policy to write", true},
+    {P::kLearnName, "--name", "", "NAME", "",
+     "name of enclave and component; default: that of the program"},
+    {P::kLearnUser, "--user", "", "UID", "",
+     "the user to run as, never 0; default: the uid that the names give, as `user: auto`"},
+    {P::kLearnEnv, "--env", "", "NAME=VALUE", "", "a variable of the environment", false, true},
+    {P::kLearnDirectory, "--directory", "", "PATH", "", "the working directory; default: /"},
+    {P::kLearnListen, "--listen", "", "NAME=ADDRESS", "",
+     "a listener to hand over, for a program that takes LISTEN_FDS: `web=tcp:127.0.0.1:8080` or "
+     "`ssh=unix:/run/edges/ssh/socket`",
+     false, true},
+    {P::kLearnLog, "--log", "", "FILE", "",
+     "keep what is observed in this audit log; the policy is made of all runs in it; default: "
+     "nothing is kept"},
+    {P::kLearnPolicy, "--policy", "", "POLICY", "",
+     "observe a component of this policy, named by --component, while the whole enclave runs"},
+    {P::kLearnTarget, "--target", "", "TARGET", "",
+     "the kernel that the policy is for: a shipped target, a file, or `running`; default: running"},
 };
 
-constexpr P kCheckParameters[] = {P::kPolicy, P::kTarget, P::kSet, P::kDate, P::kCheckFormat};
-constexpr P kCompileParameters[] = {P::kPolicy, P::kOutput,  P::kTarget,     P::kSet,
-                                    P::kDate,   P::kWeights, P::kWeightsAll, P::kFormat};
+constexpr P kCheckParameters[] = {P::kPolicy, P::kTarget,       P::kSet,
+                                  P::kDate,   P::kAllowObserve, P::kCheckFormat};
+constexpr P kCompileParameters[] = {P::kPolicy,  P::kOutput,     P::kTarget,
+                                    P::kSet,     P::kDate,       P::kAllowObserve,
+                                    P::kWeights, P::kWeightsAll, P::kFormat};
 constexpr P kInspectParameters[] = {P::kBundle, P::kOnly, P::kFormat};
 constexpr P kWhyParameters[] = {P::kInput,  P::kComponent, P::kAction, P::kObject,
                                 P::kTarget, P::kSet,       P::kDate,   P::kFormat};
-constexpr P kTestParameters[] = {P::kPolicy, P::kTarget, P::kSet, P::kDate, P::kTestFormat};
+constexpr P kTestParameters[] = {P::kPolicy, P::kTarget,       P::kSet,
+                                 P::kDate,   P::kAllowObserve, P::kTestFormat};
 constexpr P kDiffParameters[] = {P::kOld, P::kNew,  P::kTarget, P::kOldTarget,
                                  P::kSet, P::kDate, P::kAccept, P::kFormat};
-constexpr P kRunParameters[] = {P::kInput, P::kTarget, P::kSet, P::kDate, P::kInit, P::kFormat};
+constexpr P kRunParameters[] = {P::kInput,        P::kTarget, P::kSet,   P::kDate,
+                                P::kAllowObserve, P::kInit,   P::kFormat};
 constexpr P kExecParameters[] = {P::kBundle, P::kComponent, P::kProgram, P::kInit};
+constexpr P kProbeParameters[] = {P::kInput, P::kTarget, P::kSet,   P::kDate,
+                                  P::kOnly,  P::kInit,   P::kFormat};
+constexpr P kLearnParameters[] = {P::kLearnOutput, P::kProgram,     P::kLearnName,
+                                  P::kLearnUser,   P::kLearnEnv,    P::kLearnDirectory,
+                                  P::kLearnListen, P::kLearnPolicy, P::kOnly,
+                                  P::kLearnLog,    P::kLearnTarget, P::kInit};
 constexpr P kStatusParameters[] = {P::kEnclave, P::kWatch, P::kFormat};
 constexpr P kStopParameters[] = {P::kService, P::kEnclave};
 constexpr P kRestartParameters[] = {P::kServiceNeeded, P::kEnclave};
 constexpr P kLogsParameters[] = {P::kService, P::kLines, P::kFollow, P::kEnclave};
+constexpr P kImageParameters[] = {P::kBundle,    P::kRootTree, P::kFileOutput,
+                                  P::kImageInit, P::kModule,   P::kFormat};
 constexpr P kDoctorParameters[] = {P::kKernelConfig, P::kTargetFormat};
-constexpr P kAuditParameters[] = {P::kLog, P::kFormat};
+constexpr P kAuditParameters[] = {P::kLog,    P::kAuditKey, P::kRotated,
+                                  P::kStream, P::kPartial,  P::kFormat};
+constexpr P kAuditSummaryParameters[] = {
+    P::kLog, P::kOnly,     P::kKind,    P::kControl, P::kActionName, P::kRule,  P::kSince,
+    P::kTop, P::kAuditKey, P::kRotated, P::kStream,  P::kPartial,    P::kFormat};
+constexpr P kAuditTailParameters[] = {P::kLog,   P::kLines,   P::kFollow,     P::kOnly,
+                                      P::kKind,  P::kControl, P::kActionName, P::kRule,
+                                      P::kSince, P::kFormat};
+constexpr P kAuditExplainParameters[] = {P::kLog,     P::kSequence, P::kLogBundle, P::kAuditKey,
+                                         P::kRotated, P::kStream,   P::kPartial,   P::kFormat};
+constexpr P kSignParameters[] = {P::kBundle, P::kSigningKey};
+constexpr P kAttestExpectParameters[] = {P::kBundle, P::kFormat};
+constexpr P kAttestVerifyParameters[] = {P::kBundle, P::kDocument, P::kRoot,  P::kEventLog,
+                                         P::kAsker,  P::kBytes,    P::kNonce, P::kFormat};
 constexpr P kImportOciParameters[] = {P::kOciProfile, P::kImportTarget, P::kCapability,
                                       P::kImportExec};
 constexpr P kExportBpfParameters[] = {P::kBundle, P::kComponent, P::kFileOutput, P::kRefuse,
@@ -166,7 +255,8 @@ constexpr CommandRow kCommands[] = {
      "an "
      "operation that changed its answer, with the statements behind both answers: `widened` is "
      "allowed now and was not, `narrowed` the other way round, `neutral` changes nothing that a "
-     "component may do.\n"
+     "component may do. To lose an audit sink, the register that the bundle or what happens later "
+     "is measured into, an asset or a program's pin is `widened`, too; to gain one `narrowed`.\n"
      "System calls are compared exactly, for all arguments: filters that answer the same are the "
      "same "
      "whatever their bytes. Files, sockets, peers and assets are compared wherever one of the two "
@@ -194,6 +284,43 @@ constexpr CommandRow kCommands[] = {
      "not run at the same time.\n"
      "Exit code 1: the component failed; its own exit status is on record.",
      kExecParameters, "bulkhead exec enclave.bundle tools -- python3 -I job.py"},
+    {Command::kProbe, "probe", "attack each compartment from inside",
+     "Boots the enclave with the attack suite in place of the components' programs: same filters, "
+     "rights, views, identities and limits, as bulkhead-init enforces them. Each attack is first "
+     "made "
+     "without confinement, in namespaces of its own, to know that it works on this kernel. Then "
+     "each "
+     "component makes them all, one after the other; what they are after is watched from outside; "
+     "the "
+     "audit log is read for a record of each refusal.\n"
+     "The components' own programs are not run, and nothing of theirs is changed. Files and "
+     "directories of the policy must be there, as for a boot; the enclave itself must not run.\n"
+     "What a waiver of the policy leaves open is listed. docs/ATTACKS.md lists the attacks.\n"
+     "Exit code 1: an attack succeeded that no waiver allows.",
+     kProbeParameters,
+     "bulkhead probe enclave.bundle\nbulkhead probe --component tools --format json enclave.yaml"},
+    {Command::kLearn, "learn", "make a policy of what a program does",
+     "Runs the program under bulkhead-init, as any component, but observed: what it does is "
+     "recorded "
+     "and let pass within outer bounds, and when it has ended the smallest policy is written under "
+     "which it can do the same again. Ctrl-C or SIGTERM asks it to end. Each statement has the "
+     "evidence behind it as a comment; what was seen and not granted is listed at the end: "
+     "devices, "
+     "sockets other than unix and TCP, directories that are too much to give away, calls that need "
+     "a person's judgement.\n"
+     "The outer bounds: the machine's files as the user may use them, read-only but beneath /home, "
+     "/media, /mnt, /root, /run, /srv, /tmp and /var, where nothing is executed; no device beyond "
+     "those of every component, so no attestation; the machine's network; no capability; no call "
+     "that no component may make. It is for programs that are trusted while they are observed.\n"
+     "With `--log` the observations of each run are added to the file, and the policy is made of "
+     "all of them. With `--policy` and `--component` the enclave of a policy is run, and that "
+     "component is observed in it, with its own program, user, environment and listeners. "
+     "docs/LEARNING.md says how paths and calls are put together.\n"
+     "Exit code 1: the program could not be observed to its end, or what was learnt does not "
+     "compile.",
+     kLearnParameters,
+     "bulkhead learn -o web.yaml -- /usr/bin/python3 -m http.server 8000\n"
+     "bulkhead learn -o web.yaml --log web.jsonl --user 1500 -- nginx -e stderr"},
     {Command::kStatus, "status", "show the components of a running enclave",
      "Asks the supervisor over its control socket, as root: each component's state, process, time "
      "since its start, restarts, memory (of its cgroup where it has a limit, else of its first "
@@ -213,6 +340,29 @@ constexpr CommandRow kCommands[] = {
      "keeps the last 16 KiB of each; all of it goes to its own output, too. Who follows and does "
      "not read is dropped.",
      kLogsParameters, "bulkhead logs agent\nbulkhead logs -f -n 0"},
+    {Command::kImage, "image", "make the initramfs that boots an enclave",
+     "Writes an archive (cpio, newc) with bulkhead-init as PID 1, the bundle and the enclave's "
+     "root: "
+     "the whole of what a kernel needs to boot the enclave. The same bundle, root, init and "
+     "modules "
+     "give the same bytes, in whatever order and by whomever the files were copied.\n"
+     "Owners are taken from the bundle, not from the tree: what a component has as `state`, or "
+     "alone "
+     "may write, is its own, all else root's. Times are 0. Set-user-id and set-group-id bits of "
+     "files are cleared, hard links become files of their own; devices, sockets and fifos, and "
+     "what "
+     "is beneath /dev, /proc, /run, /sys and /tmp, where other file systems are mounted, are left "
+     "out. What was cleared or left out is said.\n"
+     "Whatever a component needs of the root must be in it: programs, views, secrets. What is "
+     "missing is listed with component and statement, and nothing is written: exit code 1.\n"
+     "BUNDLE.sig goes in where it is there (see `sign`). A root with a key in "
+     "/etc/bulkhead/bundle.pub must have one that the key fits: else nothing is written, and the "
+     "exit code is 1.\n"
+     "Prints the image's SHA-384, the bundle's digest, and for a Nitro target which register each "
+     "part goes into.",
+     kImageParameters,
+     "bulkhead image enclave.bundle --root rootfs -o enclave.cpio\n"
+     "bulkhead image enclave.bundle --root rootfs.tar -o enclave.cpio"},
     {Command::kDoctor, "doctor", "show what the running kernel can enforce, as a target",
      "Measures the kernel and prints it as a target file. Privileges that are missing go to "
      "standard error, each with what it is needed for.\n"
@@ -231,16 +381,72 @@ constexpr CommandRow kCommands[] = {
      "nothing that `check` takes.",
      {},
      "bulkhead schema > policy.schema.json"},
-    {Command::kAuditVerify, "audit verify", "check the hash chain of an audit log",
-     "Every record must follow from the one before. Prints the runs that the log holds, under "
-     "which "
-     "bundle each was, whether it was closed, and how many events were lost.\n"
-     "Exit code 1: the chain is broken, with the line.",
-     kAuditParameters, "bulkhead audit verify /var/log/bulkhead/audit.jsonl"},
+    {Command::kAuditVerify, "audit verify", "check that an audit log is whole and the supervisor's",
+     "Every record must follow from the one before, and what the log says of itself must be signed "
+     "by the key of its run. Prints the runs that the log holds, under which bundle each was, up "
+     "to "
+     "which record it is signed and so complete, whether it was closed, and how many events were "
+     "lost.\n"
+     "Whoever owns the disk can write a log anew, with a key of his own: only --key tells. What "
+     "comes after the last signed record, at most 1,000 records of ten seconds, could be cut off "
+     "without a trace but the missing end.\n"
+     "Exit code 1: the log is broken or signed by another key, with the line and the record.",
+     kAuditParameters,
+     "bulkhead audit verify --key ed25519:9f86... /var/log/bulkhead/audit.jsonl\n"
+     "bulkhead audit verify --rotated audit.jsonl.1 audit.jsonl"},
     {Command::kAuditSummary, "audit summary", "count the events of an audit log",
-     "Counts events by component, control, action and verdict. The chain is checked as well; a "
-     "broken one is reported and the exit code is 1.",
-     kAuditParameters, "bulkhead audit summary /var/log/bulkhead/audit.jsonl"},
+     "Counts events by component, kind, control, action and verdict; then what was refused most "
+     "often, by which statement; who was refused most, with the first and last time; and how many "
+     "refusals there were over time. The chain is checked as well; a broken one is reported and "
+     "the "
+     "exit code is 1.",
+     kAuditSummaryParameters,
+     "bulkhead audit summary /var/log/bulkhead/audit.jsonl\n"
+     "bulkhead audit summary --component tools --since 1h audit.jsonl"},
+    {Command::kAuditTail, "audit tail",
+     "show the last records of an audit log, and those that come",
+     "One line a record: time in UTC as the host's clock claims, number, component, kind, control, "
+     "action, object, verdict, error, count and statement. What attackers wrote is shown escaped.\n"
+     "With --follow it goes on with what is written from then on, also when the log is rotated. "
+     "Nothing is verified here: see `audit verify`.",
+     kAuditTailParameters,
+     "bulkhead audit tail -f /var/log/bulkhead/audit.jsonl\n"
+     "bulkhead audit tail --kind violation --since 10m --format json audit.jsonl"},
+    {Command::kAuditExplain, "audit explain", "tell what a record of an audit log means",
+     "Says who tried what, what answered, which statement that is, what the kernel would have done "
+     "without it, and which known ways round (docs/CLOSURE.md) what was tried is a step of.\n"
+     "With --bundle it asks the bundle itself, as `why` does: what each control says, in the "
+     "kernel's "
+     "order, and the line of the policy, where BUNDLE.map is there. It must be the bundle that the "
+     "log names.\n"
+     "Exit code 1: there is no such record, or the chain is broken.",
+     kAuditExplainParameters, "bulkhead audit explain --bundle enclave.bundle audit.jsonl 182"},
+    {Command::kSign, "sign", "sign a bundle for images that take signed ones only",
+     "Writes BUNDLE.sig beside the bundle, an Ed25519 signature over its digest, and prints the "
+     "public key. An image that has this key in /etc/bulkhead/bundle.pub boots no other bundle: "
+     "its "
+     "bulkhead-init refuses what is not signed by it before anything of it is parsed.",
+     kSignParameters,
+     "openssl genpkey -algorithm ed25519 -out release.pem\nbulkhead sign --key release.pem "
+     "enclave.bundle"},
+    {Command::kAttestExpect, "attest expect", "print what a relying party must see of a bundle",
+     "Prints the register that bulkhead-init measures the bundle into and its value, for Nitro "
+     "with "
+     "the condition of an AWS KMS key policy, for TDX with the lines of the event log; and which "
+     "components may ask for documents, and whether their programs are pinned or rest on the "
+     "image.",
+     kAttestExpectParameters,
+     "bulkhead attest expect enclave.bundle\nbulkhead attest expect --format json enclave.bundle"},
+    {Command::kAttestVerify, "attest verify", "check an attestation document against a bundle",
+     "Says whether the bundle is in force where the document comes from, and which component asked "
+     "for it. A Nitro document is checked up to the root certificate; of a TDX quote the register "
+     "and the report data are read, and its event log is replayed to the register: its signature "
+     "is "
+     "for another tool to check.\n"
+     "Exit code 1: something is not as it should be, and it is said what.",
+     kAttestVerifyParameters,
+     "bulkhead attest verify --root aws.pem enclave.bundle document\n"
+     "bulkhead attest verify --event-log events.log enclave.bundle quote"},
     {Command::kImportOci, "import oci-seccomp", "make a policy of an OCI seccomp profile",
      "Prints a policy with one component, `imported`, that allows the system calls of the profile "
      "and that `bulkhead check` accepts. What could not be carried over goes to standard error, "

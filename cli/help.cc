@@ -43,16 +43,7 @@ std::string Term(const ParameterRow& row) {
 
 std::string Explanation(const ParameterRow& row) {
   std::string text(row.help);
-  if (!row.choices.empty()) {
-    const size_t bar = row.choices.find('|');
-    std::string others(row.choices.substr(bar + 1));
-    for (size_t at = 0; (at = others.find('|', at)) != std::string::npos;) {
-      const bool last = others.find('|', at + 1) == std::string::npos;
-      others.replace(at, 1, last ? " or " : ", ");
-    }
-    text += fmt::format(": {} (default){} {}", row.choices.substr(0, bar),
-                        others.find(' ') == std::string::npos ? " or" : ",", others);
-  }
+  if (!row.choices.empty()) text += ": " + ChoicesText(row.choices);
   if (row.repeated && !row.option.empty()) text += "; may be repeated";
   return text;
 }
@@ -114,6 +105,17 @@ std::string CommandList(std::string_view prefix) {
 }
 
 }  // namespace
+
+std::string ChoicesText(std::string_view choices) {
+  const size_t bar = choices.find('|');
+  std::string others(choices.substr(bar + 1));
+  for (size_t at = 0; (at = others.find('|', at)) != std::string::npos;) {
+    const bool last = others.find('|', at + 1) == std::string::npos;
+    others.replace(at, 1, last ? " or " : ", ");
+  }
+  return fmt::format("{} (default){} {}", choices.substr(0, bar),
+                     others.find(' ') == std::string::npos ? " or" : ",", others);
+}
 
 std::string Usage(const CommandRow& command) {
   std::string out(&command == &InitRow() ? "" : "bulkhead ");

@@ -9,6 +9,8 @@
 
 namespace bulkhead {
 
+// "text (default), json or sarif" of "text|json|sarif".
+std::string ChoicesText(std::string_view choices);
 std::string Usage(const CommandRow& command);  // one line, without a line feed
 std::string CommandHelp(const CommandRow& command);
 std::string FamilyHelp(std::string_view word);  // of `audit`

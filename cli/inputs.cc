@@ -147,6 +147,7 @@ tl::expected<PolicyInputs, int> ReadInputs(const std::string& path, const Invoca
   } else {
     return tl::make_unexpected(mix.error());
   }
+  compile.allow_observe = invocation.Has(Parameter::kAllowObserve);
   if (invocation.Has(Parameter::kWeightsAll)) compile.weighing = Weighing::kAll;
   return PolicyInputs{path, *options, std::move(compile)};
 }

@@ -54,10 +54,12 @@ Json ListenerJson(const Listener& listener) {
   Json json{{"name", listener.name}, {"kind", NameOf(listener.kind)}};
   if (listener.kind == ListenerKind::kUnixStream) {
     json["path"] = listener.path;
-  } else {
+  } else if (listener.kind == ListenerKind::kTcp) {
     json["address"] = listener.address;
     json["port"] = listener.port;
     json["guarded"] = listener.guarded;
+  } else {
+    json["port"] = listener.port;
   }
   json["nonblocking"] = listener.nonblocking;
   json["rule"] = listener.rule;
@@ -66,6 +68,19 @@ Json ListenerJson(const Listener& listener) {
 
 Json EdgeJson(const EdgeDirectory& edge) {
   return {{"path", edge.path}, {"group", edge.group}, {"server", edge.server}, {"rule", edge.rule}};
+}
+
+Json BrokerJson(const ProfileData& profile) {
+  if (profile.broker.calls.empty()) return {};
+  std::vector<std::string> calls;
+  for (const uint32_t nr : profile.broker.calls) {
+    calls.emplace_back(SyscallName(profile.arch, nr));
+  }
+  return {{"calls", calls},
+          {"paths", profile.broker.paths},
+          {"rules", List(profile.broker.rules, [](const BrokerRule& rule) {
+             return Json{{"to", BrokerRuleText(rule)}, {"rule", rule.rule}};
+           })}};
 }
 
 void AddReading(const ProfileData& profile, Json& json) {
@@ -119,11 +134,9 @@ Json FilterJson(const ProfileData& profile) {
 }
 
 Json LimitsJson(const Limits& limits) {
-  return {{"memory", LimitJson(limits.memory)},
-          {"processes", LimitJson(limits.processes)},
-          {"files", LimitJson(limits.files)},
-          {"cpu_percent", LimitJson(limits.cpu_percent)},
-          {"file_size", LimitJson(limits.file_size)}};
+  return {{"memory", LimitJson(limits.memory)}, {"processes", LimitJson(limits.processes)},
+          {"files", LimitJson(limits.files)},   {"cpu_percent", LimitJson(limits.cpu_percent)},
+          {"cpu_yields", limits.cpu_yields},    {"file_size", LimitJson(limits.file_size)}};
 }
 
 Json LifecycleJson(const Lifecycle& life) {
@@ -165,12 +178,15 @@ Json ChannelJson(const Channel& channel) {
           {"to", channel.to},
           {"kind", NameOf(channel.kind)},
           {"size", channel.size == 0 ? Json() : Json(channel.size)},
+          {"socket", channel.path.empty() ? Json() : Json(channel.path)},
+          {"identity", channel.as_server ? channel.to : channel.from},
           {"rule", channel.rule}};
 }
 
 Json SinkJson(const Sink& sink) {
   Json json{{"kind", NameOf(sink.kind)}};
-  if (sink.kind == SinkKind::kFile) json["path"] = sink.path;
+  if (HasPath(sink.kind)) json["path"] = sink.path;
+  if (sink.kind == SinkKind::kVsock) json["address"] = sink.path;
   return json;
 }
 
@@ -185,6 +201,26 @@ Json LedgerRowJson(const LedgerRow& row) {
       {"status", StatusName(row.status)},
       {"recorder", RecorderName(row.recorder)},
       {"note", row.note}};
+}
+
+Json AttestationJson(const Attestation& given) {
+  if (!given.given) return nullptr;
+  return {{"attest", given.attest},
+          {"public_key", given.public_key},
+          {"random", given.random},
+          {"requests", given.count},
+          {"window_ms", given.window_ms}};
+}
+
+Json MeasureJson(const Measure& measure) {
+  Json json{{"register", RegisterName(measure.kind, measure.policy)}};
+  json["events"] = measure.events ? Json(RegisterName(measure.kind, *measure.events)) : Json();
+  for (const auto& [name, path] : {std::pair("nsm", &measure.nsm), std::pair("rtmr", &measure.rtmr),
+                                   std::pair("tsm", &measure.tsm), std::pair("tpm", &measure.tpm),
+                                   std::pair("event_log", &measure.event_log)}) {
+    if (!path->empty()) json[name] = *path;
+  }
+  return json;
 }
 
 }  // namespace
@@ -236,7 +272,9 @@ Json ComponentJson(const ProfileData& profile) {
           {"network", NameOf(profile.network)},
           {"listeners", List(profile.listeners, ListenerJson)},
           {"edges", List(profile.edges, EdgeJson)},
+          {"broker", BrokerJson(profile)},
           {"secrets", List(profile.secrets, SecretJson)},
+          {"attestation", AttestationJson(profile.attestation)},
           {"limits", LimitsJson(profile.limits)},
           {"lifecycle", LifecycleJson(profile.lifecycle)},
           {"instances", InstancesJson(profile.instances)},
@@ -249,6 +287,7 @@ Json EnclaveJson(const BundleData& bundle) {
   return {
       {"enclave", bundle.enclave},
       {"target", TargetJson(bundle.target)},
+      {"measure", MeasureJson(bundle.measure)},
       {"vars", vars},
       {"sources", List(bundle.sources,
                        [](const NamedDigest& source) {

@@ -43,10 +43,7 @@ std::string ParameterItem(const ParameterRow& row) {
   if (!row.IsSwitch()) term += fmt::format("\\fI{}\\fR", Roff(row.value));
   if (row.option.empty() && row.repeated) term += "...";
   std::string text(row.help);
-  if (!row.choices.empty()) {
-    text += fmt::format(": {}", row.choices);
-    text.replace(text.rfind('|'), 1, " (default) or ");
-  }
+  if (!row.choices.empty()) text += ": " + ChoicesText(row.choices);
   if (row.repeated && !row.option.empty()) text += "; may be repeated";
   return fmt::format(".TP\n{}\n{}\n", term, Roff(text));
 }
@@ -116,7 +113,11 @@ std::string InitManualPage() {
   return Head("BULKHEAD\\-INIT", 8, row.name, row.summary) + ".SH SYNOPSIS\n" + Roff(Usage(row)) +
          "\n.br\nbulkhead\\-init \\-\\-help | \\-\\-version\n.SH DESCRIPTION\n" +
          Paragraphs(row.details) + ".SH OPTIONS\n" + Items(row) + ".SH EXAMPLE\n" +
-         Example(row.example) + ExitStatus(InitExitCodes()) + ".SH SEE ALSO\n.BR bulkhead (1)\n";
+         Example(row.example) + ExitStatus(InitExitCodes()) +
+         ".SH ENVIRONMENT\n.TP\nNOTIFY_SOCKET\nunless it is process 1: the service manager that is "
+         "told of readiness, status and stop, by sd_notify(3)\n.TP\nWATCHDOG_USEC, WATCHDOG_PID\n"
+         "the service manager's watchdog, which is told each second\n.SH SEE ALSO\n.BR bulkhead "
+         "(1)\n";
 }
 
 }  // namespace bulkhead

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/names.h"
 
+#include <fmt/format.h>
 #include <signal.h>
 #include <string.h>
 
@@ -84,6 +85,8 @@ std::string_view NameOf(ListenerKind kind) {
       return "unix";
     case ListenerKind::kTcp:
       return "tcp";
+    case ListenerKind::kVsock:
+      return "vsock";
   }
   return "unknown";
 }
@@ -120,6 +123,8 @@ std::string_view NameOf(OnViolation action) {
   switch (action) {
     case OnViolation::kRefuse:
       return "refuse";
+    case OnViolation::kObserve:
+      return "observe";
     case OnViolation::kKill:
       return "kill";
   }
@@ -136,6 +141,8 @@ std::string_view NameOf(ChannelKind kind) {
       return "pipe";
     case ChannelKind::kMemory:
       return "memory";
+    case ChannelKind::kConnected:
+      return "connected";
   }
   return "unknown";
 }
@@ -144,6 +151,10 @@ std::string_view NameOf(SinkKind kind) {
   switch (kind) {
     case SinkKind::kFile:
       return "file";
+    case SinkKind::kUnix:
+      return "unix";
+    case SinkKind::kVsock:
+      return "vsock";
     case SinkKind::kStdout:
       return "stdout";
   }
@@ -164,5 +175,16 @@ std::string SignalName(uint32_t signal) {
 }
 
 std::string DigestText(const Digest& digest) { return "sha384:" + Hex(digest); }
+
+std::string BrokerRuleText(const BrokerRule& rule) {
+  constexpr std::string_view kKinds[] = {"tcp", "udp", "udp-bind", "vsock"};
+  const uint32_t a = rule.address;
+  const std::string address =
+      rule.any ? "*"
+      : rule.kind == BrokerKind::kVsockConnect
+          ? std::to_string(a)
+          : fmt::format("{}.{}.{}.{}", a >> 24, a >> 16 & 0xff, a >> 8 & 0xff, a & 0xff);
+  return fmt::format("{}:{}:{}", kKinds[static_cast<size_t>(rule.kind)], address, rule.port);
+}
 
 }  // namespace bulkhead

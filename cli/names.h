@@ -29,4 +29,7 @@ std::vector<std::string> ScopeNames(uint64_t scoped);
 std::string SignalName(uint32_t signal);       // "TERM"
 std::string DigestText(const Digest& digest);  // "sha384:" and 96 digits
 
+// "tcp:127.0.0.1:6379", "udp:*:53", "vsock:3:9001", "udp-bind:*:5353".
+std::string BrokerRuleText(const BrokerRule& rule);
+
 }  // namespace bulkhead

@@ -69,6 +69,7 @@ TargetSpec RunningSpec() {
   TargetSpec spec;
   spec.target = RunningTarget(std::string(kRunningTarget));
   spec.path_sets = HostPathSets(spec.target.arch);
+  spec.devices = DefaultDevices();
   return spec;
 }
 

@@ -31,6 +31,18 @@ std::string SearchPath() {
   return path != nullptr ? path : "/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
+// The first of these that is there, from where this program is; else by the last part in PATH.
+std::optional<std::string> FindBeside(const std::vector<std::string>& paths) {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  for (const std::string& path : paths) {
+    if (error) break;
+    std::string beside = (self.parent_path() / path).lexically_normal().string();
+    if (IsProgram(beside)) return beside;
+  }
+  return FindProgram(fs::path(paths.front()).filename().string(), SearchPath());
+}
+
 }  // namespace
 
 std::optional<std::string> FindProgram(const std::string& name, std::string_view search) {
@@ -54,13 +66,11 @@ std::optional<std::string> FindProgram(const std::string& name, std::string_view
 
 std::optional<std::string> FindInit(const std::string& given) {
   if (!given.empty()) return given;
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (!error) {
-    std::string beside = (self.parent_path() / kInitName).string();
-    if (IsProgram(beside)) return beside;
-  }
-  return FindProgram(std::string(kInitName), SearchPath());
+  return FindBeside({std::string(kInitName)});
+}
+
+std::optional<std::string> FindSuite(const std::string& name) {
+  return FindBeside({name, "../libexec/bulkhead/" + name});
 }
 
 int BecomeInit(const std::string& given, const std::vector<std::string>& arguments) {

@@ -16,6 +16,10 @@ std::optional<std::string> FindProgram(const std::string& name, std::string_view
 // Where bulkhead-init is: `given` if not empty, beside this program, or in PATH.
 std::optional<std::string> FindInit(const std::string& given);
 
+// A program that people don't run themselves: beside this one, in its libexec directory, or in
+// PATH.
+std::optional<std::string> FindSuite(const std::string& name);
+
 // Returns an exit code only when the program can't be run, with the reason printed.
 int BecomeInit(const std::string& given, const std::vector<std::string>& arguments);
 

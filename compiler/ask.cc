@@ -10,16 +10,17 @@
 #include "compiler/asked.h"
 #include "compiler/resolve_calls.h"
 #include "policy/owned_calls.h"
+#include "profiles/outer_bounds.h"
 #include "profiles/syscalls.h"
 
 namespace bulkhead {
 namespace {
 
 // The order in which the kernel comes to them for one system call.
-constexpr Layer kOrder[] = {Layer::kSeccomp,   Layer::kDescriptor, Layer::kView,
-                            Layer::kNamespace, Layer::kCapability, Layer::kOwnership,
-                            Layer::kLandlock,  Layer::kSupervisor, Layer::kCgroup,
-                            Layer::kRlimit};
+constexpr Layer kOrder[] = {Layer::kSeccomp,   Layer::kBroker,    Layer::kDescriptor,
+                            Layer::kView,      Layer::kNamespace, Layer::kCapability,
+                            Layer::kOwnership, Layer::kLandlock,  Layer::kSupervisor,
+                            Layer::kCgroup,    Layer::kRlimit};
 
 size_t PlaceOf(Layer layer) {
   return static_cast<size_t>(std::ranges::find(kOrder, layer) - std::begin(kOrder));
@@ -126,6 +127,12 @@ SeccompData CallOf(const Asked& asked, CallSets::Set set, uint32_t nr) {
   return data;
 }
 
+// Refused, recorded and let pass.
+bool IsObserved(const ProfileData& profile, const SeccompData& data) {
+  return profile.on_violation == OnViolation::kObserve && !IsOutOfBounds(profile.arch, data) &&
+         !std::ranges::binary_search(profile.absent, data.nr);
+}
+
 }  // namespace
 
 ControlVerdict FilterVerdict(const Asked& asked, const std::vector<CallForm>& forms,
@@ -155,6 +162,15 @@ ControlVerdict FilterVerdict(const Asked& asked, const std::vector<CallForm>& fo
     data = asked.sets.AnyMember(set);
     const uint32_t action = ActionOn(asked.profile, data, *nr);
     calls.push_back(data);
+    if (std::ranges::binary_search(asked.profile.broker.calls, *nr)) {
+      return {Layer::kBroker, Verdict::kUndecided,
+              fmt::format("{} is made by the broker, as the address says", form.call),
+              asked.Id("network"), Recorder::kBroker};
+    }
+    if (IsObserved(asked.profile, calls.back())) {
+      names.append(names.empty() ? "" : ", ").append(form.call).append(" (observed)");
+      continue;
+    }
     const Recorder recorder = action == kRetErrno ? Recorder::kNone : FilterRecorder(asked.profile);
     return {Layer::kSeccomp, Verdict::kDeny, RefusalText(asked.profile, form.call, *nr, action),
             RuleOf(asked, form.call), recorder};
@@ -217,7 +233,13 @@ Explanation AnswerCall(Asked& asked) {
   ControlVerdict verdict = FilterVerdict(asked, {form}, answer.calls);
   if (verdict.verdict != Verdict::kUntilReady) verdict.rule = answer.rule;
   answer.rule = verdict.rule;
-  if (verdict.verdict != Verdict::kDeny) {
+  const bool observed = !answer.calls.empty() && IsObserved(profile, answer.calls.back());
+  const bool by_filter = verdict.layer == Layer::kSeccomp && !observed;
+  if (observed && given.empty() && HasOuterBounds(question.call)) {
+    verdict.verdict = Verdict::kUndecided;
+    answer.note = "it is observed and passes, but with some arguments: give them as NAME=VALUE";
+  }
+  if (by_filter && verdict.verdict != Verdict::kDeny) {
     const CallSets::Set all = asked.sets.AnyHolds({given});
     const AllowedSets& passing = asked.startup != nullptr ? *asked.startup : asked.allowed;
     const CallSets::Set refused = asked.sets.bdd().And(Bdd::Not(SetOf(passing, nr)), all);

@@ -9,7 +9,9 @@
 #include "compiler/planner.h"
 #include "compiler/resolve_calls.h"
 #include "compiler/ways_round.h"
+#include "policy/scalars.h"
 #include "profiles/landlock.h"
+#include "profiles/syscalls.h"
 
 namespace bulkhead {
 namespace {
@@ -75,6 +77,64 @@ void AddPortNote(Asked& asked, const Attempt& attempt) {
   const Endpoint& endpoint = asked.question.endpoint;
   if (endpoint.address.empty() || Worst(attempt.controls) == Verdict::kDeny) return;
   asked.note = "no control tells addresses apart: the port is any address";
+}
+
+// --- the broker ---
+
+bool Brokers(const ProfileData& profile, std::string_view call) {
+  const auto nr = SyscallNumber(profile.arch, call);
+  return nr && std::ranges::binary_search(profile.broker.calls, *nr);
+}
+
+BrokerKind KindOf(const Endpoint& endpoint, bool listens) {
+  if (endpoint.kind == Endpoint::Kind::kVsock) return BrokerKind::kVsockConnect;
+  if (endpoint.kind == Endpoint::Kind::kTcp) return BrokerKind::kTcpConnect;
+  return listens ? BrokerKind::kUdpBind : BrokerKind::kUdpSend;
+}
+
+// The number behind an address as it was asked about; nothing: no rule can name it.
+std::optional<uint32_t> AddressOf(const Endpoint& endpoint) {
+  if (endpoint.kind == Endpoint::Kind::kVsock) {
+    if (endpoint.address == "parent") return kVsockParent;
+    const auto cid = ParseInteger(endpoint.address);
+    return cid ? std::optional(static_cast<uint32_t>(*cid)) : std::nullopt;
+  }
+  return ParseIpv4(endpoint.address);
+}
+
+const BrokerRule* FindRule(const Asked& asked, bool listens) {
+  const Endpoint& endpoint = asked.question.endpoint;
+  const bool open = endpoint.address.empty() || endpoint.is_name;
+  const auto address = open ? std::nullopt : AddressOf(endpoint);
+  const auto rule = std::ranges::find_if(asked.profile.broker.rules, [&](const BrokerRule& item) {
+    if (item.kind != KindOf(endpoint, listens) || item.port != endpoint.port) return false;
+    return item.any || open || (address && *address == item.address);
+  });
+  return rule == asked.profile.broker.rules.end() ? nullptr : &*rule;
+}
+
+ControlVerdict BrokerVerdict(Asked& asked, bool listens) {
+  const Endpoint& endpoint = asked.question.endpoint;
+  ControlVerdict verdict{Layer::kBroker, Verdict::kDeny, "no rule for this address: EPERM",
+                         asked.Id("network"), Recorder::kBroker};
+  if (endpoint.kind == Endpoint::Kind::kUnix) {
+    if (!asked.profile.broker.paths) return verdict;
+    verdict.verdict = Verdict::kAllow;
+    verdict.text = "a path is left to the view and the modes";
+    return verdict;
+  }
+  if (endpoint.kind == Endpoint::Kind::kAbstract) {
+    verdict.text = "names without a path are refused: EPERM";
+    return verdict;
+  }
+  const BrokerRule* rule = FindRule(asked, listens);
+  if (rule == nullptr) return verdict;
+  verdict.verdict = Verdict::kAllow;
+  verdict.rule = rule->rule;
+  verdict.text = rule->any ? "the port is granted, for any address" : "the address is granted";
+  verdict.recorder = Recorder::kNone;
+  if (endpoint.address.empty() && !rule->any) asked.note = "to the addresses that are named alone";
+  return verdict;
 }
 
 // --- unix sockets by path ---
@@ -200,10 +260,17 @@ std::vector<ControlVerdict> ConnectAbstract(const Asked& asked) {
 Attempt ConnectBy(Asked& asked, const Transport& transport) {
   const Endpoint& endpoint = asked.question.endpoint;
   Attempt attempt;
-  attempt.calls = {MakesSocket(transport.family, transport.type), {"connect", {}}};
-  attempt.decided_at = 1;
+  const bool brokered = Brokers(asked.profile, "connect");
+  attempt.calls = {MakesSocket(transport.family, transport.type)};
+  if (brokered) {
+    attempt.controls.push_back(BrokerVerdict(asked, false));
+  } else {
+    attempt.calls.push_back({"connect", {}});
+    attempt.decided_at = 1;
+  }
   if (IsInternet(endpoint)) {
     attempt.controls.push_back(NamespaceVerdict(asked, false));
+    if (brokered) return attempt;
     if (endpoint.kind == Endpoint::Kind::kTcp) {
       if (auto verdict = PortVerdict(asked, false, endpoint.port)) {
         attempt.controls.push_back(std::move(*verdict));
@@ -223,6 +290,11 @@ Attempt ConnectBy(Asked& asked, const Transport& transport) {
 Attempt ListenBy(Asked& asked, const Transport& transport) {
   const Endpoint& endpoint = asked.question.endpoint;
   Attempt attempt;
+  if (endpoint.kind == Endpoint::Kind::kUdp && Brokers(asked.profile, "bind")) {
+    attempt.calls = {MakesSocket(transport.family, transport.type)};
+    attempt.controls = {BrokerVerdict(asked, true), NamespaceVerdict(asked, true)};
+    return attempt;
+  }
   attempt.calls = {MakesSocket(transport.family, transport.type), {"bind", {}}};
   attempt.decided_at = 1;
   if (endpoint.kind != Endpoint::Kind::kUdp) attempt.calls.push_back({"listen", {}});
@@ -256,6 +328,11 @@ const Listener* HandedOver(const Asked& asked) {
         listener.port == endpoint.port && here) {
       return &listener;
     }
+    // Of any CID, whichever is asked about.
+    if (endpoint.kind == Endpoint::Kind::kVsock && listener.kind == ListenerKind::kVsock &&
+        listener.port == endpoint.port) {
+      return &listener;
+    }
     if (endpoint.kind == Endpoint::Kind::kUnix && listener.kind == ListenerKind::kUnixStream &&
         listener.path == endpoint.address) {
       return &listener;
@@ -271,7 +348,9 @@ void AddNotify(Asked& asked, Attempts& attempts) {
       asked.profile.lifecycle.ready.kind != ReadyKind::kNotify) {
     return;
   }
-  attempts.push_back({{MakesSocket(kAfUnix, kSockDgram), {"connect", {}}},
+  std::vector<CallForm> calls{MakesSocket(kAfUnix, kSockDgram)};
+  if (!Brokers(asked.profile, "connect")) calls.push_back({"connect", {}});
+  attempts.push_back({std::move(calls),
                       {{Layer::kView, Verdict::kAllow, "the readiness socket", asked.Id("ready"),
                         Recorder::kNone}}});
 }

@@ -120,19 +120,31 @@ bool ListensAnywhere(const ProfileData& profile) {
 
 // To which ports it connects, where they are told apart; else one for all.
 std::vector<uint32_t> PortsOf(const ProfileData& profile) {
-  if ((profile.landlock.handled_net & landlock::kConnectTcp) == 0) return {1};
+  const bool brokered = !profile.broker.calls.empty();
+  if (!brokered && (profile.landlock.handled_net & landlock::kConnectTcp) == 0) return {1};
   std::vector<uint32_t> ports;
   for (const LandlockPort& port : profile.landlock.ports) {
     if ((port.access & landlock::kConnectTcp) != 0) ports.push_back(port.port);
   }
+  for (const BrokerRule& rule : profile.broker.rules) {
+    if (rule.kind == BrokerKind::kTcpConnect) ports.push_back(rule.port);
+  }
   return ports;
+}
+
+// Where one has to go to come to the listener; empty: many addresses.
+std::string AddressOf(const Listener& listener) {
+  return listener.address == "0.0.0.0" ? std::string() : listener.address;
 }
 
 void AddEdges(Asked& asked, const ProfileData& other, Attempts& attempts) {
   for (const Listener& listener : other.listeners) {
+    // Nobody but the host connects there: no component makes such a socket.
+    if (listener.kind == ListenerKind::kVsock) continue;
     const bool tcp = listener.kind == ListenerKind::kTcp;
-    Append(attempts, Ask(asked, tcp ? Connect(Endpoint::Kind::kTcp, {}, listener.port)
-                                    : Connect(Endpoint::Kind::kUnix, listener.path, 0)));
+    Append(attempts,
+           Ask(asked, tcp ? Connect(Endpoint::Kind::kTcp, AddressOf(listener), listener.port)
+                          : Connect(Endpoint::Kind::kUnix, listener.path, 0)));
   }
   for (const EdgeDirectory& edge : other.edges) {
     if (!edge.server) continue;
@@ -148,18 +160,26 @@ void AddEdges(Asked& asked, const ProfileData& other, Attempts& attempts) {
     if ((port.access & landlock::kBindTcp) == 0) continue;
     Append(attempts, Ask(asked, Connect(Endpoint::Kind::kTcp, {}, port.port)));
   }
+  for (const BrokerRule& rule : other.broker.rules) {
+    if (rule.kind != BrokerKind::kUdpBind) continue;
+    Append(attempts, Ask(asked, Connect(Endpoint::Kind::kUdp, {}, rule.port)));
+  }
 }
 
 void AddChannels(const Asked& asked, const ProfileData& other, Attempts& attempts) {
   for (const Channel& channel : asked.enclave.channels) {
     const bool forth = channel.from == asked.profile.name && channel.to == other.name;
-    const bool back =
-        channel.to == asked.profile.name && channel.from == other.name && !IsOneWay(channel.kind);
+    const bool connected = channel.kind == ChannelKind::kConnected;
+    // Who is connected to answers, as over an edge.
+    const bool back = channel.to == asked.profile.name && channel.from == other.name &&
+                      !IsOneWay(channel.kind) && !connected;
     if (!forth && !back) continue;
-    attempts.push_back({{},
-                        {{Layer::kDescriptor, Verdict::kAllow,
-                          fmt::format("holds an end of the channel `{}`", channel.name),
-                          channel.rule, Recorder::kNone}}});
+    const std::string holds =
+        connected ? fmt::format("is given a connection to {}{}, as the channel `{}`", channel.path,
+                                channel.as_server ? " in its server's name" : "", channel.name)
+                  : fmt::format("holds an end of the channel `{}`", channel.name);
+    attempts.push_back(
+        {{}, {{Layer::kDescriptor, Verdict::kAllow, holds, channel.rule, Recorder::kNone}}});
   }
 }
 

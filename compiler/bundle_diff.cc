@@ -2,6 +2,7 @@
 #include "compiler/bundle_diff.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "compiler/ask_file_ways.h"
+#include "compiler/diff_enclave.h"
 #include "compiler/diff_scope.h"
 #include "profiles/syscalls.h"
 
@@ -54,6 +56,7 @@ class Differ {
     }
     CompareLedgers();
     LeaveOutRepeated();
+    for (Difference& d : DiffEnclaves(before_, after_)) differences_.push_back(std::move(d));
     std::ranges::sort(differences_, {}, [](const Difference& d) {
       return std::tie(d.component, d.area, d.change, d.witness);
     });
@@ -102,8 +105,34 @@ class Differ {
     }
     for (const std::string& peer : scope.peers) Ask(one, other, "peers", "reach", {peer});
     for (const std::string& asset : scope.assets) Ask(one, other, "assets", "reach", {asset});
+    CompareAttestation(one, other);
+    CompareConnections(one);
     CompareLimits(one, other);
     CompareRest(one, other);
+  }
+
+  // Each verb that is given or not, and the key; then how often.
+  void CompareAttestation(const ProfileData& one, const ProfileData& other) {
+    const Attestation& before = one.attestation;
+    const Attestation& after = other.attestation;
+    const auto verb = [&](bool was, bool is, std::string_view name) {
+      if (was == is) return;
+      Add(is ? Change::kWidened : Change::kNarrowed, one.name, "attestation", std::string(name),
+          before.rule, after.rule, is ? "may be asked for now" : "may not be asked for any more");
+    };
+    verb(before.attest, after.attest, "attest");
+    verb(before.public_key, after.public_key, "attest with a key");
+    verb(before.random, after.random, "random");
+    if (!before.given || !after.given) return;
+    const uint64_t often = uint64_t{before.count} * after.window_ms;
+    const uint64_t now = uint64_t{after.count} * before.window_ms;
+    if (before.count == after.count && before.window_ms == after.window_ms) return;
+    // A longer time with the same rate lets more come at once.
+    const bool more = now > often || after.count > before.count;
+    Add(more ? Change::kWidened : Change::kNarrowed, one.name, "attestation", "rate", before.rule,
+        after.rule,
+        fmt::format("{} in {} s, now {} in {} s", before.count, before.window_ms / 1000,
+                    after.count, after.window_ms / 1000));
   }
 
   // An action and its words, in both bundles.
@@ -231,7 +260,31 @@ class Differ {
     CompareLimit(one, "processes", one.limits.processes, other.limits.processes, number);
     CompareLimit(one, "files", one.limits.files, other.limits.files, number);
     CompareLimit(one, "cpu", one.limits.cpu_percent, other.limits.cpu_percent, percent);
+    // No limit is written 0.
+    CompareLimit(one, "cpu-yields", one.limits.cpu_yields ? 1 : 0, other.limits.cpu_yields ? 1 : 0,
+                 [](uint64_t) { return "true"; });
     CompareLimit(one, "file-size", one.limits.file_size, other.limits.file_size, SizeText);
+  }
+
+  // To which of a peer's listeners it is connected, and in whose name, `reach` doesn't say.
+  void CompareConnections(const ProfileData& component) {
+    const auto add = [&](const BundleData& has, const BundleData& lacks, Change change) {
+      for (const Channel& channel : has.channels) {
+        if (channel.kind != ChannelKind::kConnected || channel.from != component.name) continue;
+        const bool there = std::ranges::any_of(lacks.channels, [&](const Channel& other) {
+          return std::tie(other.from, other.to, other.path, other.as_server) ==
+                 std::tie(channel.from, channel.to, channel.path, channel.as_server);
+        });
+        if (there) continue;
+        const bool widened = change == Change::kWidened;
+        Add(change, component.name, "peers", fmt::format("channel {}", channel.name),
+            widened ? "" : channel.rule, widened ? channel.rule : "",
+            fmt::format("{} connected to {} of {}{}", widened ? "now" : "no longer", channel.path,
+                        channel.to, channel.as_server ? ", in its server's name" : ""));
+      }
+    };
+    add(after_, before_, Change::kWidened);
+    add(before_, after_, Change::kNarrowed);
   }
 
   // What gives and takes nothing, but is another enclave.
@@ -242,17 +295,49 @@ class Differ {
           "components." + one.name + "." + std::string(what),
           "components." + one.name + "." + std::string(what), "changed");
     };
-    changed(one.argv != other.argv || one.pin != other.pin, "exec");
+    if (auto pin = DiffPins(one, other)) differences_.push_back(std::move(*pin));
+    if (one.argv != other.argv) {
+      const std::string rule = "components." + one.name + ".exec";
+      Add(Change::kNeutral, one.name, "component", "exec", rule, rule,
+          fmt::format("{}, now {}", fmt::join(one.argv, " "), fmt::join(other.argv, " ")));
+    }
     changed(one.environment != other.environment, "env");
     changed(one.uid != other.uid || one.gid != other.gid, "user");
-    changed(one.directory != other.directory || one.umask != other.umask, "directory");
-    changed(one.stdin_from != other.stdin_from || one.stdout_to != other.stdout_to ||
-                one.stderr_to != other.stderr_to,
-            "stdin, stdout, stderr");
-    changed(one.lifecycle != other.lifecycle, "life cycle");
+    changed(one.directory != other.directory, "directory");
+    changed(one.umask != other.umask, "umask");
+    changed(one.stdin_from != other.stdin_from, "stdin");
+    changed(one.stdout_to != other.stdout_to, "stdout");
+    changed(one.stderr_to != other.stderr_to, "stderr");
+    const Lifecycle& before = one.lifecycle;
+    const Lifecycle& after = other.lifecycle;
+    changed(before.after != after.after, "after");
+    changed(before.ready != after.ready, "ready");
+    changed(before.watchdog_ms != after.watchdog_ms, "watchdog");
+    changed(std::tie(before.stop_signal, before.stop_within_ms) !=
+                std::tie(after.stop_signal, after.stop_within_ms),
+            "stop");
+    changed(std::tie(before.restart, before.restart_at_most, before.restart_within_ms) !=
+                std::tie(after.restart, after.restart_at_most, after.restart_within_ms),
+            "restart");
+    changed(before.critical != after.critical, "critical");
     changed(one.instances != other.instances, "instances");
     changed(one.secrets != other.secrets, "secrets");
-    changed(one.on_violation != other.on_violation, "on-violation");
+    CompareViolations(one, other);
+  }
+
+  // Observed, what is refused passes.
+  void CompareViolations(const ProfileData& one, const ProfileData& other) {
+    const OnViolation before = one.on_violation;
+    const OnViolation after = other.on_violation;
+    if (before == after) return;
+    constexpr std::string_view kNames[] = {"refuse", "kill", "observe"};
+    const Change change = after == OnViolation::kObserve    ? Change::kWidened
+                          : before == OnViolation::kObserve ? Change::kNarrowed
+                                                            : Change::kNeutral;
+    const std::string rule = "components." + one.name + ".on-violation";
+    Add(change, one.name, "component", "on-violation", rule, rule,
+        fmt::format("{}, now {}", kNames[static_cast<size_t>(before)],
+                    kNames[static_cast<size_t>(after)]));
   }
 
   // A statement of which more or less is enforced or recorded: it shows above what that opens, here

@@ -22,8 +22,10 @@ std::string_view ChangeName(Change change);
 
 struct Difference {
   Change change = Change::kNeutral;
-  std::string component;
-  std::string area;  // "files", "network", "syscalls", "peers", "assets", "limits", "component"
+  std::string component;  // empty: of the enclave itself
+  // "files", "network", "syscalls", "peers", "assets", "limits", "attestation", "component",
+  // "ledger"; of the enclave "assets", "audit", "measure"
+  std::string area;
   // What changed its answer, as words of `why`. "/srv/data/elsewhere" is any name beneath /srv/data
   // that neither bundle has.
   std::string witness;

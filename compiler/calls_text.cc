@@ -61,6 +61,29 @@ bool IsValue(const Conjunction& conjunction) {
   return only.op == Condition::Op::kMasked && !only.negated && only.mask == max;
 }
 
+bool IsMasked(const Condition& condition) {
+  return condition.op == Condition::Op::kMasked && !condition.negated;
+}
+
+// Bits that are set and bits that are clear are two conditions of one argument, and in a policy
+// one.
+Conjunction Joined(const Conjunction& conjunction) {
+  Conjunction joined;
+  for (const Condition& condition : conjunction) {
+    const auto same = std::ranges::find_if(joined, [&](const Condition& other) {
+      return other.arg == condition.arg && other.bits == condition.bits && IsMasked(other) &&
+             IsMasked(condition) && (other.mask & condition.mask) == 0;
+    });
+    if (same == joined.end()) {
+      joined.push_back(condition);
+    } else {
+      same->mask |= condition.mask;
+      same->value |= condition.value;
+    }
+  }
+  return joined;
+}
+
 class ListWriter {
  public:
   ListWriter(Arch arch, size_t indent) : arch_(arch), indent_(indent) {}
@@ -114,7 +137,7 @@ class ListWriter {
         continue;
       }
       std::string tests;
-      for (const Condition& condition : conjunction) {
+      for (const Condition& condition : Joined(conjunction)) {
         const ArgInfo& info = args[condition.arg];
         tests += fmt::format("{}{}: {}", tests.empty() ? "" : ", ", info.name,
                              Argument(condition, info).Text());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What no component's plan can see by itself: shared identities, one component's writable files in
-// another's code, the platform's measurement.
+// another's code.
 #include <fmt/format.h>
 
 #include <map>
@@ -102,33 +102,6 @@ void CheckIdentities(EnclavePlan& enclave, const std::vector<ComponentPlan>& com
   }
 }
 
-void CheckMeasure(EnclavePlan& enclave) {
-  if (enclave.target.platform == "none") {
-    enclave.ledger.push_back({"",
-                              "measure",
-                              {{Layer::kSupervisor,
-                                "no TEE: nothing to measure "
-                                "into"}},
-                              Status::kEnforced,
-                              Recorder::kLifecycle,
-                              "the digest is printed and opens the audit log"});
-    return;
-  }
-  const WaiverPolicy* waiver = enclave.waivers.Use("", "measure");
-  if (waiver == nullptr) {
-    const Place place =
-        enclave.policy.measure ? enclave.policy.measure->at.place : enclave.policy.target.at.place;
-    Diagnostic& refused = enclave.diagnostics.Error(
-        place, "E0555",
-        fmt::format("the policy is not measured, and `{}` is a TEE target", enclave.target.name),
-        "measuring into a register is not in this version: write under `waivers:` `- {statement: "
-        "measure, reason: \"...\", until: YYYY-MM-DD}`");
-    refused.statement = "measure";
-    return;
-  }
-  enclave.ledger.push_back({"", "measure", {}, Status::kWaived, Recorder::kNone, waiver->reason});
-}
-
 }  // namespace
 
 PathIndex PersistentPaths(const std::vector<ComponentPlan>& components) {
@@ -147,12 +120,15 @@ void CheckEnclave(EnclavePlan& enclave, const std::vector<ComponentPlan>& compon
   CheckEdges(enclave, components);
   CheckAllSharing(enclave, components);
   CheckSecrets(components);
-  CheckMeasure(enclave);
   for (const ChannelPolicy& channel : enclave.policy.channels) {
-    enclave.ledger.push_back({"",
-                              channel.at.id,
-                              {{Layer::kDescriptor, "made by the supervisor, one end each"}},
-                              Status::kEnforced,
+    std::vector<Control> controls{{Layer::kDescriptor, "made by the supervisor, one end each"}};
+    if (channel.kind == ChannelKind::kConnected) {
+      controls = {{Layer::kDescriptor, "connected by the supervisor for each run of `from`"},
+                  {Layer::kOwnership,
+                   channel.as_server ? "under the uid of `to`, who must be the one that listens"
+                                     : "under the uid of `from`; `to` must be who listens"}};
+    }
+    enclave.ledger.push_back({"", channel.at.id, std::move(controls), Status::kEnforced,
                               Recorder::kNone,
                               "a descriptor can't be refused once it is handed over"});
   }

@@ -129,8 +129,11 @@ ClosureCheck::Abilities ClosureCheck::AbilitiesOf(const ProfileData& profile) {
   Abilities abilities{};
   abilities[static_cast<size_t>(PeerAbility::kMemoryFiles)] =
       !SharesMemory(profile).empty() || passes({"memfd_create", {}});
+  // Of a component with the broker nothing is passed on but by these.
+  const bool sends =
+      profile.broker.calls.empty() || passes({"sendmsg", {}}) || passes({"sendmmsg", {}});
   abilities[static_cast<size_t>(PeerAbility::kInternetSockets)] =
-      listens || std::ranges::any_of(Internet({}), passes);
+      sends && (listens || std::ranges::any_of(Internet({}), passes));
   return abilities;
 }
 

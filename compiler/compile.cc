@@ -11,6 +11,7 @@
 #include "compiler/invariants.h"
 #include "compiler/planner.h"
 #include "compiler/policy_tests.h"
+#include "policy/check_connected.h"
 
 namespace bulkhead {
 namespace {
@@ -53,6 +54,7 @@ ComponentPlan PlanComponent(EnclavePlan& enclave, const ComponentPolicy& compone
   PlanDevices(plan);
   PlanNetwork(plan);
   PlanSecrets(plan);
+  PlanAttestation(plan);
   PlanAssets(plan);
   PlanLimits(plan);
   PlanLifecycle(plan);
@@ -86,6 +88,7 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
   BundleData data;
   data.enclave = policy.enclave;
   data.target = enclave.target;
+  data.measure = PlanMeasure(enclave);
   for (const auto& [name, value] : policy.vars) data.vars.push_back({name, value.value});
   data.sources = policy.sources;
   data.requirements = std::move(enclave.requirements);
@@ -98,8 +101,10 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
     data.assets.push_back(std::move(entry));
   }
   for (const ChannelPolicy& channel : policy.channels) {
-    data.channels.push_back({channel.name, channel.from.value, channel.to.value, channel.kind,
-                             channel.size, channel.at.id});
+    const bool connected = channel.kind == ChannelKind::kConnected;
+    data.channels.push_back(
+        {channel.name, channel.from.value, channel.to.value, channel.kind, channel.size,
+         channel.at.id, connected ? ListenerOf(policy, channel)->path : "", channel.as_server});
   }
   for (const WaiverPolicy& waiver : policy.waivers) {
     data.waivers.push_back({waiver.component, waiver.statement, waiver.reason, waiver.until});
@@ -169,9 +174,16 @@ std::vector<MapRow> MapOf(const Policy& policy) {
     for (const UnixListen& listen : component.network.unix_listen) add(listen.at);
     for (const Text& connect : component.network.unix_connect) add(connect.at);
     for (const TcpListen& listen : component.network.tcp_listen) add(listen.at);
+    for (const VsockListen& listen : component.network.vsock_listen) add(listen.at);
     for (const TcpPort& port : component.network.tcp_bind) add(port.at);
     for (const TcpPort& port : component.network.tcp_connect) add(port.at);
+    for (const TcpPort& port : component.network.udp_bind) add(port.at);
+    for (const auto* list : {&component.network.tcp_connect_to, &component.network.udp_connect,
+                             &component.network.vsock_connect}) {
+      for (const Destination& to : *list) add(to.at);
+    }
     for (const SecretPolicy& secret : component.secrets) add(secret.at);
+    if (component.attestation) add(component.attestation->at);
     for (const SyscallRule& rule : component.allow) add(rule.at);
     for (const SyscallRule& rule : component.deny) add(rule.at);
     for (const SyscallRule& rule : component.startup) add(rule.at);
@@ -260,6 +272,7 @@ void CheckSentences(const Policy& policy, const Bundle& bundle, const CompileOpt
 std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOptions& options,
                                    Diagnostics& diagnostics) {
   EnclavePlan enclave(loaded, options.date, diagnostics);
+  enclave.allow_observe = options.allow_observe;
   std::vector<MapRow> map = MapOf(loaded.policy);
   BundleData data = CompileEnclave(enclave, options, map);
   if (diagnostics.HasErrors()) return std::nullopt;
@@ -278,6 +291,7 @@ std::optional<Compilation> Compile(const LoadedPolicy& loaded, const CompileOpti
 Survey SurveyTarget(const LoadedPolicy& loaded, const CompileOptions& options) {
   Diagnostics diagnostics;
   EnclavePlan enclave(loaded, options.date, diagnostics);
+  enclave.allow_observe = options.allow_observe;
   Survey survey;
   const std::vector<MapRow> map = MapOf(loaded.policy);
   BundleData data = CompileEnclave(enclave, options, map);

@@ -31,6 +31,8 @@ struct CompileOptions {
   std::optional<CallMix> mix = {};
   std::optional<Weighing> weighing = {};
   bool invariants = true;  // a broken one is an error
+  // `on-violation: observe`, which lets pass what the policy refuses, is no error.
+  bool allow_observe = false;
 };
 
 // nullopt exactly when `diagnostics` has errors: a statement that the target can't enforce is one,

@@ -29,6 +29,21 @@ void AddUnix(DiffScope& scope, std::string_view path) {
 
 void AddPort(DiffScope& scope, uint32_t port) { scope.ends.insert(fmt::format("tcp:{}", port)); }
 
+void AddDestination(DiffScope& scope, const BrokerRule& rule, std::set<uint32_t>& ports) {
+  const uint32_t a = rule.address;
+  const std::string address =
+      fmt::format("{}.{}.{}.{}", a >> 24, a >> 16 & 0xff, a >> 8 & 0xff, a & 0xff);
+  if (rule.kind == BrokerKind::kVsockConnect) {
+    scope.ends.insert(fmt::format("vsock:{}:{}", a, rule.port));
+    return;
+  }
+  const char* kind = rule.kind == BrokerKind::kTcpConnect ? "tcp" : "udp";
+  scope.ends.insert(fmt::format("{}:192.0.2.1:{}", kind, rule.port));  // of nobody (RFC 5737)
+  if (!rule.any) scope.ends.insert(fmt::format("{}:{}:{}", kind, address, rule.port));
+  if (rule.kind == BrokerKind::kTcpConnect) ports.insert(rule.port);
+  if (rule.kind != BrokerKind::kTcpConnect) scope.ends.insert(fmt::format("udp:{}", rule.port));
+}
+
 // What no answer hangs on: it is compared by itself.
 ProfileData Answering(ProfileData profile) {
   profile.environment.clear();
@@ -53,7 +68,7 @@ bool Meets(const ProfileData& profile, std::string_view path) {
 bool Connects(const ProfileData& profile) {
   const LandlockPlan& plan = profile.landlock;
   if (profile.network != Network::kShared) return false;
-  return (plan.handled_net & landlock::kConnectTcp) == 0 ||
+  return (plan.handled_net & landlock::kConnectTcp) == 0 || !profile.broker.rules.empty() ||
          std::ranges::any_of(plan.ports, [](const LandlockPort& port) {
            return (port.access & landlock::kConnectTcp) != 0;
          });
@@ -61,7 +76,7 @@ bool Connects(const ProfileData& profile) {
 
 // By whatever an answer about a connection could hang on.
 bool MayListen(const ProfileData& profile) {
-  return profile.network == Network::kShared ||
+  return profile.network == Network::kShared ||  // also by UDP
          std::ranges::any_of(profile.listeners, [](const Listener& listener) {
            return listener.kind == ListenerKind::kTcp;
          });
@@ -219,8 +234,12 @@ void DiffScopes::AddOwn(const Pair& pair, DiffScope& scope) {
     for (const Listener& listener : profile->listeners) {
       if (listener.kind == ListenerKind::kTcp) ports.insert(listener.port);
       if (listener.kind == ListenerKind::kUnixStream) AddUnix(scope, listener.path);
+      if (listener.kind == ListenerKind::kVsock) {
+        scope.ends.insert("vsock:3:" + std::to_string(listener.port));
+      }
     }
     for (const LandlockPort& port : profile->landlock.ports) ports.insert(port.port);
+    for (const BrokerRule& rule : profile->broker.rules) AddDestination(scope, rule, ports);
     for (const Secret& secret : profile->secrets) scope.paths.insert(secret.path);
   }
   uint32_t other = 1024;  // a port that none of them names

@@ -166,6 +166,17 @@ class Checker {
     return questions;
   }
 
+  // It makes no such socket by itself, and uses one all the same.
+  static const Listener* GivenListener(const ProfileData& profile, const Invariant& invariant) {
+    if (invariant.verb != "use" || invariant.object.empty()) return nullptr;
+    const std::string& word = invariant.object.front();
+    for (const Listener& listener : profile.listeners) {
+      if (word == "vsock" && listener.kind == ListenerKind::kVsock) return &listener;
+      if (word == "internet" && listener.kind == ListenerKind::kTcp) return &listener;
+    }
+    return nullptr;
+  }
+
   Steps CheckNone(const Invariant& invariant) {
     const auto questions = QuestionsOf(invariant);
     if (!questions) {
@@ -177,6 +188,9 @@ class Checker {
     for (size_t i = 0; i < components_.size(); ++i) {
       const std::string& name = components_[i].name;
       if (std::ranges::count(invariant.subjects, name) != 0) continue;
+      if (const Listener* listener = GivenListener(components_[i], invariant)) {
+        return {{name, "is given the listener " + listener->name, {}, listener->rule}};
+      }
       for (const Question& question : *questions) {
         // Nobody is kept from itself.
         if (question.name == name) continue;

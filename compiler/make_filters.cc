@@ -52,11 +52,12 @@ constexpr std::string_view kAlwaysNote =
 void NotifyingRow(ComponentPlan& plan, const std::string& allowed) {
   plan.Need(Feature::kSeccompNotify, 1, "syscalls");
   plan.Need(Feature::kPidfd, 1, "syscalls");
-  plan.Row("syscalls", {{Layer::kSeccomp, allowed}}, Status::kEnforced, Recorder::kNotification,
-           std::string(kAlwaysNote) +
-               "calls that honest code probes for are answered ENOSYS and counted apart; a killed "
-               "process is recorded by the kernel's audit where it is read, else by its exit" +
-               UnaskedNote(plan.enclave.target));
+  plan.Row(
+      "syscalls", {{Layer::kSeccomp, allowed}}, Status::kEnforced, Recorder::kNotification,
+      fmt::format(
+          "{}calls that honest code probes for are answered ENOSYS and counted apart; a killed "
+          "process is recorded by the kernel's audit where it is read, else by its exit{}",
+          kAlwaysNote, UnaskedNote(plan.enclave.target)));
 }
 
 void SilentRow(ComponentPlan& plan, const CallPlan& calls, const std::string& allowed) {

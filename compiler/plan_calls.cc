@@ -50,28 +50,24 @@ constexpr std::string_view kAbsent[] = {"cachestat",
                                         "statx"};
 
 // Masks and values that no statement may open, whatever the policy allows.
-struct Closed {
-  std::string_view call;
-  Conjunction when;
-};
-
-std::vector<Closed> AlwaysClosed() {
+std::vector<ClosedCall> AlwaysClosed() {
   // CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
   constexpr uint64_t kNewNamespaces = 0x7e020080;
   Condition namespaces = MaskedEqual(0, 64, kNewNamespaces, 0);
   namespaces.negated = true;
   constexpr uint64_t kFastOpen = 0x20000000;  // MSG_FASTOPEN: connects without connect(2)
-  std::vector<Closed> closed{{"clone", {namespaces}},
-                             {"sendto", {MaskedEqual(3, 32, kFastOpen, kFastOpen)}},
-                             {"sendmsg", {MaskedEqual(2, 32, kFastOpen, kFastOpen)}},
-                             {"sendmmsg", {MaskedEqual(3, 32, kFastOpen, kFastOpen)}},
-                             {"prctl", {Equal(0, 32, 1)}},  // PR_SET_PDEATHSIG
-                             // PR_SET_SECCOMP: see `seccomp` among the ForbiddenCalls.
-                             {"prctl", {Equal(0, 32, 22)}},
-                             // RENAME_WHITEOUT: a device node, about which Landlock is not asked.
-                             {"renameat2", {MaskedEqual(4, 32, 4, 4)}},
-                             // SOL_TCP, TCP_ULP: "smc" makes a TCP socket one of AF_SMC.
-                             {"setsockopt", {Equal(1, 32, 6), Equal(2, 32, 31)}}};
+  std::vector<ClosedCall> closed{
+      {"clone", {namespaces}},
+      {"sendto", {MaskedEqual(3, 32, kFastOpen, kFastOpen)}},
+      {"sendmsg", {MaskedEqual(2, 32, kFastOpen, kFastOpen)}},
+      {"sendmmsg", {MaskedEqual(3, 32, kFastOpen, kFastOpen)}},
+      {"prctl", {Equal(0, 32, 1)}},  // PR_SET_PDEATHSIG
+      // PR_SET_SECCOMP: see `seccomp` among the ForbiddenCalls.
+      {"prctl", {Equal(0, 32, 22)}},
+      // RENAME_WHITEOUT: a device node, about which Landlock is not asked.
+      {"renameat2", {MaskedEqual(4, 32, 4, 4)}},
+      // SOL_TCP, TCP_ULP: "smc" makes a TCP socket one of AF_SMC.
+      {"setsockopt", {Equal(1, 32, 6), Equal(2, 32, 31)}}};
   // TIOCSTI, TIOCLINUX, and the attestation devices: NSM, TDX report.
   for (const uint64_t request : {0x5412ULL, 0x541cULL, 0xc0200a00ULL, 0xc4405401ULL}) {
     closed.push_back({"ioctl", {Equal(1, 32, request)}});
@@ -79,13 +75,21 @@ std::vector<Closed> AlwaysClosed() {
   return closed;
 }
 
-void CloseAlways(Arch arch, std::vector<CallRule>& rules) {
-  for (const Closed& closed : AlwaysClosed()) {
-    const auto nr = SyscallNumber(arch, closed.call);
+void CloseAll(Arch arch, const std::vector<ClosedCall>& calls, std::vector<CallRule>& rules) {
+  for (const ClosedCall& closed : calls) {
+    const auto nr = SyscallNumber(arch, closed.name);
     const auto rule = std::find_if(rules.begin(), rules.end(),
                                    [&](const CallRule& item) { return nr && item.nr == *nr; });
     if (rule != rules.end()) rule->deny.push_back(closed.when);
   }
+}
+
+// What the policy denies in any form comes to no broker.
+void LeaveDeniedToTheFilter(ComponentPlan& plan, const std::vector<CallRule>& rules) {
+  std::erase_if(plan.profile.broker.calls, [&](uint32_t nr) {
+    const auto rule = std::ranges::find(rules, nr, &CallRule::nr);
+    return rule != rules.end() && !rule->deny.empty();
+  });
 }
 
 void RefuseForbidden(ComponentPlan& plan, std::vector<CallRule>& rules) {
@@ -232,6 +236,7 @@ void PlanCalls(ComponentPlan& plan) {
   const size_t errors = diagnostics.ErrorCount();
   std::vector<CallRule> rules =
       ResolveCalls(plan.enclave.policy, plan.policy.allow, plan.policy.deny, arch, diagnostics);
+  LeaveDeniedToTheFilter(plan, rules);
   for (const std::string_view name : kAlways) {
     if (SyscallNumber(arch, name)) rules.push_back(MakeRule(arch, name, {{}}));
   }
@@ -248,8 +253,10 @@ void PlanCalls(ComponentPlan& plan) {
   RefuseDeniedLaunch(plan, widest);
   RefuseMemoryPrograms(plan, widest);
   if (diagnostics.ErrorCount() == errors) RefuseStartup(plan, rules, widest);
-  CloseAlways(arch, rules);
-  CloseAlways(arch, widest);
+  for (auto* list : {&rules, &widest}) {
+    CloseAll(arch, AlwaysClosed(), *list);
+    CloseAll(arch, plan.closed, *list);
+  }
   if (diagnostics.ErrorCount() != errors) return;
 
   CallPlan calls;

@@ -33,6 +33,12 @@ bool Good(const ComponentPlan& plan, const Text& device) {
                std::string(closed->reason));
     return false;
   }
+  for (const auto& [name, own] : plan.enclave.loaded.target.devices) {
+    if (!Covers(path, own) && !Covers(own, path)) continue;
+    plan.Error(device.at.place, "E0539", fmt::format("`{}` is in nobody's view", path),
+               "it attests: whoever has it is the enclave");
+    return false;
+  }
   return true;
 }
 

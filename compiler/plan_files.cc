@@ -57,7 +57,7 @@ void CheckReserved(const ComponentPlan& plan, const FileRule& rule) {
                "view; device nodes are named under `devices`");
     return;
   }
-  const std::string_view own = ReservedPath(plan.enclave.policy, rule.path);
+  const std::string_view own = ReservedPath(plan.enclave, rule.path);
   if (own.empty()) return;
   // Its own tmpfs hides what the enclave has there.
   const bool sink =
@@ -269,7 +269,7 @@ void AddLandlockRule(ComponentPlan& plan, const std::string& path, uint64_t acce
 
 void PlanSecrets(ComponentPlan& plan) {
   for (const SecretPolicy& secret : plan.policy.secrets) {
-    if (const auto own = ReservedPath(plan.enclave.policy, secret.path); !own.empty()) {
+    if (const auto own = ReservedPath(plan.enclave, secret.path); !own.empty()) {
       plan.Error(secret.at.place, "E0524",
                  fmt::format("`{}` reaches the supervisor's `{}`", secret.path, own),
                  "name a file that is kept for this secret");
@@ -286,12 +286,15 @@ void PlanSecrets(ComponentPlan& plan) {
   std::ranges::sort(plan.profile.secrets, {}, &Secret::name);
 }
 
-std::string_view ReservedPath(const Policy& policy, std::string_view path) {
+std::string_view ReservedPath(const EnclavePlan& enclave, std::string_view path) {
   for (const std::string_view own : {"/run/bulkhead", "/run/notify", "/var/log/bulkhead"}) {
     if (Covers(path, own) || Covers(own, path)) return own;
   }
-  for (const Sink& sink : policy.sinks) {
-    if (sink.kind == SinkKind::kFile && Covers(path, sink.path)) return sink.path;
+  for (const Sink& sink : enclave.policy.sinks) {
+    if (HasPath(sink.kind) && Covers(path, sink.path)) return sink.path;
+  }
+  for (const auto& [name, device] : enclave.loaded.target.devices) {
+    if (Covers(path, device) || Covers(device, path)) return device;
   }
   return {};
 }

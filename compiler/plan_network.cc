@@ -25,19 +25,10 @@ constexpr uint64_t kIpprotoTcp = 6;
 
 std::string DirectoryOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
-// socket(domain, type, protocol) and socketpair: three ints each.
-Conjunction Socket(uint64_t domain, uint64_t type, uint64_t protocol) {
-  return {Equal(0, 32, domain), MaskedEqual(1, 32, kTypeMask, type), Equal(2, 32, protocol)};
-}
-
 bool Owns(const ComponentPlan& plan, std::string_view name) {
   const auto nr = SyscallNumber(plan.enclave.target.arch, name);
   return std::any_of(plan.owned_calls.begin(), plan.owned_calls.end(),
                      [&](const CallRule& rule) { return nr && rule.nr == *nr; });
-}
-
-void Own(ComponentPlan& plan, std::string_view name, std::vector<Conjunction> allow = {{}}) {
-  plan.owned_calls.push_back(MakeRule(plan.enclave.target.arch, name, std::move(allow)));
 }
 
 struct Edge {
@@ -91,26 +82,33 @@ void PlanUnix(ComponentPlan& plan) {
                                  [](const UnixListen& listen) { return listen.by_component; });
   const bool notifies = plan.policy.lifecycle.ready.kind == ReadyKind::kNotify;
   std::vector<Conjunction> sockets;
-  if (makes || !network.unix_connect.empty()) sockets.push_back(Socket(kAfUnix, kSockStream, 0));
+  if (makes || !network.unix_connect.empty())
+    sockets.push_back(SocketArguments(kAfUnix, kSockStream, 0));
   // sd_notify sends a datagram to the readiness socket.
-  if (notifies) sockets.push_back(Socket(kAfUnix, kSockDgram, 0));
+  if (notifies) sockets.push_back(SocketArguments(kAfUnix, kSockDgram, 0));
   if (!sockets.empty()) {
-    Own(plan, "socket", sockets);
-    Own(plan, "connect");
+    plan.Own("socket", sockets);
+    if (UsesBroker(network)) {
+      plan.profile.broker.paths = true;
+    } else {
+      plan.Own("connect");
+    }
   }
   if (makes) {
-    Own(plan, "bind");
-    Own(plan, "listen");
+    plan.Own("bind");
+    plan.Own("listen");
   }
   // With instances the supervisor accepts.
-  if ((listens || !network.tcp_listen.empty()) && plan.policy.instances.at_most == 0) {
-    Own(plan, "accept");
-    Own(plan, "accept4");
+  const bool accepts = listens || !network.tcp_listen.empty() || !network.vsock_listen.empty();
+  if (accepts && plan.policy.instances.at_most == 0) {
+    plan.Own("accept");
+    plan.Own("accept4");
     // Some programs call it again on the listener that they were given, which listens already.
     plan.skipped.emplace_back("listen");
   }
   // A pair reaches nobody but its maker; an end that sends datagrams would send to any name.
-  Own(plan, "socketpair", {Socket(kAfUnix, kSockStream, 0), Socket(kAfUnix, kSockSeqpacket, 0)});
+  plan.Own("socketpair",
+           {SocketArguments(kAfUnix, kSockStream, 0), SocketArguments(kAfUnix, kSockSeqpacket, 0)});
 
   const std::vector<Control> controls{
       {Layer::kOwnership, "the edge's own group on directory and socket"},
@@ -143,13 +141,7 @@ Status GuardListeners(ComponentPlan& plan, std::vector<Control>& controls) {
         {Layer::kCgroup, "programs of the socket's cgroup refuse to connect or bind it anew"});
     return Status::kSubstituted;
   }
-  const auto& channels = plan.enclave.policy.channels;
-  const bool linked =
-      !network.unix_listen.empty() || !network.unix_connect.empty() ||
-      std::any_of(channels.begin(), channels.end(), [&](const ChannelPolicy& channel) {
-        return channel.from.value == plan.policy.name || channel.to.value == plan.policy.name;
-      });
-  if (!linked && !Owns(plan, "connect") && !Owns(plan, "bind")) return Status::kEnforced;
+  if (!plan.IsLinked() && !Owns(plan, "connect") && !Owns(plan, "bind")) return Status::kEnforced;
   if (plan.enclave.waivers.Use(plan.policy.name, "network.tcp.listen") == nullptr) {
     plan.Refuse(
         network.tcp_listen.front().at.place, "network.tcp.listen", "E0549",
@@ -189,11 +181,39 @@ void PlanTcpListen(ComponentPlan& plan) {
            notify ? "" : "this kernel has no listeners");
 }
 
+// The kernel connects and binds none of them anew: a vsock listener stays one, shutdown(2) is
+// ENOTCONN and no address dissolves it; what it accepts is connected for good and never listens
+// (net/vmw_vsock/af_vsock.c; vsock_test.py asks the kernel).
+void PlanVsockListen(ComponentPlan& plan) {
+  const auto& listens = plan.policy.network.vsock_listen;
+  if (listens.empty()) return;
+  for (const VsockListen& listen : listens) {
+    plan.profile.listeners.push_back({.name = listen.name,
+                                      .kind = ListenerKind::kVsock,
+                                      .path = {},
+                                      .address = {},
+                                      .port = listen.port,
+                                      .nonblocking = listen.nonblocking,
+                                      .rule = listen.at.id});
+  }
+  const bool notify = plan.features.Has(Feature::kSeccompNotify);
+  plan.Row("network.vsock.listen",
+           {{Layer::kDescriptor,
+             "the supervisor binds the port, for any CID, and hands the socket over, listening"},
+            {Layer::kSeccomp,
+             "vsock sockets are refused; the kernel connects and binds neither the "
+             "listener nor what it accepts anew"}},
+           Status::kEnforced, notify ? Recorder::kNotification : Recorder::kNone,
+           notify ? "who connects is for the host to say"
+                  : "who connects is for the host to say; this kernel has no listeners");
+}
+
 // Ports that the component binds or connects to itself need the enclave's network namespace, and
 // then Landlock to tell the ports apart.
 void PlanTcpPorts(ComponentPlan& plan) {
   const NetworkPolicy& network = plan.policy.network;
   if (network.tcp_bind.empty() && network.tcp_connect.empty()) return;
+  if (UsesBroker(network)) return;  // see plan_broker.cc
   const bool binds = !network.tcp_bind.empty();
   const Statement& at = binds ? network.tcp_bind.front().at : network.tcp_connect.front().at;
   plan.profile.network = Network::kShared;
@@ -210,17 +230,7 @@ void PlanTcpPorts(ComponentPlan& plan) {
                     binds ? "`tcp.listen` (opened by the supervisor), " : ""));
     return;
   }
-  if (abi < landlock::kScopeAbi &&
-      plan.enclave.waivers.Use(plan.policy.name, "network.unix") == nullptr) {
-    plan.Refuse(
-        at.place, "network", "E0531",
-        fmt::format("`{}` can't keep this component from abstract unix sockets in the "
-                    "enclave's network: Landlock ABI {} is needed, it has {}",
-                    plan.enclave.target.name, landlock::kScopeAbi, abi),
-        "choices: no TCP ports of the component's own, as the empty network namespace closes "
-        "them; a target with Linux 6.12; or a waiver of `network.unix`");
-    return;
-  }
+  if (!KeepsFromAbstract(plan, at.place)) return;
   std::map<uint16_t, LandlockPort> ports;
   const auto add = [&](const std::vector<TcpPort>& list, uint64_t access) {
     for (const TcpPort& port : list) {
@@ -238,13 +248,13 @@ void PlanTcpPorts(ComponentPlan& plan) {
   }
   std::vector<Conjunction> sockets;
   for (const uint64_t domain : {kAfInet, kAfInet6}) {
-    sockets.push_back(Socket(domain, kSockStream, 0));
-    sockets.push_back(Socket(domain, kSockStream, kIpprotoTcp));
+    sockets.push_back(SocketArguments(domain, kSockStream, 0));
+    sockets.push_back(SocketArguments(domain, kSockStream, kIpprotoTcp));
   }
-  Own(plan, "socket", sockets);
-  if (!network.tcp_connect.empty()) Own(plan, "connect");
+  plan.Own("socket", sockets);
+  if (!network.tcp_connect.empty()) plan.Own("connect");
   if (!network.tcp_bind.empty()) {
-    for (const char* call : {"bind", "listen", "accept", "accept4"}) Own(plan, call);
+    for (const char* call : {"bind", "listen", "accept", "accept4"}) plan.Own(call);
   }
   std::vector<Control> controls{
       {Layer::kSeccomp, "internet sockets are TCP streams only; no TCP fast open by flags"}};
@@ -261,10 +271,52 @@ void PlanTcpPorts(ComponentPlan& plan) {
 
 }  // namespace
 
+// In the enclave's network there are names of unix sockets that anybody may connect to. False after
+// an error.
+bool KeepsFromAbstract(ComponentPlan& plan, const Place& place) {
+  if (plan.LandlockAbi() >= landlock::kScopeAbi ||
+      plan.enclave.waivers.Use(plan.policy.name, "network.unix") != nullptr) {
+    return true;
+  }
+  plan.Refuse(place, "network", "E0531",
+              fmt::format("`{}` can't keep this component from abstract unix sockets in the "
+                          "enclave's network: Landlock ABI {} is needed, it has {}",
+                          plan.enclave.target.name, landlock::kScopeAbi, plan.LandlockAbi()),
+              "choices: no TCP ports of the component's own, as the empty network namespace closes "
+              "them; a target with Linux 6.12; or a waiver of `network.unix`");
+  return false;
+}
+
+// The broker connects no socket to a name without a path. What it doesn't take are datagrams to
+// such a name.
+bool BrokerKeepsFromAbstract(const ComponentPlan& plan) {
+  const NetworkPolicy& network = plan.policy.network;
+  return UsesBroker(network) &&
+         (UsesUdp(network) || plan.policy.lifecycle.ready.kind != ReadyKind::kNotify);
+}
+
+Conjunction SocketArguments(uint64_t domain, uint64_t type, uint64_t protocol) {
+  return {Equal(0, 32, domain), MaskedEqual(1, 32, kTypeMask, type), Equal(2, 32, protocol)};
+}
+
+void ComponentPlan::Own(std::string_view name, std::vector<Conjunction> allow) {
+  owned_calls.push_back(MakeRule(enclave.target.arch, name, std::move(allow)));
+}
+
+bool ComponentPlan::IsLinked() const {
+  const auto& channels = enclave.policy.channels;
+  return !policy.network.unix_listen.empty() || !policy.network.unix_connect.empty() ||
+         std::any_of(channels.begin(), channels.end(), [&](const ChannelPolicy& channel) {
+           return channel.from.value == policy.name || channel.to.value == policy.name;
+         });
+}
+
 void PlanNetwork(ComponentPlan& plan) {
   PlanUnix(plan);
   PlanTcpPorts(plan);
+  PlanBroker(plan);
   PlanTcpListen(plan);
+  PlanVsockListen(plan);
   std::sort(plan.profile.groups.begin(), plan.profile.groups.end());
   const bool notify = plan.features.Has(Feature::kSeccompNotify);
   const Recorder recorder = notify ? Recorder::kNotification : Recorder::kNone;
@@ -282,11 +334,14 @@ void PlanNetwork(ComponentPlan& plan) {
     std::vector<Control> controls{
         {Layer::kSeccomp, "no socket but what the statements below need"}};
     const bool scoped = plan.profile.landlock.scoped != 0;
+    const bool kept = BrokerKeepsFromAbstract(plan);
     if (scoped) {
       controls.push_back({Layer::kLandlock, "abstract unix sockets of others are out of scope"});
     }
-    plan.Row("network", std::move(controls), scoped ? Status::kEnforced : Status::kWaived, recorder,
-             scoped ? silent : "abstract unix sockets in the enclave's network, by waiver");
+    if (kept) controls.push_back({Layer::kBroker, "no socket is connected to an abstract name"});
+    plan.Row("network", std::move(controls), scoped || kept ? Status::kEnforced : Status::kWaived,
+             recorder,
+             scoped || kept ? silent : "abstract unix sockets in the enclave's network, by waiver");
   }
 }
 

@@ -46,6 +46,34 @@ void CheckDirectory(const ComponentPlan& plan) {
              "name it under `files`, or leave `directory` out: it is `/`");
 }
 
+// Nothing of the component's system calls is enforced: never by an oversight.
+void PlanObserve(ComponentPlan& plan) {
+  const Place place = plan.policy.on_violation_at.place;
+  if (!plan.enclave.allow_observe) {
+    plan.Error(
+        place, "E0580", "`observe` lets refused calls pass",
+        "it is for development: compile with `--allow-observe`, or write `refuse` or `kill`");
+    return;
+  }
+  if (!plan.features.Has(Feature::kSeccompNotify) || !plan.features.Has(Feature::kPidfd)) {
+    plan.Refuse(place, "on-violation", "E0581",
+                fmt::format("`{}` can't observe: it has no seccomp listeners, or no pidfd",
+                            plan.enclave.target.name),
+                "choose a target with Linux 5.6, or write `refuse` or `kill`");
+    return;
+  }
+  if (!plan.profile.broker.calls.empty()) {
+    plan.Error(place, "E0582", "`observe` with addresses that the broker decides",
+               "their calls can't be both observed and made on the component's behalf: leave the "
+               "addresses out while it is observed");
+    return;
+  }
+  plan.Row("on-violation", {{Layer::kSupervisor, "refused system calls are recorded and let pass"}},
+           Status::kWaived, Recorder::kNotification,
+           "for development: of `syscalls` only the outer bounds hold (docs/LEARNING.md); files, "
+           "ports and limits are enforced as stated");
+}
+
 }  // namespace
 
 void PlanExecution(ComponentPlan& plan) {
@@ -99,6 +127,11 @@ void PlanLimits(ComponentPlan& plan) {
     CgroupRow(plan, "cpu", Feature::kCgroupCpu, fmt::format("{} % of one CPU", limits.cpu_percent),
               Recorder::kNone, "more is delayed, not refused");
   }
+  if (limits.cpu_yields) {
+    CgroupRow(plan, "cpu-yields", Feature::kCgroupCpu,
+              "the least weight; from Linux 5.15 on idle, which gives way at once", Recorder::kNone,
+              "it is delayed, not refused");
+  }
   plan.Row("limits.files", {{Layer::kRlimit, fmt::format("{} descriptors", limits.files)}},
            Status::kEnforced, Recorder::kNone, "the kernel answers EMFILE by itself");
   if (limits.file_size != 0) {
@@ -116,7 +149,8 @@ void RefuseForInstances(ComponentPlan& plan) {
   const NetworkPolicy& network = policy.network;
   if (plan.profile.listeners.empty()) {
     refuse(policy.instances_at.place, "needs a listener that the supervisor opens",
-           "write `network.unix.listen` with a `name`, or `network.tcp.listen`");
+           "write `network.unix.listen` with a `name`, `network.tcp.listen` or "
+           "`network.vsock.listen`");
   }
   for (const UnixListen& listen : network.unix_listen) {
     if (listen.by_component) {
@@ -130,14 +164,26 @@ void RefuseForInstances(ComponentPlan& plan) {
       refuse(listen.at.place, "gets no listener to wait on", "leave out `nonblocking`");
     }
   }
+  for (const VsockListen& listen : network.vsock_listen) {
+    if (listen.nonblocking) {
+      refuse(listen.at.place, "gets no listener to wait on", "leave out `nonblocking`");
+    }
+  }
+  for (const TcpPort& port : network.udp_bind) {
+    refuse(port.at.place, "has no port of its own, which the next one would find taken",
+           "leave it out");
+  }
   for (const TcpPort& port : network.tcp_bind) {
     refuse(port.at.place, "has no port of its own, which the next one would find taken",
            "write `network.tcp.listen`");
   }
   for (const ChannelPolicy& channel : plan.enclave.policy.channels) {
+    // A connection is each run's own.
+    if (channel.kind == ChannelKind::kConnected) continue;
     if (channel.from.value == policy.name || channel.to.value == policy.name) {
-      refuse(channel.at.place, "has no channel, whose end all of them would share",
-             "its clients connect to its listener: write `network.unix.listen`");
+      refuse(
+          channel.at.place, "has no channel, whose end all of them would share",
+          "its clients connect to its listener: write `network.unix.listen`, or `kind: connected`");
     }
   }
   if (policy.lifecycle.ready.kind != ReadyKind::kStarted) {
@@ -215,6 +261,7 @@ void PlanLifecycle(ComponentPlan& plan) {
   plan.profile.lifecycle = lifecycle;
   CheckDirectory(plan);
   plan.profile.on_violation = plan.policy.on_violation;
+  if (plan.policy.on_violation == OnViolation::kObserve) PlanObserve(plan);
   if (plan.policy.on_violation == OnViolation::kKill &&
       !plan.features.Has(Feature::kSeccompNotify)) {
     plan.Row("on-violation", {{Layer::kSeccomp, "the kernel kills the process that made the call"}},

@@ -51,9 +51,16 @@ struct EnclavePlan {
   const Target& target;
   WaiverBook waivers;
   Diagnostics& diagnostics;
+  bool allow_observe = false;               // CompileOptions
   std::set<const Text*> asset_directories;  // of the assets' paths; the others are files
   std::vector<LedgerRow> ledger;
   std::vector<Requirement> requirements;
+};
+
+// A call that no statement opens in this form.
+struct ClosedCall {
+  std::string_view name;
+  Conjunction when;
 };
 
 struct ComponentPlan {
@@ -66,6 +73,7 @@ struct ComponentPlan {
   ProfileData profile;
   std::vector<CallRule> owned_calls;      // those that network, files and identity decide
   std::vector<std::string_view> skipped;  // answered 0 without being made, unless allowed
+  std::vector<ClosedCall> closed;         // whatever the policy allows
   std::map<std::string, FileRule> files;  // by path, sets expanded, strongest verb
   std::optional<CallPlan> calls;          // nothing after an error
   std::optional<CallPlan> startup;        // with what is allowed until ready; nothing without it
@@ -74,6 +82,10 @@ struct ComponentPlan {
     return "components." + policy.name + (statement.empty() ? "" : ".") + std::string(statement);
   }
   uint32_t LandlockAbi() const { return features.Level(Feature::kLandlock); }
+  // Allows the call as far as one of `allow` holds, on top of what others allow of it.
+  void Own(std::string_view name, std::vector<Conjunction> allow = {{}});
+  // Whether there is an edge or a channel between it and another component.
+  bool IsLinked() const;
   bool HasRecords() const { return features.Has(Feature::kLandlockAudit); }
 
   void Row(std::string_view statement, std::vector<Control> controls, Status status,
@@ -98,8 +110,18 @@ void PlanIdentity(ComponentPlan& plan);
 void PlanExecution(ComponentPlan& plan);
 void PlanFiles(ComponentPlan& plan);
 void PlanSecrets(ComponentPlan& plan);
+void PlanAttestation(ComponentPlan& plan);
 void PlanDevices(ComponentPlan& plan);
 void PlanNetwork(ComponentPlan& plan);
+void PlanBroker(ComponentPlan& plan);           // a part of it
+bool UsesBroker(const NetworkPolicy& network);  // whether a statement needs it
+bool UsesUdp(const NetworkPolicy& network);
+// Abstract unix sockets of the enclave's network: whether the broker keeps the component from them,
+// and whether anything does; an error where nothing may.
+bool BrokerKeepsFromAbstract(const ComponentPlan& plan);
+bool KeepsFromAbstract(ComponentPlan& plan, const Place& place);
+// socket(domain, type, protocol) and socketpair: three ints each; flags of the type may be set.
+Conjunction SocketArguments(uint64_t domain, uint64_t type, uint64_t protocol);
 void FindAssetDirectories(EnclavePlan& enclave);  // once, before the first component
 void PlanAssets(ComponentPlan& plan);
 void PlanLimits(ComponentPlan& plan);
@@ -120,11 +142,15 @@ void CheckClosure(std::vector<ComponentPlan>& components, const BundleData& encl
                   const std::vector<MapRow>& map);
 void CheckEdges(EnclavePlan& enclave, const std::vector<ComponentPlan>& components);
 
+// The register of the policy, where this target has it, with its ledger row; and where documents
+// come from. An error where the policy is to be measured and can't be.
+Measure PlanMeasure(EnclavePlan& enclave);
+
 // The files of all components that are the enclave's, by the component's place in the list.
 PathIndex PersistentPaths(const std::vector<ComponentPlan>& components);
 
 // What the runtime or the supervisor keeps for itself and `path` would reach; empty: nothing.
-std::string_view ReservedPath(const Policy& policy, std::string_view path);
+std::string_view ReservedPath(const EnclavePlan& enclave, std::string_view path);
 
 // Whether files of this verb are the enclave's, and not a tmpfs of the component's own.
 bool IsPersistent(Verb verb);

@@ -36,7 +36,8 @@ constexpr ActionRow kActions[] = {
      "connects a socket to tcp:[ADDRESS:]PORT, udp:[ADDRESS:]PORT, unix:/PATH, unix:@NAME, "
      "vsock:CID:PORT or vsock:parent:PORT",
      "tcp:443"},
-    {Action::kListen, "listen", K::kEndpoint, "listens on a socket", "unix:/run/edges/a/s.sock"},
+    {Action::kListen, "listen", K::kEndpoint, "listens on a socket (of vsock: vsock:PORT)",
+     "unix:/run/edges/a/s.sock"},
     {Action::kSocket, "socket", K::kSocket, "makes a socket", "AF_INET SOCK_STREAM"},
     {Action::kSyscall, "syscall", K::kCall, "makes a system call", "ioctl request=TCGETS"},
     {Action::kSignal, "signal", K::kComponent, "sends a signal to a process", "tools"},
@@ -140,17 +141,22 @@ bool ParseInternet(std::string_view text, Endpoint& endpoint) {
   return !address.empty() && (bracketed || address.find(':') == std::string_view::npos);
 }
 
-// CID:PORT, or `parent:PORT` for the host of a guest.
-bool ParseVsock(std::string_view text, Endpoint& endpoint) {
+// CID:PORT, or `parent:PORT` for the host of a guest; to listen PORT, as no policy names a CID
+// there.
+bool ParseVsock(std::string_view text, bool listens, Endpoint& endpoint) {
   const size_t colon = text.find(':');
-  if (colon == std::string_view::npos) return false;
+  if (colon == std::string_view::npos) {
+    const auto port = Decimal<uint32_t>(text);
+    endpoint.port = port.value_or(0);
+    return listens && port;
+  }
   endpoint.address = text.substr(0, colon);
   const auto port = Decimal<uint32_t>(text.substr(colon + 1));
   endpoint.port = port.value_or(0);
   return port && (endpoint.address == "parent" || Decimal<uint32_t>(endpoint.address));
 }
 
-std::optional<Endpoint> ParseEndpoint(std::string_view text) {
+std::optional<Endpoint> ParseEndpoint(std::string_view text, bool listens) {
   const size_t colon = text.find(':');
   if (colon == std::string_view::npos) return std::nullopt;
   const std::string_view kind = text.substr(0, colon);
@@ -170,7 +176,7 @@ std::optional<Endpoint> ParseEndpoint(std::string_view text) {
     good = IsNormalPath(rest);
   } else if (kind == "vsock") {
     endpoint.kind = Endpoint::Kind::kVsock;
-    good = ParseVsock(rest, endpoint);
+    good = ParseVsock(rest, listens, endpoint);
   }
   return good ? std::optional(endpoint) : std::nullopt;
 }
@@ -231,13 +237,14 @@ Parsed ParseObject(Arch arch, const ActionRow& row, const std::vector<std::strin
       return {};
     case ObjectKind::kEndpoint: {
       // `vsock parent:9001` is another way to write `vsock:parent:9001`.
-      const auto endpoint = words.size() == 1   ? ParseEndpoint(words[0])
-                            : words.size() == 2 ? ParseEndpoint(words[0] + ":" + words[1])
+      const bool listens = row.action == Action::kListen;
+      const auto endpoint = words.size() == 1   ? ParseEndpoint(words[0], listens)
+                            : words.size() == 2 ? ParseEndpoint(words[0] + ":" + words[1], listens)
                                                 : std::nullopt;
       if (!endpoint) {
-        return Wrong(row,
-                     "tcp:[ADDRESS:]PORT, udp:[ADDRESS:]PORT, unix:/PATH, unix:@NAME or "
-                     "vsock:CID:PORT");
+        return Wrong(row, fmt::format("tcp:[ADDRESS:]PORT, udp:[ADDRESS:]PORT, unix:/PATH, "
+                                      "unix:@NAME or {}",
+                                      listens ? "vsock:PORT" : "vsock:CID:PORT"));
       }
       question.endpoint = *endpoint;
       return {};

@@ -96,15 +96,17 @@ class GraphMaker {
     }
   }
 
-  void TryPort(size_t to, uint32_t port) {
-    for (const size_t from : on_network_) TryConnect(from, to, Endpoint::Kind::kTcp, {}, port);
+  void TryPort(size_t to, uint32_t port, Endpoint::Kind kind = Endpoint::Kind::kTcp,
+               const std::string& address = {}) {
+    for (const size_t from : on_network_) TryConnect(from, to, kind, address, port);
   }
 
   void AddListeners(size_t server) {
     for (const Listener& listener : components_[server].listeners) {
       if (listener.kind == ListenerKind::kTcp) {
-        TryPort(server, listener.port);
-      } else {
+        TryPort(server, listener.port, Endpoint::Kind::kTcp,
+                listener.address == "0.0.0.0" ? "" : listener.address);
+      } else if (listener.kind == ListenerKind::kUnixStream) {
         TryAll(views_.Meeting(listener.path), server, listener.path);
       }
     }
@@ -134,6 +136,9 @@ class GraphMaker {
     if ((profile.landlock.handled_net & landlock::kBindTcp) == 0) TryAnyPort(server);
     for (const LandlockPort& port : profile.landlock.ports) {
       if ((port.access & landlock::kBindTcp) != 0) TryPort(server, port.port);
+    }
+    for (const BrokerRule& rule : profile.broker.rules) {
+      if (rule.kind == BrokerKind::kUdpBind) TryPort(server, rule.port, Endpoint::Kind::kUdp);
     }
   }
 
@@ -179,6 +184,14 @@ class GraphMaker {
     for (const Channel& channel : evaluator_.enclave().channels) {
       const size_t from = places_.at(channel.from);
       const size_t to = places_.at(channel.to);
+      if (channel.kind == ChannelKind::kConnected) {
+        Add(from, to, fmt::format("is connected by the channel `{}`", channel.name), channel.rule,
+            true);
+        edges_[from].back().opens = true;
+        Add(to, from, fmt::format("answers over the channel `{}`", channel.name), channel.rule,
+            false);
+        continue;
+      }
       const std::string how = fmt::format("sends over the channel `{}`", channel.name);
       Add(from, to, how, channel.rule, true);
       if (!IsOneWay(channel.kind)) Add(to, from, how, channel.rule, true);

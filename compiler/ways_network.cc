@@ -10,6 +10,13 @@
 namespace bulkhead {
 namespace {
 
+bool HasBroker(const Inside& in) { return !in.profile.broker.calls.empty(); }
+
+// What names an address without connect: by a register, or in memory.
+std::vector<CallForm> Addressed() {
+  return {{"sendto", {Not(Equal(4, 64, 0))}}, {"sendmsg", {}}, {"sendmmsg", {}}};
+}
+
 std::vector<WayRound> TcpWays() {
   return {
       {"tcp-fastopen",
@@ -92,9 +99,14 @@ std::vector<WayRound> TcpWays() {
        "SCTP, DCCP, SMC and whatever else carries streams",
        kEver,
        {},
-       {Refused("streams are of TCP alone, and every other protocol and AF_SMC are refused",
-                Joined(Internet({Not(Equal(2, 32, 0)), Not(Equal(2, 32, kProtoTcp))}),
-                       Joined(Internet({Not(MaskedEqual(1, 32, kSockTypeMask, kSockStream))}),
+       {Refused("streams are of TCP alone, datagrams of UDP, and every other type and AF_SMC are "
+                "refused",
+                Joined(Joined(Internet({MaskedEqual(1, 32, kSockTypeMask, kSockStream),
+                                        Not(Equal(2, 32, 0)), Not(Equal(2, 32, kProtoTcp))}),
+                              Internet({MaskedEqual(1, 32, kSockTypeMask, kSockDgram),
+                                        Not(Equal(2, 32, 0)), Not(Equal(2, 32, kProtoUdp))})),
+                       Joined(Internet({Not(MaskedEqual(1, 32, kSockTypeMask, kSockStream)),
+                                        Not(MaskedEqual(1, 32, kSockTypeMask, kSockDgram))}),
                               {{"socket", {Equal(0, 32, kAfSmc)}},
                                {"setsockopt", {Equal(1, 32, kSolTcp), Equal(2, 32, kTcpUlp)}}})))},
        {},
@@ -111,7 +123,9 @@ std::vector<WayRound> SocketWays() {
        kEver,
        {},
        {Refused("internet sockets of this type are refused",
-                Internet({MaskedEqual(1, 32, kSockTypeMask, kSockDgram)}))},
+                Internet({MaskedEqual(1, 32, kSockTypeMask, kSockDgram)})),
+        {Layer::kBroker, "they go where the policy says: the broker makes what names an address",
+         Joined(Addressed(), Calls({"connect", "bind", "listen"})), HasBroker}},
        {},
        {}},
       {"files-unix-connect",
@@ -120,10 +134,12 @@ std::vector<WayRound> SocketWays() {
        "connect and sendto reach any socket with a path",
        kEver,
        {},
-       {Refused("nothing is connected, and no datagram is sent to a name",
-                {{"connect", {}},
-                 {"socket", {Equal(0, 32, kAfUnix), MaskedEqual(1, 32, kSockTypeMask, kSockDgram)}},
-                 {"socketpair", {MaskedEqual(1, 32, kSockTypeMask, kSockDgram)}}}),
+       {{Layer::kSeccomp,
+         "nothing is connected, and no datagram is sent to a name",
+         {{"connect", {}},
+          {"socket", {Equal(0, 32, kAfUnix), MaskedEqual(1, 32, kSockTypeMask, kSockDgram)}},
+          {"socketpair", {MaskedEqual(1, 32, kSockTypeMask, kSockDgram)}}},
+         [](const Inside& in) { return !in.profile.broker.paths; }},
         Checked(Layer::kView,
                 "the view holds the directories of its own edges alone, and none in which sockets "
                 "of the image lie",
@@ -143,7 +159,14 @@ std::vector<WayRound> SocketWays() {
         Checked(Layer::kLandlock, "those of others are out of scope",
                 [](const Inside& in) {
                   return (in.profile.landlock.scoped & landlock::kScopeAbstractUnix) != 0;
-                })},
+                }),
+        {Layer::kBroker, "it connects no socket to a name, and sends no datagram to one",
+         Joined(
+             Calls({"connect"}),
+             {{"socket", {Equal(0, 32, kAfUnix), MaskedEqual(1, 32, kSockTypeMask, kSockDgram)}}}),
+         HasBroker},
+        {Layer::kBroker, "it connects no socket to a name, and nothing else names an address",
+         Joined(Calls({"connect"}), Addressed()), HasBroker}},
        "network.unix",
        "no port of its own: then it has no network of others"},
       {"vsock-socket",
@@ -157,7 +180,53 @@ std::vector<WayRound> SocketWays() {
          {{"socket", {Equal(0, 32, kAfVsock)}}, {"socketpair", {Equal(0, 32, kAfVsock)}}},
          [](const Inside& in) {
            return HasNoDevice(in, {"/dev/vsock", "/dev/vhost"});
+         }},
+        {Layer::kBroker,
+         "streams alone, which the broker connects to the addresses of the policy; none is bound "
+         "or "
+         "listens, and no view has a node",
+         Joined(Calls({"connect", "bind", "listen"}),
+                {{"socket",
+                  {Equal(0, 32, kAfVsock), Not(MaskedEqual(1, 32, kSockTypeMask, kSockStream))}},
+                 {"socketpair", {Equal(0, 32, kAfVsock)}}}),
+         [](const Inside& in) {
+           return HasBroker(in) && HasNoDevice(in, {"/dev/vsock", "/dev/vhost"});
          }}},
+       {},
+       {}},
+      {"broker-passed",
+       Intent::kUnix,
+       "a broker for connect",
+       "a socket that is not connected is passed to a component that may call connect, and is "
+       "connected or sends from there",
+       kEver,
+       HasBroker,
+       {Checked(Layer::kNamespace, "it has no edge and no channel", IsUnlinked),
+        {Layer::kBroker, "messages with control data are refused", Calls({"sendmsg", "sendmmsg"}),
+         HasBroker}},
+       {},
+       {}},
+      {"broker-memory",
+       Intent::kUnix,
+       "a decision on what a pointer leads to",
+       "another thread, or another process with the same memory, changes the address between the "
+       "decision and the call",
+       "5.0",
+       HasBroker,
+       {Kept(Layer::kBroker,
+             "the call is made with the copy that was judged, on a duplicate of the "
+             "descriptor; no call that was judged by memory goes on by itself")},
+       {},
+       {}},
+      {"broker-tcp-forms",
+       Intent::kTcp,
+       "a rule about an address",
+       "0.0.0.0 for this machine, ::ffff:a.b.c.d, an address of another family than the socket's",
+       kEver,
+       HasBroker,
+       {Kept(Layer::kBroker,
+             "addresses are compared as the kernel reads them, and the family must "
+             "be the socket's")},
        {},
        {}},
   };

@@ -183,7 +183,7 @@ bool HidesSupervisor(const Inside& inside) {
     if (ViewHolds(inside, own)) return false;
   }
   return std::ranges::none_of(inside.enclave.sinks, [&](const Sink& sink) {
-    return sink.kind == SinkKind::kFile && ViewHolds(inside, sink.path);
+    return HasPath(sink.kind) && ViewHolds(inside, sink.path);
   });
 }
 

@@ -30,6 +30,7 @@ inline constexpr uint64_t kSockDgram = 2;
 inline constexpr uint64_t kSockRaw = 3;
 inline constexpr uint64_t kSockPacket = 10;
 inline constexpr uint64_t kProtoTcp = 6;
+inline constexpr uint64_t kProtoUdp = 17;
 inline constexpr uint64_t kProtoMptcp = 262;
 inline constexpr uint64_t kFastOpen = 0x20000000;  // MSG_FASTOPEN
 inline constexpr uint64_t kProtWrite = 2;

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The hash chain of an audit log, for the writer and for the reader. A line is a canonical event
-// with "prev" and "hash" at its end, and
+// The hash chain of an audit log, as its writer makes it. A line is a canonical event with "prev"
+// and "hash" at its end, and
 //     hash = SHA-384(48 bytes of prev || the line without its hash field)
 // The chain of one supervisor run starts with a "log-open" event of sequence 1 whose object is the
 // bundle's digest and whose prev is SHA-384("bulkhead audit v1\0" || digest || boot id): a chain
-// cannot be moved under another policy or another boot. docs/AUDIT.md is normative. What the chain
-// alone cannot show is a missing end: signed checkpoints are for that. Single-threaded values.
+// cannot be moved under another policy or another boot.
+//
+// What the log says of itself (log-open, log-reopen, log-gap, checkpoint, log-close) is signed by
+// the run's key, over prev and the line: whoever owns the disk can hash anew, but not sign anew.
+// There is one at least every kSignedRecords records and kSignedTime, so what is cut off or written
+// anew behind the last is little. docs/AUDIT.md is normative. Single-threaded values.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <tl/expected.hpp>
-#include <vector>
 
+#include "engine/audit_key.h"
 #include "engine/event.h"
 #include "profiles/digest.h"
 
@@ -23,6 +25,13 @@ namespace bulkhead {
 inline constexpr std::string_view kLogOpen = "log-open";
 inline constexpr std::string_view kLogClose = "log-close";
 inline constexpr std::string_view kLogReopen = "log-reopen";
+inline constexpr std::string_view kLogGap = "log-gap";
+inline constexpr std::string_view kCheckpoint = "checkpoint";
+
+// Between two signed records stand at most so many that are not, and none of them is so much later
+// (ns, of the boot clock) than the first of them.
+inline constexpr uint64_t kSignedRecords = 1000;
+inline constexpr uint64_t kSignedTime = 10000000000;
 
 struct ChainPoint {
   uint64_t sequence = 0;
@@ -32,6 +41,13 @@ struct ChainPoint {
 
 ChainPoint ChainStart(const Digest& bundle, std::string_view boot);
 
+// The hash of a record whose line, without its hash field, is `unhashed`.
+Digest LinkHash(const Digest& prev, std::string_view unhashed);
+
+// What the signature of a record is over: `text` is the line up to its prev field, with nothing
+// between the quotes of its signature.
+std::string SignedMessage(const Digest& prev, std::string_view text);
+
 // The line, newline included, of `event` as the next after `point`, which moves on to it only when
 // the caller stores `next`.
 struct ChainedLine {
@@ -39,52 +55,12 @@ struct ChainedLine {
   ChainPoint next;
 };
 ChainedLine Link(const ChainPoint& point, Event event);
+ChainedLine LinkSigned(const ChainPoint& point, Event event, const AuditKey& key);
 
-struct ChainSegment {  // one run of a supervisor
-  std::string bundle;  // digest, 96 hexadecimal digits
-  std::string boot;
-  uint64_t first_line = 0;
-  uint64_t records = 0;
-  uint64_t lost = 0;    // events that its loss records count
-  bool closed = false;  // its last record says that the log was closed
-  bool operator==(const ChainSegment&) const = default;
-};
-
-struct ChainSummary {
-  uint64_t records = 0;
-  uint64_t torn_lines = 0;  // unfinished lines where a run ended: a crash, or a cut
-  ChainPoint last;
-  std::vector<ChainSegment> segments;
-  bool operator==(const ChainSummary&) const = default;
-};
-
-struct ChainBreak {
-  uint64_t line = 0;      // from 1
-  uint64_t sequence = 0;  // the one expected there
-  std::string what;
-};
-
-// Feeds on lines in order. With `after`, the first line must continue there: a rotated file.
-class ChainVerifier {
- public:
-  explicit ChainVerifier(std::optional<ChainPoint> after = std::nullopt);
-  tl::expected<void, ChainBreak> Feed(std::string_view line);  // without its newline
-  tl::expected<ChainSummary, ChainBreak> Finish();
-
- private:
-  struct Record;
-  static std::optional<Record> Parse(std::string_view line);
-  tl::expected<void, ChainBreak> Accept(const Record& record);
-  tl::expected<void, ChainBreak> StartSegment(const Record& record);
-  tl::unexpected<ChainBreak> Fail(std::string what) const;
-
-  ChainSummary summary_;
-  uint64_t line_ = 0;
-  bool torn_ = false;  // the last line was unfinished: only a new run may follow
-};
-
-// Checks a whole file, reading it line by line. A file that cannot be read is a break at line 0.
-tl::expected<ChainSummary, ChainBreak> VerifyChain(const std::string& path,
-                                                   std::optional<ChainPoint> after = std::nullopt);
+// The fields that are at a fixed place in a line.
+inline constexpr std::string_view kPrevField = ",\"prev\":\"";
+inline constexpr std::string_view kHashField = ",\"hash\":\"";
+inline constexpr std::string_view kSignatureName = "signature";
+inline constexpr std::string_view kSignatureField = ",\"signature\":\"";
 
 }  // namespace bulkhead

@@ -20,26 +20,7 @@ uint64_t ReadClock(clockid_t clock) {
 
 bool Folds(EventKind kind) { return kind == EventKind::kViolation || kind == EventKind::kAbsent; }
 
-Digest FoldKey(const Event& event) {
-  std::string bytes(1, static_cast<char>(event.kind));
-  for (const std::string* part : {&event.component, &event.control, &event.action, &event.object,
-                                  &event.verdict, &event.error, &event.rule}) {
-    bytes += std::to_string(part->size()) + ':' + *part;  // no two lists give the same bytes
-  }
-  return Sha384(bytes);
-}
-
-size_t HeldBytes(const Event& event) {
-  size_t bytes = sizeof(Event) + event.component.size() + event.exe.size() + event.control.size() +
-                 event.action.size() + event.object.size() + event.verdict.size() +
-                 event.error.size() + event.rule.size();
-  for (const EventField& field : event.extra) {
-    bytes += sizeof(EventField) + field.name.size() + field.value.size();
-  }
-  return bytes;
-}
-
-Event LossEvent(const std::string& sink, uint64_t events, uint64_t records, int error) {
+Event LossEvent(const std::string& sink, uint64_t events, int error) {
   Event event;
   event.kind = EventKind::kLoss;
   event.control = "supervisor";
@@ -48,7 +29,6 @@ Event LossEvent(const std::string& sink, uint64_t events, uint64_t records, int 
   event.verdict = "failed";
   event.error = ErrnoName(error);
   event.count = events;
-  event.extra = {{"records", std::to_string(records)}};
   return event;
 }
 
@@ -71,12 +51,14 @@ std::string ReadBootId() {
 
 tl::expected<AuditLog, SinkError> AuditLog::Open(const std::vector<Sink>& sinks,
                                                  const Digest& bundle, std::string boot,
-                                                 AuditClock clock) {
+                                                 AuditClock clock, Dial dial) {
   if (sinks.empty()) return tl::unexpected(SinkError{"open", EINVAL, "no sink"});
-  AuditLog log(std::move(boot), clock);
+  auto key = AuditKey::Make();
+  if (!key) return tl::unexpected(SinkError{key.error().step, key.error().error, "the key"});
+  AuditLog log(std::move(*key), std::move(boot), clock);
   const ChainPoint start = ChainStart(bundle, EscapeText(log.boot_).text);
   for (const Sink& sink : sinks) {
-    auto opened = AuditSink::Open(sink);
+    auto opened = AuditSink::Open(sink, dial);
     if (!opened) {
       log.outputs_.clear();
       return tl::unexpected(opened.error());
@@ -84,25 +66,24 @@ tl::expected<AuditLog, SinkError> AuditLog::Open(const std::vector<Sink>& sinks,
     log.outputs_.emplace_back(std::move(*opened), start);
   }
   for (Output& output : log.outputs_) {
-    log.Lifecycle(output, kLogOpen, Hex(bundle));
-    if (output.lost == 0) continue;
-    const SinkError error{"write", output.error, output.sink.Name()};
+    const int error = log.WriteOwn(output, kLogOpen, Hex(bundle));
+    if (error == 0) continue;
+    const SinkError failure{"write", error, output.sink.Name()};
     log.outputs_.clear();
-    return tl::unexpected(error);
+    return tl::unexpected(failure);
   }
   return log;
 }
 
 Event AuditLog::Stamp(Event event) const {
-  event.boot_ns = clock_.boot();
+  if (event.boot_ns == 0) event.boot_ns = clock_.boot();
   event.claimed_ns = clock_.claimed();
   event.boot = boot_;
   return event;
 }
 
-int AuditLog::WriteTo(Output& output, const Event& event) {
-  const ChainedLine linked = Link(output.point, event);
-  const int error = output.sink.Write(linked.line);
+int AuditLog::Put(Output& output, const ChainedLine& linked) {
+  const int error = output.sink.Write(linked.line, clock_.boot());
   if (error != 0) return error;
   output.point = linked.next;
   if (&output == &outputs_.front()) {
@@ -112,22 +93,102 @@ int AuditLog::WriteTo(Output& output, const Event& event) {
   return 0;
 }
 
-bool AuditLog::PayLoss(Output& output) {
-  if (output.lost == 0) return true;
-  const Event loss =
-      Stamp(LossEvent(output.sink.Name(), output.lost, output.lost_records, output.error));
-  if (WriteTo(output, loss) != 0) return false;
-  output.lost = output.lost_records = 0;
-  output.error = 0;
-  return true;
+int AuditLog::WriteOwn(Output& output, std::string_view action, std::string object,
+                       std::vector<EventField> extra, int about) {
+  Event event;
+  event.pid = getpid();
+  event.kind = action == kCheckpoint ? EventKind::kCheckpoint : EventKind::kLifecycle;
+  event.control = "supervisor";
+  event.action = action;
+  event.object = std::move(object);
+  event.verdict = "done";
+  event.error = ErrnoName(about);
+  event.extra = {{"events", std::to_string(counters_.events)},
+                 {"folded", std::to_string(counters_.folded)},
+                 {"lost", std::to_string(output.all_lost)}};
+  event.extra.insert(event.extra.end(), extra.begin(), extra.end());
+  if (action == kLogOpen || action == kLogReopen) {
+    event.extra.push_back({"public_key", Hex(key_.public_key())});
+  }
+  const int error = Put(output, LinkSigned(output.point, Stamp(std::move(event)), key_));
+  if (error != 0) return error;
+  output.unsigned_records = 0;
+  output.sink.Settle(false);
+  return 0;
+}
+
+// What has to stand in the sink before a record of the time `now`.
+int AuditLog::WriteDue(Output& output, uint64_t now) {
+  if (output.reopened) {
+    const int error = WriteOwn(output, kLogReopen, output.sink.Name());
+    if (error != 0) return error;
+    output.reopened = false;
+  }
+  const bool due = output.unsigned_records >= kSignedRecords ||
+                   (output.unsigned_records != 0 && now >= output.unsigned_since + kSignedTime);
+  return due ? WriteOwn(output, kCheckpoint) : 0;
+}
+
+int AuditLog::WriteTo(Output& output, const Event& event) {
+  int error = WriteDue(output, event.boot_ns);
+  if (error == 0) error = Put(output, Link(output.point, event));
+  if (error != 0) return error;
+  if (output.unsigned_records++ == 0) output.unsigned_since = event.boot_ns;
+  // One that does not go through now is tried again before the next record.
+  WriteDue(output, event.boot_ns);
+  return 0;
+}
+
+int AuditLog::WriteGap(Output& output) {
+  const Gap& gap = output.gap;
+  return WriteOwn(output, kLogGap, output.sink.Name(),
+                  {{"missed", std::to_string(gap.events)},
+                   {"missed_records", std::to_string(gap.records)},
+                   {"entries", std::to_string(gap.entries)},
+                   {"unheld", std::to_string(gap.unheld)},
+                   {"first", DecimalSeconds(gap.first)},
+                   {"last", DecimalSeconds(gap.last)}},
+                  gap.error);
+}
+
+int AuditLog::CatchUp(Output& output) {
+  if (output.gap.records == 0) return 0;
+  if (const int error = output.sink.Advance(clock_.boot()); error != 0) return error;
+  while (const Backlogged* held = output.backlog.Front()) {
+    Event event = held->event;
+    event.boot_ns = 0;  // it is written now
+    event.extra.insert(event.extra.begin(), {{"first", DecimalSeconds(held->first)},
+                                             {"last", DecimalSeconds(held->last)}});
+    if (const int error = WriteTo(output, Stamp(std::move(event))); error != 0) return error;
+    output.backlog.Pop();
+    ++output.gap.entries;
+  }
+  if (const uint64_t unheld = output.backlog.unheld(); unheld != 0) {
+    const Event loss = Stamp(LossEvent(output.sink.Name(), unheld, output.gap.error));
+    if (const int error = WriteTo(output, loss); error != 0) return error;
+    output.backlog.ForgetUnheld();
+  }
+  if (const int error = WriteGap(output); error != 0) return error;
+  output.gap = {};
+  return 0;
 }
 
 bool AuditLog::Deliver(Output& output, const Event& event) {
-  const int error = PayLoss(output) ? WriteTo(output, event) : output.error;
+  int error = CatchUp(output);
+  if (error == 0) error = WriteTo(output, event);
   if (error == 0) return true;
-  if (output.lost == 0) output.error = error;
-  output.lost += event.count;
-  ++output.lost_records;
+  Gap& gap = output.gap;
+  if (gap.records++ == 0) {
+    gap.error = error;
+    gap.first = event.boot_ns;
+  }
+  gap.events += event.count;
+  gap.last = event.boot_ns;
+  const uint64_t before = output.backlog.unheld();
+  output.backlog.Add(event);
+  const uint64_t unheld = output.backlog.unheld() - before;
+  gap.unheld += unheld;
+  output.all_lost += unheld;
   return false;
 }
 
@@ -139,7 +200,7 @@ uint64_t AuditLog::Emit(const Event& event) {
     if (delivered && &output == &outputs_.front()) sequence = output.point.sequence;
     whole = whole && delivered;
   }
-  if (!whole) counters_.lost += event.count;
+  if (!whole) counters_.missed += event.count;
   return sequence;
 }
 
@@ -161,7 +222,7 @@ bool AuditLog::Spend(const std::string& component, uint64_t now) {
 }
 
 uint64_t AuditLog::AddTo(Fold& fold, Event event) {
-  const uint64_t now = event.boot_ns;
+  const uint64_t now = clock_.boot();
   counters_.folded += event.count;
   event.count += fold.event.count;
   fold_bytes_ += HeldBytes(event);
@@ -176,8 +237,8 @@ uint64_t AuditLog::AddTo(Fold& fold, Event event) {
 }
 
 uint64_t AuditLog::AppendFolded(Event event) {
-  Digest key = FoldKey(event);
-  const uint64_t now = event.boot_ns;
+  Digest key = EventIdentity(event);
+  const uint64_t now = clock_.boot();
   if (const auto found = folds_.find(key); found != folds_.end()) {
     return AddTo(found->second, std::move(event));
   }
@@ -185,7 +246,7 @@ uint64_t AuditLog::AppendFolded(Event event) {
   if (several) {
     event.action = event.object = kSeveral;
     event.extra.clear();
-    key = FoldKey(event);
+    key = EventIdentity(event);
     if (const auto found = folds_.find(key); found != folds_.end()) {
       return AddTo(found->second, std::move(event));
     }
@@ -219,6 +280,7 @@ void AuditLog::FlushFolds(uint64_t older_than) {
     // Over budget the count waits; at the end, and when the table is full, it is written anyway.
     const bool due = older_than == UINT64_MAX || fold.several || Spend(fold.event.component, now);
     if (due) {
+      fold.event.boot_ns = 0;  // the count is of now
       Emit(Stamp(fold.event));
       fold.event.count = 0;
       fold.since = now;
@@ -230,26 +292,32 @@ void AuditLog::FlushFolds(uint64_t older_than) {
 void AuditLog::Tick() {
   const uint64_t now = clock_.boot();
   if (now >= kFoldWindow) FlushFolds(now - kFoldWindow);
-  for (Output& output : outputs_) PayLoss(output);
+  for (Output& output : outputs_) {
+    if (CatchUp(output) == 0) WriteDue(output, clock_.boot());
+    output.sink.Advance(clock_.boot());
+  }
 }
 
-void AuditLog::Lifecycle(Output& output, std::string_view action, std::string object) {
-  Event event;
-  event.pid = getpid();
-  event.control = "supervisor";
-  event.action = action;
-  event.object = std::move(object);
-  event.verdict = "done";
-  if (!Deliver(output, Stamp(std::move(event)))) ++counters_.lost;
+bool AuditLog::Finish(Output& output) {
+  if (CatchUp(output) != 0 || WriteDue(output, clock_.boot()) != 0) return false;
+  if (WriteOwn(output, kLogClose, output.sink.Name()) != 0) return false;
+  output.sink.Settle(true);
+  return true;
 }
 
 bool AuditLog::Close() {
   FlushFolds(UINT64_MAX);
   folds_.clear();
   bool whole = true;
+  constexpr int kWaits = 20;  // of 100 ms, for a receiver
   for (Output& output : outputs_) {
-    Lifecycle(output, kLogClose, output.sink.Name());
-    whole = whole && output.lost == 0;
+    bool closed = Finish(output);
+    for (int i = 0; i < kWaits && !closed && output.sink.Wait(100); ++i) closed = Finish(output);
+    bool sent = output.sink.Advance(clock_.boot()) == 0;
+    for (int i = 0; i < kWaits && closed && !sent && output.sink.Wait(100); ++i) {
+      sent = output.sink.Advance(clock_.boot()) == 0;
+    }
+    whole = whole && closed && sent;
   }
   outputs_.clear();
   return whole;
@@ -259,8 +327,11 @@ tl::expected<void, SinkError> AuditLog::Reopen() {
   tl::expected<void, SinkError> result;
   for (Output& output : outputs_) {
     if (!output.sink.is_file()) continue;
+    // The old file's end is signed, as nothing comes after it.
+    if (output.unsigned_records != 0) WriteOwn(output, kCheckpoint);
     if (auto reopened = output.sink.Reopen(); reopened) {
-      Lifecycle(output, kLogReopen, output.sink.Name());
+      output.reopened = true;
+      WriteDue(output, clock_.boot());
     } else if (result) {
       result = tl::unexpected(reopened.error());
     }

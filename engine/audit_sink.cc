@@ -11,6 +11,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "engine/clock.h"
+
 namespace bulkhead {
 namespace {
 
@@ -105,6 +107,9 @@ tl::expected<int, SinkError> OpenSink(const Sink& sink) {
       return OpenFile(sink.path, -1);
     case SinkKind::kStdout:
       return OpenStdout();
+    case SinkKind::kUnix:
+    case SinkKind::kVsock:
+      break;
   }
   return Failure({"open", EINVAL, sink.path});
 }
@@ -124,21 +129,39 @@ ssize_t WriteSome(int fd, std::string_view bytes) {
 
 }  // namespace
 
-tl::expected<AuditSink, SinkError> AuditSink::Open(const Sink& sink) {
+tl::expected<AuditSink, SinkError> AuditSink::Open(const Sink& sink, Dial dial) {
+  if (IsStream(sink.kind)) return OpenStream(sink, dial);
   const auto fd = OpenSink(sink);
   if (!fd) return tl::unexpected(fd.error());
-  return AuditSink(sink, *fd);
+  AuditSink opened(sink, *fd);
+  opened.Settle(true);
+  return opened;
+}
+
+tl::expected<AuditSink, SinkError> AuditSink::OpenStream(const Sink& sink, Dial dial) {
+  AuditStream stream(sink, dial);
+  int error = stream.Advance(NowNs());
+  constexpr int kWaits = 50;  // of 100 ms
+  for (int i = 0; i < kWaits && (error == EINPROGRESS || error == EAGAIN); ++i) {
+    stream.Wait(100);
+    error = stream.Advance(NowNs());
+  }
+  AuditSink opened(sink, std::move(stream));
+  if (error != 0) return Failure({"connect", error, opened.Name()});
+  return opened;
 }
 
 AuditSink::AuditSink(AuditSink&& other) noexcept
     : sink_(std::move(other.sink_)),
       fd_(std::exchange(other.fd_, -1)),
-      owed_(std::move(other.owed_)) {}
+      owed_(std::move(other.owed_)),
+      stream_(std::move(other.stream_)) {}
 
 AuditSink& AuditSink::operator=(AuditSink&& other) noexcept {
   std::swap(sink_, other.sink_);
   std::swap(fd_, other.fd_);
   std::swap(owed_, other.owed_);
+  std::swap(stream_, other.stream_);
   return *this;
 }
 
@@ -146,7 +169,29 @@ AuditSink::~AuditSink() {
   if (fd_ >= 0) close(fd_);
 }
 
-int AuditSink::Write(std::string_view line) {
+int AuditSink::Advance(uint64_t now) {
+  if (stream_) return stream_->Advance(now);
+  return PayDebt();
+}
+
+bool AuditSink::Wait(int milliseconds) const {
+  if (!stream_) return false;
+  stream_->Wait(milliseconds);
+  return true;
+}
+
+void AuditSink::Settle(bool wait) const {
+  if (!is_file()) return;
+  // A disk that fails here fails the writes that follow, too; these are looked at.
+  if (wait) {
+    fdatasync(fd_);
+  } else {
+    sync_file_range(fd_, 0, 0, SYNC_FILE_RANGE_WRITE);
+  }
+}
+
+int AuditSink::Write(std::string_view line, uint64_t now) {
+  if (stream_) return stream_->Write(line, now);
   if (is_file()) return WriteFile(line);
   const int error = PayDebt();
   return error != 0 ? error : WriteStream(line);
@@ -189,6 +234,18 @@ tl::expected<void, SinkError> AuditSink::Reopen() {
   return {};
 }
 
-std::string AuditSink::Name() const { return is_file() ? "file:" + sink_.path : "stdout"; }
+std::string AuditSink::Name() const {
+  switch (sink_.kind) {
+    case SinkKind::kFile:
+      return "file:" + sink_.path;
+    case SinkKind::kStdout:
+      return "stdout";
+    case SinkKind::kUnix:
+      return "unix:" + sink_.path;
+    case SinkKind::kVsock:
+      return "vsock:" + sink_.path;
+  }
+  return "";
+}
 
 }  // namespace bulkhead

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where audit lines go: a file or standard output. A line arrives whole or not at all, so that a
-// full disk leaves no torn line in the chain; nothing here waits for a reader. Writing to a
-// regular file may still wait for its disk. One owner, one thread; the process ignores SIGPIPE.
+// Where audit lines go: a file, standard output, or a stream socket (engine/audit_stream.h). A line
+// arrives whole or not at all, so that a full disk leaves no torn line in the chain; nothing here
+// waits for a reader. Writing to a regular file may still wait for its disk. A file is brought to
+// the disk when it is opened and at the end; in between the kernel is told to begin with it, and
+// not waited for. One owner, one thread; the process ignores SIGPIPE.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
 
+#include "engine/audit_stream.h"
 #include "profiles/bundle.h"
 
 namespace bulkhead {
@@ -22,26 +26,38 @@ class AuditSink {
  public:
   // A file is created with mode 0600 in a directory of mode 0700 that is made if missing; an
   // existing one must be a regular file with one link, owned by this user, in a directory that
-  // nobody else can write. An unfinished last line, left by a crash, is ended.
-  static tl::expected<AuditSink, SinkError> Open(const Sink& sink);
+  // nobody else can write. An unfinished last line, left by a crash, is ended. A stream must have
+  // somebody who listens; being let in is waited for, five seconds at most.
+  static tl::expected<AuditSink, SinkError> Open(const Sink& sink, Dial dial = DialSink);
 
   AuditSink(AuditSink&& other) noexcept;
   AuditSink& operator=(AuditSink&& other) noexcept;
   ~AuditSink();
 
   // 0, or the errno with which nothing of the line was kept. A pipe that took a part of the line
-  // is owed the rest, which goes out before anything else.
-  int Write(std::string_view line);
+  // is owed the rest, which goes out before anything else. `now` is any steady clock, in ns.
+  int Write(std::string_view line, uint64_t now);
+
+  // What can be done without a line: 0 if one would be tried and nothing is owed.
+  int Advance(uint64_t now);
+
+  // Waits for a stream's other end, at most `milliseconds`; false: there is nothing to wait for.
+  bool Wait(int milliseconds) const;
+
+  // Has the kernel begin to bring a file to the disk; with `wait`, until it is there.
+  void Settle(bool wait) const;
 
   // Opens the path again (log rotation). On an error the old file stays in use.
   tl::expected<void, SinkError> Reopen();
 
-  // "file:/var/log/bulkhead/audit.jsonl" or "stdout".
+  // "file:/var/log/bulkhead/audit.jsonl", "stdout", "unix:/run/collector", "vsock:3:9001".
   std::string Name() const;
   bool is_file() const { return sink_.kind == SinkKind::kFile; }
 
  private:
   AuditSink(Sink sink, int fd) : sink_(std::move(sink)), fd_(fd) {}
+  AuditSink(Sink sink, AuditStream stream) : sink_(std::move(sink)), stream_(std::move(stream)) {}
+  static tl::expected<AuditSink, SinkError> OpenStream(const Sink& sink, Dial dial);
   int WriteFile(std::string_view line) const;
   int WriteStream(std::string_view line);
   int PayDebt();
@@ -49,6 +65,7 @@ class AuditSink {
   Sink sink_;
   int fd_ = -1;
   std::string owed_;  // at most one line
+  std::optional<AuditStream> stream_;
 };
 
 }  // namespace bulkhead

@@ -111,6 +111,17 @@ void PlanMemory(uint32_t version, uint64_t bytes, std::vector<CgroupSetting>& ou
   }
 }
 
+// cpu.idle (Linux 5.15) is what gives way at once to a process that wakes up; the weight alone only
+// takes less. Once idle, a group's weight can't be set.
+void PlanYielding(uint32_t version, std::vector<CgroupSetting>& out) {
+  if (version == 1) {
+    out.push_back({Controller::kCpu, "cpu.shares", "2"});
+  } else {
+    out.push_back({Controller::kCpu, "cpu.weight", "1"});
+  }
+  out.push_back({.controller = Controller::kCpu, .file = "cpu.idle", .value = "1", .extra = true});
+}
+
 void PlanCpu(uint32_t version, uint32_t percent, std::vector<CgroupSetting>& out) {
   const std::string period = std::to_string(kPeriodUs);
   const std::string quota = std::to_string(kPeriodUs * percent / 100);
@@ -126,7 +137,8 @@ void PlanCpu(uint32_t version, uint32_t percent, std::vector<CgroupSetting>& out
 
 tl::expected<std::vector<CgroupSetting>, CgroupError> PlanCgroup(const CgroupPlaces& places,
                                                                  const Limits& limits) {
-  const uint64_t stated[] = {limits.memory, limits.processes, limits.cpu_percent};
+  const uint64_t stated[] = {limits.memory, limits.processes,
+                             uint64_t{limits.cpu_percent} + (limits.cpu_yields ? 1 : 0)};
   std::vector<CgroupSetting> settings;
   for (const Controller controller : kControllers) {
     const uint64_t limit = stated[static_cast<size_t>(controller)];
@@ -143,7 +155,8 @@ tl::expected<std::vector<CgroupSetting>, CgroupError> PlanCgroup(const CgroupPla
         settings.push_back({controller, "pids.max", std::to_string(limit), false});
         break;
       case Controller::kCpu:
-        PlanCpu(version, limits.cpu_percent, settings);
+        if (limits.cpu_percent != 0) PlanCpu(version, limits.cpu_percent, settings);
+        if (limits.cpu_yields) PlanYielding(version, settings);
         break;
     }
   }
@@ -304,10 +317,11 @@ tl::expected<void, CgroupError> Cgroups::MakeLevel(Cgroup& group, Controller con
     return {};
   }
   // What a killed supervisor left behind goes; what still holds processes is somebody's.
-  if (rmdir(directory.c_str()) != 0 && errno != ENOENT) {
-    return Failure({"mkdir", errno, directory});
+  bool made = mkdir(directory.c_str(), 0755) == 0;
+  if (!made && errno == EEXIST && rmdir(directory.c_str()) == 0) {
+    made = mkdir(directory.c_str(), 0755) == 0;
   }
-  if (mkdir(directory.c_str(), 0755) != 0) return Failure({"mkdir", errno, directory});
+  if (!made) return Failure({"mkdir", errno, directory});
   group.levels_.push_back({{controller}, {place.version, directory}});
   return {};
 }
@@ -329,7 +343,7 @@ tl::expected<Cgroup, CgroupError> Cgroups::Create(std::string_view enclave,
     }
     const std::string file = group.Find(setting.controller)->directory + "/" + setting.file;
     const int error = WriteControl(file, setting.value);
-    if (error == ENOENT && setting.swap && !HasSwap()) continue;
+    if (error == ENOENT && ((setting.swap && !HasSwap()) || setting.extra)) continue;
     if (error != 0) return Failure({"limit", error, file});
     if (!Holds(file, setting)) return Failure({"limit (read back)", EIO, file});
   }

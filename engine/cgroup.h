@@ -37,12 +37,14 @@ struct CgroupSetting {
   std::string file;
   std::string value;
   bool swap = false;  // may be missing where there is no swap: then there is nothing to limit
+  bool extra =
+      false;  // may be missing: the kernel is older than it, and what was set before it holds
   bool operator==(const CgroupSetting&) const = default;
 };
 
 // Pure: what to write, in order, for these limits where controllers are found like this. Only
-// memory, processes and cpu_percent of the limits are a cgroup's. An error names the controller
-// that is missing.
+// memory, processes, cpu_percent and cpu_yields of the limits are a cgroup's. An error names the
+// controller that is missing.
 tl::expected<std::vector<CgroupSetting>, CgroupError> PlanCgroup(const CgroupPlaces& places,
                                                                  const Limits& limits);
 

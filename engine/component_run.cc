@@ -15,7 +15,6 @@
 
 #include "engine/clock.h"
 #include "engine/open_path.h"
-#include "engine/secrets.h"
 #include "engine/supervisor.h"
 #include "profiles/syscalls.h"
 #include "sandbox/cgroup_mounts.h"
@@ -72,6 +71,10 @@ bool OwnsSocket(const std::string& path, uint32_t uid) {
 
 std::string TextOf(const EdgeError& error) {
   return error.step + " `" + error.object + "`: " + std::strerror(error.error);
+}
+
+std::string TextOf(const CgroupError& error) {
+  return "cgroup: " + error.step + " `" + error.object + "`: " + std::strerror(error.error);
 }
 
 // A pipe whose write end the component may open again by /dev/stdout.
@@ -138,13 +141,18 @@ tl::expected<std::vector<ViewOp>, std::string> Supervisor::ViewOf(const Componen
 void Supervisor::StartOne(Component& component) {
   const ProfileData& profile = *component.profile;
   if (component.accepts()) return StartAccepting(component);
-  RemoveStaleSocket(component.profile);
-  if (component.instance != 0) {
-    // Its listeners are the component's.
-  } else if (auto set = RestoreListeners(component.profile, component.handover, guard_.get());
-             !set) {
-    return FailLaunch(component, TextOf(set.error()));
+  if (component.instance == 0 && WaitsForServer(component)) {
+    // A start of its own when the server is up, and none of its budget until then.
+    return component.unit.OnServerMissing();
   }
+  // Those of an instance are the component's.
+  if (component.instance == 0) {
+    const auto set = RestoreEdges(component.profile).and_then([&] {
+      return RestoreListeners(component.profile, component.handover, guard_.get());
+    });
+    if (!set) return FailLaunch(component, TextOf(set.error()));
+  }
+  const std::unique_ptr<LaunchPlan> before = std::move(component.plan);
   component.plan = std::make_unique<LaunchPlan>(component.profile);
   LaunchPlan& plan = *component.plan;
   plan.staging = options_.run_directory + "/view";
@@ -158,24 +166,24 @@ void Supervisor::StartOne(Component& component) {
   }
   plan.stdout_fd = out.get();
   plan.stderr_fd = err.get();
-  if (component.instance != 0) {
-    plan.accepted = true;
-    plan.passed.push_back(component.connection.get());
-    plan.passed_names.push_back(component.connection_name);
+  std::vector<Fd> own;  // of this run alone
+  if (auto passed = PassDescriptors(component, own); !passed) {
+    return FailLaunch(component, TextOf(passed.error()));
   }
-  for (const NamedFd& named : component.handover.fds) {
-    plan.passed.push_back(named.fd.get());
-    plan.passed_names.push_back(named.name);
-  }
-  std::vector<Fd> secrets;  // of this run alone
-  for (const NamedFd& secret : OwnerOf(component).handover.secrets) {
-    auto copy = CopyOf(secret);
-    if (!copy) return FailLaunch(component, TextOf(copy.error()));
-    plan.passed.push_back(copy->get());
-    plan.passed_names.push_back(secret.name);
-    secrets.push_back(std::move(*copy));
+  Fd attestation;  // the component's end
+  if (profile.attestation.given) {
+    auto opened = OpenAttestation(component);
+    if (!opened) return FailLaunch(component, opened.error());
+    attestation = std::move(*opened);
+    plan.passed.push_back(attestation.get());
+    plan.passed_names.emplace_back(kAttestationName);
   }
   if (tripwires_) plan.tripwire_fd = tripwires_->fd();
+  if (component.instance != 0) {
+    if (auto used = UsePreparedView(OwnerOf(component), plan); !used) {
+      return FailLaunch(component, used.error());
+    }
+  }
   // Its reaper's copy is the last one, from the launch on: what is queued there is not ours to
   // close.
   auto notify = MakeNotifySocket(component.profile, component.handover);
@@ -185,32 +193,30 @@ void Supervisor::StartOne(Component& component) {
   plan.notify_fd = notify->get();
   plan.close_range = bundle_->target.features.Has(Feature::kCloseRange);
   plan.wait_killable = kernel_features_.Has(Feature::kSeccompWaitKillable);
-  auto cgroup =
-      cgroups_->Create(bundle_->enclave, profile.name, profile.limits, component.instance);
-  if (!cgroup) {
-    return FailLaunch(component, "cgroup: " + cgroup.error().step + " `" + cgroup.error().object +
-                                     "`: " + std::strerror(cgroup.error().error));
+  if (component.cgroup == nullptr) {
+    auto cgroup =
+        cgroups_->Create(bundle_->enclave, profile.name, profile.limits, component.instance);
+    if (!cgroup) return FailLaunch(component, TextOf(cgroup.error()));
+    component.cgroup = std::make_unique<Cgroup>(std::move(*cgroup));
+    component.counted = {};
   }
-  component.cgroup = std::make_unique<Cgroup>(std::move(*cgroup));
   const std::vector<std::string> groups = component.cgroup->Directories();
   if (!groups.empty()) plan.cgroup = groups[0].substr(groups[0].rfind('/') + 1);
   plan.cgroup_levels = static_cast<int>(groups.size());
   const auto entrances = component.cgroup->Open();
   if (!entrances) {
-    return FailLaunch(component, "cgroup: " + entrances.error().step + " `" +
-                                     entrances.error().object +
-                                     "`: " + std::strerror(entrances.error().error));
+    component.cgroup.reset();  // somebody removed it
+    return FailLaunch(component, TextOf(entrances.error()));
   }
   for (const Fd& tasks : entrances->tasks) plan.cgroup_tasks.push_back(tasks.get());
   plan.cgroup_directory = entrances->directory.get();
-  plan.Prepare();
+  plan.Prepare(before.get());
 
   int error = 0;
   const LaunchResult launched = Launch(kernel_, plan, error);
   if (launched.reaper < 0) {
     return FailLaunch(component, std::string("clone: ") + std::strerror(error));
   }
-  CloseElsewhere(component.connection);
   component.reaper = launched.reaper;
   component.control = Fd(launched.control);
   component.handshake = Fd(launched.handshake);
@@ -284,7 +290,8 @@ void Supervisor::OnHandshake(Component& component) {
   message.msg_controllen = control.size();
   const ssize_t size =
       recvmsg(component.handshake.get(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  // Reset: it has ended without reading the go; what it said before is still to come.
+  if (size < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNRESET)) return;
   if (size == sizeof(Failure)) {
     Failure failure;
     std::memcpy(&failure, bytes.data(), sizeof failure);
@@ -304,11 +311,16 @@ void Supervisor::OnHandshake(Component& component) {
         return FailLaunch(component, std::string("pidfd_open: ") + std::strerror(errno));
       }
     }
-    if (auto attached = component.cgroup->Attach(component.pid); !attached) {
-      return FailLaunch(component, "cgroup: " + attached.error().step + ": " +
-                                       std::strerror(attached.error().error));
+    // In those of version 1 it is by its own doing.
+    if (component.plan->cgroup_directory >= 0) {
+      if (auto attached = component.cgroup->Attach(component.pid); !attached) {
+        return FailLaunch(component, "cgroup: " + attached.error().step + ": " +
+                                         std::strerror(attached.error().error));
+      }
     }
     Watch(Role::kInstalled, IndexOf(component), component.installed.get());
+    // Until it is told to go on the component holds it as well: closing this copy closes nothing.
+    component.connection.Reset();
     const char go = 1;
     if (send(component.handshake.get(), &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1) {
       return FailLaunch(component, "the handshake broke");
@@ -355,8 +367,8 @@ void Supervisor::SettleLaunch(Component& component) {
   if (component.installed && read(component.installed.get(), &none, 1) == 0) {
     OnInstalled(component);
   }
-  // What the witness said, then the end.
-  for (int i = 0; i < 2 && component.handshake && !component.installed; ++i) OnHandshake(component);
+  // What the witness said, then the end; or a reset, what failed, the end.
+  for (int i = 0; i < 3 && component.handshake && !component.installed; ++i) OnHandshake(component);
 }
 
 void Supervisor::OnInstalled(Component& component) {
@@ -369,12 +381,13 @@ void Supervisor::OnInstalled(Component& component) {
     return KillAll(component);
   }
   component.listener = std::move(*listener);
+  OpenWorkers(component);
   Watch(Role::kListener, IndexOf(component), component.listener.fd());
 }
 
-void Supervisor::OnRefusals(Component& component) {
+void Supervisor::OnRefusals(Component& component, uint32_t revents) {
   Notification call;
-  const SeccompListener::State state = component.listener.Receive(call);
+  const SeccompListener::State state = component.listener.Receive(call, revents);
   // A closed listener would report its hang-up for ever.
   if (state == SeccompListener::State::kClosed) Unwatch(component.listener.fd());
   if (state != SeccompListener::State::kCall) return;
@@ -383,6 +396,7 @@ void Supervisor::OnRefusals(Component& component) {
     component.launch_pending = false;
     const bool barrier = call.data.nr == kBarrierCall;
     component.listener.Respond(call, barrier ? Answer::kAbsent : Answer::kContinue);
+    if (component.profile->on_violation == OnViolation::kObserve) Observe(component);
     return;
   }
   if (IsStartupCall(component, call.data)) {
@@ -391,17 +405,20 @@ void Supervisor::OnRefusals(Component& component) {
     SpendAnswer(component);
     return;
   }
+  if (const auto kind = BrokeredKind(component, call)) return Broker(component, call, *kind);
   const auto& absent = component.profile->absent;
   const bool is_absent = std::binary_search(absent.begin(), absent.end(), call.data.nr);
+  if (!is_absent && ReadsArguments(component, call)) {
+    if (HandOver(component, {call, BrokerRequest::Kind::kRead})) return;
+  }
   // Its caller waits for the answer, so its pid is its own until then.
   Event event = RefusalEvent(component, call, is_absent);
   // Until its exec has passed all of it is its witness.
   const bool tries = component.launch_pending;
+  if (!is_absent && !tries) return Refuse(component, call, std::move(event));
   if (tries) event.kind = EventKind::kWitness;
-  if (!is_absent && !tries) component.last_refused = event.action;
   component.listener.Respond(call, is_absent ? Answer::kAbsent : Answer::kRefuse);
   log_.Append(std::move(event));
-  if (!is_absent && !tries) Violated(component);
   SpendAnswer(component);
 }
 
@@ -466,7 +483,18 @@ bool Supervisor::OnOutput(Component& component, bool err) {
   const std::string text = lines.Feed({bytes.data(), static_cast<size_t>(size)}, label);
   WriteWithoutWaiting(err ? STDERR_FILENO : STDOUT_FILENO, text);
   Remember(component, text);
+  // What is written of short lines is mostly their labels.
+  SpendOutput(component, std::max(static_cast<size_t>(size), text.size()));
   return true;
+}
+
+void Supervisor::SpendOutput(Component& component, size_t bytes) {
+  component.written += static_cast<uint32_t>(bytes);
+  if (component.written <= kOutputBudget || component.choked) return;
+  component.choked = true;
+  for (const Fd* fd : {&component.out, &component.err}) {
+    if (*fd) Unwatch(fd->get());
+  }
 }
 
 // Looks at the kernel's list of listening sockets of the component's own network namespace, or for
@@ -508,6 +536,7 @@ void Supervisor::OnReaperDead(Component& component) {
     }
   }
   component.reaper = -1;
+  FinishObserver(component);
   RecordLimits(component);
   const int status = component.exit_status;
   const UnitState before = component.unit.state();
@@ -520,7 +549,10 @@ void Supervisor::OnReaperDead(Component& component) {
            " calls in this run, the last `" + component.last_refused + "`: see the audit log");
   }
   CloseRun(component);
-  if (component.instance == 0) CloseListeners(component.profile, component.handover);
+  if (component.instance == 0) {
+    CloseListeners(component.profile, component.handover);
+    CloseEdges(component.profile);
+  }
   Act(component, component.unit.OnExit(status, NowMs(), Jitter()));
   EndInstance(component);
 }
@@ -531,8 +563,12 @@ void Supervisor::CloseRun(Component& component) {
     if (*fd) Unwatch(fd->get());
     fd->Reset();
   }
+  CloseAttestation(component);
+  CloseWorkers(component);
   if (component.listener) Unwatch(component.listener.fd());
   component.listener = {};
+  if (component.observer) Unwatch(component.observer->fd());
+  component.observer.reset();
   component.pidfd.Reset();
   const std::string label = options_.plain_output ? "" : NameOf(component) + " | ";
   for (const bool err : {false, true}) {
@@ -545,12 +581,15 @@ void Supervisor::CloseRun(Component& component) {
   component.pid = -1;
   component.witnessed.reset();
   component.root_device = 0;
-  component.muted = false;
+  component.muted = component.choked = false;
+  component.written = 0;
   component.held = component.held_before = false;
+  component.runs_on = component.ran_on = false;
   component.violations = 0;
   component.denials = 0;
-  component.plan.reset();
-  component.cgroup.reset();
+  // Its cgroup stays: what a run leaves behind, such as files in memory that it passed to others,
+  // counts against the limit of the next.
+  if (component.cgroup) component.cgroup->Kill();
   CloseElsewhere(component.connection);
 }
 

@@ -111,8 +111,9 @@ void Supervisor::RecordControl(const ControlRequest& request, const ControlPeer&
   event.object = request.component.empty() ? "enclave" : request.component;
   event.verdict = "done";
   event.extra = {{"uid", std::to_string(peer.uid)}, {"pid", std::to_string(peer.pid)}};
-  Status("asked by process " + std::to_string(peer.pid) + " to " +
-         (request.verb == ControlVerb::kStop ? "stop" : "restart") + " `" + event.object + "`");
+  Status("asked by process " + std::to_string(peer.pid) +
+         (request.verb == ControlVerb::kStop ? " to stop " : " to restart ") +
+         (request.component.empty() ? "the enclave" : "`" + request.component + "`"));
   log_.Append(std::move(event));
 }
 

@@ -2,6 +2,7 @@
 #include "engine/edges.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/mman.h>
@@ -9,13 +10,16 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 
+#include "engine/act_as.h"
 #include "engine/secrets.h"
+#include "engine/vsock_socket.h"
 
 namespace bulkhead {
 namespace {
@@ -94,7 +98,7 @@ tl::expected<Fd, EdgeError> TcpSocket(const Listener& listener, const ConnectGua
   }
   sockaddr_in address{};
   address.sin_family = AF_INET;
-  address.sin_port = htons(listener.port);
+  address.sin_port = htons(static_cast<uint16_t>(listener.port));
   if (inet_pton(AF_INET, listener.address.c_str(), &address.sin_addr) != 1) {
     return Error("address", object, EINVAL);
   }
@@ -102,6 +106,42 @@ tl::expected<Fd, EdgeError> TcpSocket(const Listener& listener, const ConnectGua
     return Error("bind", object);
   }
   return fd;
+}
+
+// A directory that a component makes sockets in. Set-group-ID: they get the edge's group without a
+// chown.
+constexpr mode_t kServerMode = 02750;
+constexpr size_t kMaxRemoved = 4096;  // in one turn: who made more does not hold up the loop
+
+// Removes sockets, at most kMaxRemoved. True if none is left.
+bool RemoveSockets(int directory) {
+  std::vector<std::string> names;
+  Fd listed(openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!listed) return false;
+  DIR* const list = fdopendir(listed.get());
+  if (list == nullptr) return false;
+  [[maybe_unused]] const int owned = listed.Release();
+  bool whole = true;
+  while (const dirent* entry = readdir(list)) {
+    if (entry->d_type != DT_SOCK) continue;
+    whole = names.size() < kMaxRemoved;
+    if (!whole) break;
+    names.emplace_back(entry->d_name);
+  }
+  closedir(list);
+  for (const std::string& name : names) {
+    whole &= unlinkat(directory, name.c_str(), 0) == 0 || errno == ENOENT;
+  }
+  return whole;
+}
+
+// Those of an earlier supervisor, while no component runs; the first start says if any is left.
+void RemoveAllSockets(const std::string& path) {
+  const auto directory = OpenDirectory(path);
+  if (!directory) return;
+  constexpr int kTurns = 256;
+  for (int turn = 0; turn < kTurns && !RemoveSockets(directory->get()); ++turn) {
+  }
 }
 
 std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
@@ -128,10 +168,10 @@ Result Directories(const Bundle& bundle) {
                                                       });
                                  });
       if (other_serves) continue;
-      // Set-group-ID: the server's socket gets the edge's group without a chown.
-      auto made =
-          MakeDirectory(edge.path, serves ? profile->uid : 0, edge.group, serves ? 02750 : 0750);
+      auto made = MakeDirectory(edge.path, serves ? profile->uid : 0, edge.group,
+                                serves ? kServerMode : 0750);
       if (!made) return made;
+      if (serves) RemoveAllSockets(edge.path);
     }
   }
   return {};
@@ -140,6 +180,7 @@ Result Directories(const Bundle& bundle) {
 tl::expected<Fd, EdgeError> OpenListener(const Profile& profile, const Listener& listener,
                                          const ConnectGuard* guard) {
   if (listener.kind == ListenerKind::kTcp) return TcpSocket(listener, guard);
+  if (listener.kind == ListenerKind::kVsock) return VsockSocket(listener);
   return UnixSocket(listener.path, SOCK_STREAM, EdgeGroup(*profile, ParentOf(listener.path)), 0660);
 }
 
@@ -190,23 +231,6 @@ Result NotifyDirectory(const Profile& profile, const std::string& run_directory,
   return MakeDirectory(handover.notify_directory, 0, profile->gid, 0750);
 }
 
-// Acts with another uid for one scope. The saved and real ids stay root's, so the way back is open
-// and no process of that uid can signal or trace the supervisor.
-class ActAs {
- public:
-  explicit ActAs(uint32_t uid, uint32_t gid) { ok_ = setegid(gid) == 0 && seteuid(uid) == 0; }
-  ~ActAs() {
-    // Staying somebody else would be worse than ending.
-    if (seteuid(0) != 0 || setegid(0) != 0) std::abort();
-  }
-  ActAs(const ActAs&) = delete;
-  ActAs& operator=(const ActAs&) = delete;
-  bool ok() const { return ok_; }
-
- private:
-  bool ok_ = false;
-};
-
 struct Pair {
   Fd from;
   Fd to;
@@ -232,11 +256,11 @@ tl::expected<Pair, EdgeError> Connected(const Channel& channel, const Profile& f
     return Error("getsockname", channel.name);
   }
   {
-    const ActAs as_to(to->uid, to->gid);
+    const ActAs as_to(to);
     if (!as_to.ok() || listen(listener.get(), 1) != 0) return Error("listen", channel.name);
   }
   {
-    const ActAs as_from(from->uid, from->gid);
+    const ActAs as_from(from);
     pair.from = Fd(socket(AF_UNIX, type, 0));
     if (!as_from.ok() || !pair.from ||
         connect(pair.from.get(), reinterpret_cast<sockaddr*>(&address), size) != 0) {
@@ -295,6 +319,10 @@ tl::expected<Pair, EdgeError> PairOf(const Channel& channel, const Profile& from
 
 Result Channels(const Bundle& bundle, std::map<std::string, Handover>& handovers) {
   for (const Channel& channel : bundle->channels) {
+    if (channel.kind == ChannelKind::kConnected) {
+      handovers[channel.from].fds.push_back({channel.name, Fd()});
+      continue;
+    }
     const Profile& from = *bundle.Find(channel.from);
     const Profile& to = *bundle.Find(channel.to);
     auto pair = PairOf(channel, from, to);
@@ -341,7 +369,7 @@ tl::expected<void, EdgeError> Listen(const Profile& profile, Handover& handover)
   constexpr int kBacklog = 128;  // as of those that components listen on themselves
   for (size_t i = 0; i < profile->listeners.size(); ++i) {
     const int fd = handover.fds[i].fd.get();
-    const ActAs as_component(profile->uid, profile->gid);
+    const ActAs as_component(profile);
     if (!as_component.ok() || listen(fd, kBacklog) != 0) {
       return Error("listen", profile->listeners[i].name);
     }
@@ -362,8 +390,9 @@ void CloseListeners(const Profile& profile, Handover& handover) {
   for (size_t i = 0; i < profile->listeners.size(); ++i) {
     Fd& fd = handover.fds[i].fd;
     if (!fd) continue;
-    // The port is free from here on, whoever still holds the socket.
-    if (profile->listeners[i].kind == ListenerKind::kTcp) shutdown(fd.get(), SHUT_RDWR);
+    // Whoever it was passed to listens no more, and a port is free. A unix socket stays shut for
+    // good (net/unix/af_unix.c: unix_stream_connect, unix_accept).
+    shutdown(fd.get(), SHUT_RDWR);
     CloseElsewhere(fd);
   }
 }
@@ -384,11 +413,25 @@ tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover&
   return {};
 }
 
-void RemoveStaleSocket(const Profile& profile) {
-  const Readiness& ready = profile->lifecycle.ready;
-  if (ready.kind != ReadyKind::kListening) return;
-  struct stat info {};
-  if (lstat(ready.path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode)) unlink(ready.path.c_str());
+void CloseEdges(const Profile& profile) {
+  for (const EdgeDirectory& edge : profile->edges) {
+    if (!edge.server) continue;
+    const auto directory = OpenDirectory(edge.path);
+    if (!directory) continue;  // the next start says so
+    // What is left of too many is out of the clients' reach.
+    if (!RemoveSockets(directory->get())) fchmod(directory->get(), 0);
+  }
+}
+
+tl::expected<void, EdgeError> RestoreEdges(const Profile& profile) {
+  for (const EdgeDirectory& edge : profile->edges) {
+    if (!edge.server) continue;
+    const auto directory = OpenDirectory(edge.path);
+    if (!directory) return tl::make_unexpected(directory.error());
+    if (!RemoveSockets(directory->get())) return Error("empty of sockets", edge.path, EBUSY);
+    if (fchmod(directory->get(), kServerMode) != 0) return Error("chmod", edge.path);
+  }
+  return {};
 }
 
 }  // namespace bulkhead

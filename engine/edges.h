@@ -29,7 +29,8 @@ struct NamedFd {
 
 // A component's descriptors 3, 4, …: its listeners in profile order, then its channel ends sorted
 // by name, then a copy of each secret, sorted by name. Listeners are bound, not listening: the
-// component's own process calls listen(2).
+// component's own process calls listen(2). The end of a channel of kind `connected` has no
+// descriptor here: each run is given a new one (engine/connect_channel.h).
 struct Handover {
   std::vector<NamedFd> fds;
   std::vector<NamedFd> secrets;  // as ReadSecret gave them: to be copied for each run
@@ -55,15 +56,20 @@ tl::expected<void, EdgeError> Listen(const Profile& profile, Handover& handover)
 void CloseElsewhere(Fd& fd);
 
 // A listener lives as long as a run: what the run did to it (shut it down, a timeout, a buffer
-// size) ends with it, and until the next one clients are refused at once. Connections that waited
-// are lost.
+// size, passed it on) ends with it, and until the next one clients are refused at once, whoever
+// holds a copy. Connections that waited are lost.
 void CloseListeners(const Profile& profile, Handover& handover);
 
 // Opens what CloseListeners closed, in the mode that the policy states. Before each launch.
 tl::expected<void, EdgeError> RestoreListeners(const Profile& profile, Handover& handover,
                                                const ConnectGuard* guard);
 
-// Removes the socket that a dead component left where `ready: listening` looks for a new one.
-void RemoveStaleSocket(const Profile& profile);
+// The same for the sockets that a component makes itself: at the end of a run they are removed, as
+// another component that was passed one would answer in its name. Of very many some are left, in a
+// directory that is closed until the next start.
+void CloseEdges(const Profile& profile);
+
+// Opens those directories again, without the sockets that are left. Before each launch.
+tl::expected<void, EdgeError> RestoreEdges(const Profile& profile);
 
 }  // namespace bulkhead

@@ -79,12 +79,6 @@ void AppendJsonString(std::string& out, std::string_view text) {
   out += '"';
 }
 
-std::string DecimalSeconds(uint64_t nanoseconds) {
-  std::string fraction = std::to_string(nanoseconds % 1000000000);
-  fraction.insert(0, 9 - fraction.size(), '0');
-  return std::to_string(nanoseconds / 1000000000) + "." + fraction;
-}
-
 // Writes keys in order and remembers which values were cut.
 class LineWriter {
  public:
@@ -141,6 +135,8 @@ std::string_view EventKindName(EventKind kind) {
       return "violation";
     case EventKind::kAbsent:
       return "absent";
+    case EventKind::kObserved:
+      return "observed";
     case EventKind::kWitness:
       return "witness";
     case EventKind::kLifecycle:
@@ -217,6 +213,12 @@ std::optional<std::string> UnescapeText(std::string_view text) {
   }
   if (EscapeText(bytes, SIZE_MAX).text != text) return std::nullopt;
   return bytes;
+}
+
+std::string DecimalSeconds(uint64_t nanoseconds) {
+  std::string fraction = std::to_string(nanoseconds % 1000000000);
+  fraction.insert(0, 9 - fraction.size(), '0');
+  return std::to_string(nanoseconds / 1000000000) + "." + fraction;
 }
 
 std::string ErrnoName(int error) {

@@ -23,6 +23,7 @@ enum class EventKind : uint8_t {
   kLedger,      // what is enforced, substituted or waived
   kLoss,        // events that could not be written or were never received, with their number
   kCheckpoint,  // sequence, head and counters at one moment
+  kObserved,    // refused by the policy and let pass, as it says `on-violation: observe`
 };
 std::string_view EventKindName(EventKind kind);
 
@@ -33,7 +34,7 @@ struct EventField {
 };
 
 struct Event {
-  // The log sets these four.
+  // The log sets these four, but for the time of what was over before it came to the log.
   uint64_t sequence = 0;
   uint64_t boot_ns = 0;     // CLOCK_BOOTTIME
   uint64_t claimed_ns = 0;  // CLOCK_REALTIME: the host owns that clock, so it is a claim
@@ -70,6 +71,9 @@ Escaped EscapeText(std::string_view bytes, size_t limit = kMaxEventField);
 // The bytes behind an escaped text, or nothing if EscapeText would not have written it. A cut
 // text gives the bytes that are left and the ellipsis.
 std::optional<std::string> UnescapeText(std::string_view text);
+
+// "12.000000345" of 12000000345.
+std::string DecimalSeconds(uint64_t nanoseconds);
 
 // "EPERM"; the number for one without a name; empty for 0.
 std::string ErrnoName(int error);

@@ -13,7 +13,15 @@
 namespace bulkhead {
 void Supervisor::StartAccepting(Component& component) {
   // What is missing for a view is to stop the boot, and not the first client.
-  if (auto view = ViewOf(component); !view) return FailLaunch(component, view.error());
+  auto view = ViewOf(component);
+  if (!view) return FailLaunch(component, view.error());
+  LaunchPlan plan(component.profile);
+  plan.view = std::move(*view);
+  plan.staging = options_.run_directory + "/view";
+  if (tripwires_) plan.tripwire_fd = tripwires_->fd();
+  if (auto used = UsePreparedView(component, plan); !used) {
+    return FailLaunch(component, used.error());
+  }
   auto ready = RestoreListeners(component.profile, component.handover, guard_.get()).and_then([&] {
     return Listen(component.profile, component.handover);
   });
@@ -24,6 +32,29 @@ void Supervisor::StartAccepting(Component& component) {
   WatchListeners(component, true);
   Lifecycle(component, "start", "done");
   Act(component, component.unit.OnExecuted(NowMs()));
+}
+
+// Made at the start, and anew where the files of the view have become others.
+tl::expected<void, std::string> Supervisor::UsePreparedView(Component& component,
+                                                            LaunchPlan& plan) {
+  auto split = SplitView(plan.view);
+  if (!split) return {};
+  if (!component.prepared_view || !component.prepared_view->Fits(*split)) {
+    component.prepared_view.reset();
+    auto made = PreparedView::Make(kernel_, plan.staging, *split, plan.tripwire_fd);
+    if (!made) {
+      const Failure& failure = made.error();
+      const bool entry = failure.step == Step::kViewEntry && failure.index < split->shared.size();
+      return tl::make_unexpected(
+          std::string(StepName(failure.step)) +
+          (entry ? " `" + split->shared[failure.index].path + "`" : std::string()) + ": " +
+          std::strerror(failure.error));
+    }
+    component.prepared_view = std::move(*made);
+  }
+  plan.view_namespace = component.prepared_view->mount_namespace();
+  plan.split = std::move(*split);
+  return {};
 }
 
 // Those that run go on until they are stopped themselves.

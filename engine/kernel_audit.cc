@@ -5,7 +5,6 @@
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <array>
@@ -14,6 +13,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/clock.h"
 #include "sandbox/cgroup_mounts.h"
 
 namespace bulkhead {
@@ -28,12 +28,6 @@ constexpr AuditQueue kQueue = {8192, 0};
 // kernel/audit.c: AUDIT_BACKLOG_LIMIT, AUDIT_BACKLOG_WAIT_TIME at 250 ticks a second.
 constexpr AuditQueue kKernelsQueue = {64, 60 * 250};
 constexpr int kReceiveBuffer = 8 << 20;  // about 10,000 records
-
-uint64_t Now() {
-  timespec now = {};
-  clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
-}
 
 std::string_view TakeUntil(std::string_view& rest, char separator) {
   const size_t end = rest.find(separator);
@@ -213,7 +207,7 @@ bool KernelAudit::ReadOne(const LandlockHandler& handler) {
   }
   auto record = ParseLandlockRecord(header.nlmsg_type, text.substr(0, text.find('\0')));
   if (record) {
-    domains_.Take(std::move(*record), Now(), handler);
+    domains_.Take(std::move(*record), NowNs(), handler);
   } else {
     ++counters_.malformed;
   }
@@ -221,7 +215,7 @@ bool KernelAudit::ReadOne(const LandlockHandler& handler) {
 }
 
 void KernelAudit::Tick(const LandlockHandler& handler) {
-  domains_.Expire(Now(), handler);
+  domains_.Expire(NowNs(), handler);
   // Where the queue is somebody else's and makes us wait, nothing is asked: see kQueue. What is
   // lost then shows at the domains' ends.
   if (done_.queue.length == 0) return;

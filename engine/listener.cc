@@ -39,12 +39,17 @@ std::optional<SeccompListener> SeccompListener::Take(int pidfd, int number) {
 }
 
 SeccompListener::State SeccompListener::Receive(Notification& notification) const {
-  // Each call that makes the descriptor readable has counted once for the ioctl, also if its caller
-  // has died since; so after POLLIN it returns at once. A hang-up or an error is no call.
   pollfd ready{fd_.get(), POLLIN, 0};
   if (poll(&ready, 1, 0) != 1) return State::kNothing;
-  if ((ready.revents & POLLIN) == 0) {
-    return (ready.revents & POLLHUP) != 0 ? State::kClosed : State::kNothing;
+  return Receive(notification, static_cast<uint32_t>(ready.revents));
+}
+
+SeccompListener::State SeccompListener::Receive(Notification& notification,
+                                                uint32_t revents) const {
+  // Each call that makes the descriptor readable has counted once for the ioctl, also if its caller
+  // has died since; so after POLLIN it returns at once. A hang-up or an error is no call.
+  if ((revents & POLLIN) == 0) {
+    return (revents & POLLHUP) != 0 ? State::kClosed : State::kNothing;
   }
   seccomp_notif raw{};
   if (ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_RECV, &raw) != 0) return State::kNothing;
@@ -66,6 +71,22 @@ bool SeccompListener::Respond(const Notification& notification, Answer answer) c
     response.error = answer == Answer::kAbsent ? -ENOSYS : -EPERM;
   }
   return ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_SEND, &response) == 0;
+}
+
+bool SeccompListener::RespondResult(const Notification& notification, int64_t result) const {
+  seccomp_notif_resp response{};
+  response.id = notification.id;
+  if (result < 0) {
+    response.error = static_cast<int32_t>(result);
+  } else {
+    response.val = result;
+  }
+  return ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_SEND, &response) == 0;
+}
+
+bool SeccompListener::IsValid(const Notification& notification) const {
+  uint64_t id = notification.id;
+  return ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
 }  // namespace bulkhead

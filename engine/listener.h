@@ -39,11 +39,19 @@ class SeccompListener {
   // Takes the next call, and never waits for one. The ioctl alone would: it has no non-blocking
   // mode, and before Linux 6.11 it waits for ever when all users of the filter are gone.
   State Receive(Notification& notification) const;
+  // The same where poll(2) or epoll(7) has just said `revents` of it.
+  State Receive(Notification& notification, uint32_t revents) const;
 
   // Whether the answer was taken; false when the caller has died, which refuses as well.
   // kContinue lets the kernel run the call: only ever for the launch's own exec, whose memory no
-  // other process shares yet.
+  // other process shares yet, for what registers alone decide, and where nothing is decided
+  // (engine/observer.h).
   bool Respond(const Notification& notification, Answer answer) const;
+  // The call was made for the caller: its result, or minus an errno.
+  bool RespondResult(const Notification& notification, int64_t result) const;
+  // Whether the caller still waits: if so its pid has been its own until now, and what was read of
+  // it was its.
+  bool IsValid(const Notification& notification) const;
 
  private:
   explicit SeccompListener(Fd fd) : fd_(std::move(fd)) {}

@@ -1,23 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // bulkhead-init: the enclave's program. Loads a bundle, compares it with the kernel, and supervises
-// its components until they end.
+// its components until they end. As PID 1 of a machine it does so in a process of its own.
 #include <fcntl.h>
+#include <grp.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/bundle_signature.h"
 #include "engine/check.h"
+#include "engine/device_door.h"
 #include "engine/fd.h"
+#include "engine/heartbeat.h"
+#include "engine/machine.h"
+#include "engine/measure.h"
 #include "engine/options.h"
 #include "engine/supervisor.h"
+#include "sandbox/capabilities.h"
+#include "sandbox/kernel.h"
 #include "sandbox/probe_kernel.h"
 
 namespace bulkhead {
@@ -50,6 +61,25 @@ tl::expected<std::vector<uint8_t>, std::string> ReadBundle(const std::string& pa
   }
   bytes.resize(size);
   return bytes;
+}
+
+// A text of a line; empty: there is no such file. What is there and can't be read is no key and no
+// signature.
+std::string ReadLine(const std::string& path) {
+  const Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) return errno == ENOENT ? "" : "?";
+  std::array<char, kMaxSignatureText> text{};
+  const ssize_t size = read(fd.get(), text.data(), text.size());
+  return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : "?";
+}
+
+// Where the image has a key, no bundle is looked into that is not signed by it.
+// `taken`: the signature of a bundle that has no place any more.
+std::string SignatureDefect(const std::string& path, const std::optional<std::string>& taken,
+                            const std::vector<uint8_t>& bytes) {
+  const std::string key = ReadLine(std::string(kBundleKeyPath));
+  return ImageSignatureDefect(key, taken ? *taken : ReadLine(path + std::string(kSignatureSuffix)),
+                              bytes);
 }
 
 // One supervisor an enclave: a second one would share its directories and sockets.
@@ -93,15 +123,41 @@ tl::expected<Bundle, std::string> Only(const Bundle& bundle, const InitOptions& 
     return !requirement.component.empty() && requirement.component != options.only;
   });
   profile.lifecycle.after.clear();
-  if (!options.command.empty()) profile.argv = options.command;
+  if (!options.command.empty()) {
+    profile.argv = options.command;
+    profile.attestation = {};  // it is not the component who would be speaking
+  }
   return Bundle::Make(std::move(data));
 }
 
-int Boot(const InitOptions& options) {
+tl::expected<Measured, std::string> MeasureOnce(DeviceDoor& door, const Bundle& bundle,
+                                                const Digest& digest) {
+  if (bundle->measure.kind == RegisterKind::kNone) return Measured{};
+  const auto lock = LockMeasuring();
+  if (!lock) return tl::make_unexpected(lock.error());
+  return MeasureBundle(door, bundle->measure, digest, bundle->enclave);
+}
+
+void SayMeasured(const Measured& measured) {
+  if (measured.what.empty()) return;
+  std::fprintf(stderr, "bulkhead-init: measured%s: %s holds sha384:%s\n",
+               measured.again ? " before, in this boot" : "", measured.what.c_str(),
+               Hex(measured.value).c_str());
+}
+
+// Of a machine whose PID 1 has started this process.
+int Boot(const InitOptions& options, const MachineBoot* machine) {
   auto bytes = ReadBundle(options.bundle);
   if (!bytes) return Refuse(bytes.error());
+  const auto taken = machine == nullptr ? std::nullopt : machine->signature;
+  if (const auto defect = SignatureDefect(options.bundle, taken, *bytes); !defect.empty()) {
+    return Refuse("bundle `" + options.bundle + "` refused: " + defect);
+  }
   auto bundle = DecodeBundle(*bytes);
   if (!bundle) return Refuse("bundle `" + options.bundle + "` refused: " + bundle.error());
+  if (machine != nullptr) {
+    TellEnd(machine->end_fd, EndOn((*bundle)->target.platform));
+  }
   const Digest digest = BundleDigest(*bytes);
   if (!options.only.empty()) {
     bundle = Only(*bundle, options);
@@ -132,21 +188,48 @@ int Boot(const InitOptions& options) {
     if (!single_lock) return Refuse(single_lock.error());
   }
   RaiseDescriptorLimit();
+  // It executes nothing, and what it starts is born without.
+  if (const int error = EmptyBoundingSet(); error != 0) {
+    return Refuse(std::string("cannot empty the capability bounding set: ") + std::strerror(error));
+  }
+  // What it makes under a component's ids must not carry groups of its own (engine/act_as.h).
+  if (setgroups(0, nullptr) != 0) return Refuse("cannot give up groups");
   std::fprintf(stderr, "bulkhead-init: enclave `%s`, bundle sha384:%s\n",
                (*bundle)->enclave.c_str(), Hex(digest).c_str());
-  auto supervisor = Supervisor::Create(std::move(*bundle), digest, kernel, {run, single});
+  const std::unique_ptr<DeviceDoor> door = SystemDoor();
+  const auto measured = MeasureOnce(*door, *bundle, digest);
+  if (!measured) {
+    Refuse(measured.error());
+    return Refuse("the bundle can't be measured; the enclave does not boot");
+  }
+  SayMeasured(*measured);
+  const bool heartbeat = machine != nullptr && WaitsForHeartbeat((*bundle)->target.platform);
+  auto supervisor =
+      Supervisor::Create(std::move(*bundle), digest, kernel, {run, single, door.get(), *measured});
   if (!supervisor) return Refuse(supervisor.error().what);
+  if (heartbeat) {
+    RealKernel calls;
+    if (auto sent = SendHeartbeat(calls, HeartbeatPeer()); !sent) return Refuse(sent.error());
+  }
   // Its sockets are closed by the end of the process and not before it: what a component left in
   // one, a connection with SO_LINGER, would hold up a close(2), but not an exit.
   _exit((*supervisor)->Run());
+}
+
+int BootMachine(const MachineBoot& machine) {
+  InitOptions options;
+  options.bundle = machine.bundle;
+  return Boot(options, &machine);
 }
 
 }  // namespace
 }  // namespace bulkhead
 
 int main(int argc, char** argv) {
+  bulkhead::RealKernel kernel;
+  if (bulkhead::IsMachinesInit(kernel)) bulkhead::RunMachine(kernel, bulkhead::BootMachine);
   const auto options = bulkhead::ParseInitOptions(argc, argv);
-  if (!options.exit) return bulkhead::Boot(options);
+  if (!options.exit) return bulkhead::Boot(options, nullptr);
   std::fputs(options.text.c_str(), *options.exit == 0 ? stdout : stderr);
   return *options.exit;
 }

@@ -5,12 +5,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdio>
 #include <tuple>
 #include <utility>
 
+#include "engine/clock.h"
 #include "engine/supervisor.h"
 #include "profiles/syscalls.h"
 
@@ -33,6 +35,7 @@ std::string ReadLink(const std::string& path) {
 
 Event Supervisor::RefusalEvent(const Component& component, const Notification& call, bool absent) {
   Event event;
+  event.boot_ns = NowNs();  // before its caller goes on
   event.component = component.profile->name;
   event.pid = call.pid;
   event.exe = ReadLink("/proc/" + std::to_string(call.pid) + "/exe");
@@ -59,6 +62,34 @@ void Supervisor::Violated(Component& component) {
   }
 }
 
+namespace {
+
+constexpr uint32_t kLookEach = 100;  // records
+
+bool Runs(std::string_view pid) {
+  const std::string status = ReadSmallFile("/proc/" + std::string(pid) + "/status");
+  const size_t at = status.find("State:\t");
+  return at != std::string::npos && (status[at + 7] == 'R' || status[at + 7] == 'S');
+}
+
+}  // namespace
+
+// Whether any process of it is not stopped: it may have undone its stop in one that is not its
+// first.
+bool Supervisor::AnyRuns(const Component& component) {
+  if (Runs(std::to_string(component.pid))) return true;
+  const auto groups =
+      component.cgroup ? component.cgroup->Directories() : std::vector<std::string>();
+  if (groups.empty()) return false;
+  const std::string text = ReadSmallFile(groups.front() + "/cgroup.procs");
+  for (std::string_view pids = text; !pids.empty();) {
+    const size_t end = std::min(pids.find('\n'), pids.size());
+    if (Runs(pids.substr(0, end))) return true;
+    pids.remove_prefix(std::min(end + 1, pids.size()));
+  }
+  return false;
+}
+
 void Supervisor::Hold(Component& component) {
   // One that is to end must hear the signal; its grace time bounds what it does until then.
   const bool stopping = component.unit.state() == UnitState::kStopping;
@@ -66,6 +97,7 @@ void Supervisor::Hold(Component& component) {
   const ReaperCommand stop{SIGSTOP, 1};
   component.held =
       send(component.control.get(), &stop, sizeof stop, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
+  component.held_since = NowMs();
   if (component.held_before) return;
   component.held_before = true;
   Lifecycle(component, "hold", "done",
@@ -73,6 +105,7 @@ void Supervisor::Hold(Component& component) {
 }
 
 void Supervisor::Release(Component& component) {
+  component.ran_on = std::exchange(component.runs_on, false);
   component.denials = 0;
   if (!component.held) return;
   component.held = false;
@@ -90,8 +123,11 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   event.pid = denial.pid;
   if (component != nullptr) {
     event.component = component->profile->name;
-    // The kernel names the program that made the domain, which is this one before its exec.
-    event.exe = ReadLink("/proc/" + std::to_string(denial.pid) + "/exe");
+    // The kernel names the program that made the domain, which is this one before its exec. Of a
+    // run that has ended the number may be another process's.
+    if (component->pid == denial.pid) {
+      event.exe = ReadLink("/proc/" + std::to_string(denial.pid) + "/exe");
+    }
   }
   event.kind = EventKind::kViolation;
   event.control = "landlock";
@@ -109,6 +145,13 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   Violated(*component);
   const bool running = component->pid == denial.pid;
   if (running && ++component->denials > kDenialBudget) Hold(*component);
+  const bool looks = component->held && component->denials % kLookEach == 0 &&
+                     NowMs() - component->held_since >= kStopTakes;
+  if (!running || !looks || component->runs_on || !AnyRuns(*component)) return;
+  component->runs_on = true;
+  if (!component->ran_on) return;
+  Lifecycle(*component, "hold", "failed", "it goes on though it is stopped: it is killed");
+  KillAll(*component);
 }
 
 // The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.
@@ -180,12 +223,12 @@ void Supervisor::RecordAuditLoss() {
 
 // A sink that takes nothing can't say so itself; the enclave goes on, and its console tells.
 void Supervisor::ReportSinks() {
-  const uint64_t lost = log_.counters().lost;
-  if (lost == reported_lost_) return;
-  if (reported_lost_ == 0 || lost >= reported_lost_ * 2) {
-    Status("an audit sink takes no records: " + std::to_string(lost) +
-           " events so far are not in it, their number will be when it does again");
-    reported_lost_ = lost;
+  const uint64_t missed = log_.counters().missed;
+  if (missed == reported_missed_) return;
+  if (reported_missed_ == 0 || missed >= reported_missed_ * 2) {
+    Status("an audit sink takes no records: " + std::to_string(missed) +
+           " events so far are not in it, and will be, folded, when it does again");
+    reported_missed_ = missed;
   }
 }
 
@@ -245,11 +288,13 @@ void Supervisor::OnTripwires() {
 }
 
 // What the kernel counted against the component's limits in this run.
-void Supervisor::RecordLimits(const Component& component) {
+void Supervisor::RecordLimits(Component& component) {
   if (!component.cgroup) return;
-  const CgroupCounters counters = component.cgroup->Counters();
-  const std::pair<const char*, uint64_t> rows[] = {{"memory", counters.oom_kills},
-                                                   {"processes", counters.refused_forks}};
+  const CgroupCounters before = component.counted;
+  component.counted = component.cgroup->Counters();
+  const std::pair<const char*, uint64_t> rows[] = {
+      {"memory", component.counted.oom_kills - before.oom_kills},
+      {"processes", component.counted.refused_forks - before.refused_forks}};
   for (const auto& [limit, count] : rows) {
     if (count == 0) continue;
     Event event;

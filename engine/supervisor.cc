@@ -3,6 +3,7 @@
 #include "engine/supervisor.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 
 #include "engine/clock.h"
@@ -51,6 +53,7 @@ tl::expected<std::unique_ptr<Supervisor>, StartError> Supervisor::Create(
   }
   std::unique_ptr<Supervisor> supervisor(
       new Supervisor(std::move(bundle), digest, kernel, std::move(options), std::move(*log)));
+  supervisor->Status("audit key ed25519:" + Hex(supervisor->audit_public_key()));
   if (auto prepared = supervisor->Prepare(); !prepared) {
     return tl::make_unexpected(prepared.error());
   }
@@ -63,7 +66,7 @@ namespace {
 std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_directory) {
   std::vector<std::string> kept{"/run/bulkhead", "/run/notify", "/var/log/bulkhead", run_directory};
   for (const Sink& sink : bundle->sinks) {
-    if (sink.kind == SinkKind::kFile) kept.push_back(sink.path);
+    if (HasPath(sink.kind)) kept.push_back(sink.path);
   }
   for (const ProfileData& component : bundle->components) {
     for (const ViewEntry& entry : component.view) {
@@ -79,6 +82,14 @@ std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_
 }  // namespace
 
 tl::expected<void, StartError> Supervisor::Prepare() {
+  RecordMeasured();
+  const bool attests =
+      std::any_of(bundle_.components().begin(), bundle_.components().end(),
+                  [](const Profile& profile) { return profile->attestation.given; });
+  if (attests && options_.door != nullptr) {
+    attester_.emplace(*options_.door, bundle_->measure,
+                      bundle_->target.features.Has(Feature::kCloseRange));
+  }
   kept_ = KeptPaths(bundle_, options_.run_directory);
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   sigset_t handled;
@@ -159,7 +170,7 @@ void Supervisor::Unwatch(int fd) {
   source_ids_.erase(it);
 }
 
-void Supervisor::Dispatch(const Source& source) {
+void Supervisor::Dispatch(const Source& source, uint32_t revents) {
   Component& component = *components_[source.component];
   switch (source.role) {
     case Role::kSignals:
@@ -170,6 +181,10 @@ void Supervisor::Dispatch(const Source& source) {
       return OnTripwires();
     case Role::kRequests:
       return OnControlRequests();
+    case Role::kAttestation:
+      return OnAttestation(component);
+    case Role::kAttester:
+      return RunAttester();
     case Role::kHandshake:
       return OnHandshake(component);
     case Role::kInstalled:
@@ -178,7 +193,11 @@ void Supervisor::Dispatch(const Source& source) {
       OnControl(component);
       return;
     case Role::kListener:
-      return OnRefusals(component);
+      return OnRefusals(component, revents);
+    case Role::kWorker:
+      return OnWorker(component, source.fd);
+    case Role::kObserver:
+      return OnObserver(component);
     case Role::kConnections:
       return OnConnection(component, source.fd);
     case Role::kStdout:
@@ -205,12 +224,19 @@ int Supervisor::WaitTime(uint64_t now) const {
                          (component->profile->lifecycle.ready.kind == ReadyKind::kListening ||
                           component->profile->lifecycle.ready.kind == ReadyKind::kFile);
     if (looking) due = std::min(due, now + kListeningInterval);
+    if (!component->workers) continue;
+    for (size_t i = 0; i < kMaxWorkers; ++i) {
+      if (const uint64_t worker = component->workers->due(i)) due = std::min(due, worker);
+    }
   }
   return due <= now ? 0 : static_cast<int>(std::min<uint64_t>(due - now, 1000));
 }
 
 int Supervisor::Run() {
   last_tick_ = NowMs();
+  notify_ = ServiceNotify(getpid(), std::getenv("NOTIFY_SOCKET"), std::getenv("WATCHDOG_USEC"),
+                          std::getenv("WATCHDOG_PID"));
+  OnSignals();  // as PID 1: of who ended before signals were watched, no other one tells
   StartReady();
   while (!Finished()) {
     epoll_event events[64];
@@ -218,10 +244,11 @@ int Supervisor::Run() {
     for (int i = 0; i < count; ++i) {
       // An earlier event of this batch may have ended the source.
       const auto it = sources_.find(events[i].data.u64);
-      if (it != sources_.end()) Dispatch(Source(it->second));
+      if (it != sources_.end()) Dispatch(Source(it->second), events[i].events);
     }
     OnTimers(NowMs());
     if (stopping_) StopInOrder();
+    TellManager();
   }
   // Nobody asked it to end, so every component ended by itself: then all must have ended well.
   const bool failed =
@@ -231,7 +258,12 @@ int Supervisor::Run() {
       });
   if (!stopping_ && failed) exit_code_ = std::max(exit_code_, 1);
   FinishAudit();
-  for (auto& component : components_) CloseRun(*component);
+  MeasureAuditHead();
+  for (auto& component : components_) {
+    CloseRun(*component);
+    component->cgroup.reset();
+  }
+  ReapWorkers();
   kernel_audit_.reset();
   guard_.reset();
   cgroups_.reset();
@@ -240,9 +272,36 @@ int Supervisor::Run() {
   return exit_code_;
 }
 
+// Nobody with a component's uid outlives the enclave. This process may have other children, from
+// before it became the supervisor.
+void Supervisor::ReapWorkers() {
+  constexpr int kGlances = 200;
+  for (int i = 0; i < kGlances && !killed_workers_.empty(); ++i) {
+    std::erase_if(killed_workers_, [](pid_t pid) {
+      return waitpid(pid, nullptr, WNOHANG | __WALL) != 0;  // it was, or somebody else has
+    });
+    if (!killed_workers_.empty()) poll(nullptr, 0, 1);
+  }
+}
+
+void Supervisor::TellManager() {
+  if (!notify_.has_manager()) return;
+  size_t up = 0;
+  size_t all = 0;
+  for (const auto& component : components_) {
+    if (component->instance != 0) continue;
+    ++all;
+    if (component->unit.state() == UnitState::kUp) ++up;
+  }
+  notify_.Status(std::to_string(up) + " of " + std::to_string(all) + " components are up");
+  if (stopping_) notify_.Stopping();
+  if (booted_) notify_.Ready();
+}
+
 void Supervisor::OnTimers(uint64_t now) {
   for (auto& component : components_) {
     CheckListening(*component);
+    ExpireWorkers(*component, now);
     const bool was_up = component->unit.state() == UnitState::kUp;
     const UnitAction action = component->unit.OnDeadline(now);
     if (action == UnitAction::kKill) {
@@ -262,16 +321,26 @@ void Supervisor::OnTimers(uint64_t now) {
     Component& component = *components_[i];
     component.spent = 0;
     Release(component);
-    if (component.muted && component.listener) Watch(Role::kListener, i, component.listener.fd());
+    component.brokered = 0;
+    component.read = 0;
+    const bool listens = component.listener && !component.full;
+    if (component.muted && listens) Watch(Role::kListener, i, component.listener.fd());
     component.muted = false;
+    component.written = 0;
+    if (component.choked && component.out) Watch(Role::kStdout, i, component.out.get());
+    if (component.choked && component.err) Watch(Role::kStderr, i, component.err.get());
+    component.choked = false;
     component.paused = false;
     if (component.accepts()) AcceptAgain(component);
+    WatchAttestation(component);
   }
+  RunAttester();
   if (kernel_audit_) kernel_audit_->Tick(AuditHandler());
   RecordAuditLoss();
   log_.Tick();
   control_.Tick(now);
   ReportSinks();
+  notify_.Tick();
 }
 
 void Supervisor::OnSignals() {
@@ -293,9 +362,11 @@ void Supervisor::OnSignals() {
   for (;;) {
     int status = 0;
     const pid_t pid = waitpid(-1, &status, WNOHANG | __WALL);
+    killed_workers_.erase(pid);
     if (pid <= 0) break;
     for (auto& component : components_) {
       if (component->reaper == pid) OnReaperDead(*component);
+      if (component->workers) component->workers->Ended(pid);
     }
   }
 }
@@ -310,7 +381,8 @@ void Supervisor::StartReady() {
         return other->profile->name == name && other->unit.satisfied();
       });
     });
-    if (ready) Act(*component, component->unit.OnDependenciesReady(NowMs()));
+    if (ready && !WaitsForServer(*component))
+      Act(*component, component->unit.OnDependenciesReady(NowMs()));
     if (stopping_) return;
   }
   booted_ = std::all_of(components_.begin(), components_.end(), [](const auto& component) {
@@ -334,11 +406,14 @@ void Supervisor::StopInOrder() {
 }
 
 Supervisor::Component* Supervisor::FindByPid(pid_t pid) {
+  if (pid <= 0) return nullptr;
+  // Numbers are used again: who runs under it now comes before all who ever did.
+  for (auto& component : components_) {
+    if (component->pid == pid) return component.get();
+  }
   for (auto& component : components_) {
     const auto& past = component->past_pids;
-    const bool known =
-        component->pid == pid || std::find(past.begin(), past.end(), pid) != past.end();
-    if (pid > 0 && known) return component.get();
+    if (std::find(past.begin(), past.end(), pid) != past.end()) return component.get();
   }
   return nullptr;
 }

@@ -14,10 +14,14 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "engine/attest_protocol.h"
+#include "engine/attester.h"
 #include "engine/audit_log.h"
+#include "engine/broker.h"
 #include "engine/cgroup.h"
 #include "engine/control_socket.h"
 #include "engine/edges.h"
@@ -25,17 +29,23 @@
 #include "engine/kernel_audit.h"
 #include "engine/line_log.h"
 #include "engine/listener.h"
+#include "engine/measure.h"
+#include "engine/observer.h"
+#include "engine/service_notify.h"
 #include "engine/tripwire.h"
 #include "engine/unit.h"
 #include "profiles/bundle.h"
 #include "profiles/features.h"
 #include "sandbox/launch.h"
+#include "sandbox/prepared_view.h"
 
 namespace bulkhead {
 
 struct SupervisorOptions {
-  std::string run_directory;  // 0700, this supervisor's alone
-  bool plain_output = false;  // component output without its name in front
+  std::string run_directory;   // 0700, this supervisor's alone
+  bool plain_output = false;   // component output without its name in front
+  DeviceDoor* door = nullptr;  // to the attestation devices; outlives the supervisor
+  Measured measured;           // what MeasureBundle came to
 };
 
 struct StartError {
@@ -51,8 +61,26 @@ inline constexpr uint32_t kNotificationBudget = 1000;
 // queue.
 inline constexpr uint32_t kDenialBudget = 250;
 
+// So long after its stop no process of it runs any more. One of which a process is seen running
+// then, in two seconds in a row, undoes its stop, by timers that send it SIGCONT say, and is
+// killed.
+inline constexpr uint64_t kStopTakes = 300;  // ms
+
+// Bytes a second of one run's output, beyond which it waits at its pipes.
+inline constexpr uint32_t kOutputBudget = 4U << 20;
+
 // Records of a process that has ended can come late; so many of its component's runs are known.
 inline constexpr size_t kPastPids = 8;
+
+// Brokered calls a second of one component, beyond which its answers are delayed.
+inline constexpr uint32_t kBrokeredBudget = 5000;
+
+// Refused calls a second of one component whose arguments are read; of more only the registers are
+// on record.
+inline constexpr uint32_t kReadBudget = 50;
+
+// Brokered calls of one component that wait for a worker; more are not taken from its listener.
+inline constexpr size_t kMaxWaiting = 32;
 
 inline constexpr pid_t kReaped = 0;
 
@@ -73,6 +101,9 @@ class Supervisor {
   // at its first start.
   int Run();
 
+  // By which this run's audit log is to be judged.
+  const PublicKey& audit_public_key() const { return log_.public_key(); }
+
  private:
   enum class Role : uint8_t {
     kControl,
@@ -84,8 +115,12 @@ class Supervisor {
     kSignals,
     kAudit,
     kTripwires,
+    kObserver,
     kConnections,
-    kRequests  // of the control socket
+    kRequests,  // of the control socket
+    kAttestation,
+    kAttester,
+    kWorker
   };
   struct Source {
     Role role;
@@ -104,17 +139,30 @@ class Supervisor {
     const uint32_t instance;
     Unit unit;
     Handover handover;
-    Fd connection;                // of an instance that is to be launched
-    std::string connection_name;  // of the listener that it came to
-    bool waits = false;           // its listeners are not watched: all instances run, or `paused`
-    bool paused = false;          // until the next tick: the last connection could not be served
+    Fd connection;                              // of an instance that is to be launched
+    std::string connection_name;                // of the listener that it came to
+    std::optional<PreparedView> prepared_view;  // for its instances
+    bool waits = false;         // its listeners are not watched: all instances run, or `paused`
+    bool paused = false;        // until the next tick: the last connection could not be served
+    Fd attestation;             // the supervisor's end, of this run
+    uint64_t attest_run = 0;    // which run that is, of all components
+    bool attest_waits = false;  // for a job, or for the next tick: it is not watched
+    uint32_t attest_spent = 0;  // of its rate; of an instance its component's counts
+    uint64_t attest_since = 0;  // ms, of the window
     std::unique_ptr<LaunchPlan> plan;
-    std::unique_ptr<Cgroup> cgroup;
+    std::unique_ptr<Cgroup> cgroup;  // from its first start on
+    CgroupCounters counted;          // of it, as far as they are on record
     pid_t reaper = -1;  // kReaped while its end is handled: the pid may be somebody else's by now
     pid_t pid = -1;
     std::deque<pid_t> past_pids;  // of the runs before this one, newest first, at most kPastPids
     Fd pidfd, control, handshake, installed, out, err;
     SeccompListener listener;
+    std::unique_ptr<Workers> workers;  // null: this kernel can't have them
+    std::deque<BrokeredCall> waiting;  // for a worker, at most kMaxWaiting
+    bool full = false;                 // as many wait as may: its listener is not watched
+    uint32_t brokered = 0;             // since the last tick
+    uint32_t read = 0;                 // of the budget of read arguments
+    std::optional<Observer> observer;  // has the listener from the exec on
     LineLog out_lines, err_lines;
     uint64_t witness_refusals = 0;  // by Landlock, in each run
     std::optional<Witnessed> witnessed;
@@ -128,6 +176,11 @@ class Supervisor {
     uint32_t denials = 0;      // by Landlock, since the last tick
     bool held = false;         // over budget: all of it is stopped until the next tick
     bool held_before = false;  // in this run
+    uint64_t held_since = 0;   // ms
+    bool runs_on = false;      // it was seen running though it is held, in this second
+    bool ran_on = false;       // and in the one before
+    uint32_t written = 0;      // bytes of output, since the last tick
+    bool choked = false;       // over budget: its output is not watched
     uint64_t violations = 0;   // in this run
     uint64_t all_violations = 0;
     std::string recent;        // its last output, whole lines, at most kKeptOutput bytes
@@ -141,19 +194,24 @@ class Supervisor {
   // Loop.
   void Watch(Role role, size_t component, int fd);
   void Unwatch(int fd);
-  void Dispatch(const Source& source);
+  void Dispatch(const Source& source, uint32_t revents);
   int WaitTime(uint64_t now) const;
   void OnTimers(uint64_t now);
   void OnSignals();
   void OnAuditRecords();
   void OnTripwires();
+  void TellManager();  // engine/service_notify.h
   bool Finished() const;
+  void ReapWorkers();
 
   // Components.
   void StartReady();
   void Act(Component& component, UnitAction action);
   void StartOne(Component& component);
+  bool WaitsForServer(const Component& component) const;
+  tl::expected<void, EdgeError> PassDescriptors(Component& component, std::vector<Fd>& own);
   tl::expected<std::vector<ViewOp>, std::string> ViewOf(const Component& component);
+  tl::expected<void, std::string> UsePreparedView(Component& component, LaunchPlan& plan);
   void FailLaunch(Component& component, const std::string& what);
   void OnHandshake(Component& component);
   void OnInstalled(Component& component);
@@ -161,11 +219,38 @@ class Supervisor {
   void Executed(Component& component);
   // Takes one message of the reaper; whether there may be more.
   bool OnControl(Component& component);
-  void OnRefusals(Component& component);
+  void OnRefusals(Component& component, uint32_t revents);
   void SpendAnswer(Component& component);
+  // With `on-violation: observe`: hands the listener to an observer, and records what that tells.
+  void Observe(Component& component);
+  void OnObserver(Component& component);
+  void Record(Component& component, const Observation& observation);
+  void FinishObserver(Component& component);
   bool IsStartupCall(Component& component, const SeccompData& data);
+
+  // Broker: see brokered.cc.
+  void OpenWorkers(Component& component);
+  void CloseWorkers(Component& component);
+  void ResetWorker(Component& component, size_t index);
+  std::optional<BrokerRequest::Kind> BrokeredKind(const Component& component,
+                                                  const Notification& call) const;
+  bool ReadsArguments(Component& component, const Notification& call);
+  void Broker(Component& component, const Notification& call, BrokerRequest::Kind kind);
+  bool HandOver(Component& component, const BrokeredCall& brokered);
+  void OnWorker(Component& component, int fd);
+  void Finish(Component& component, const BrokeredCall& brokered, const BrokerReply& reply);
+  static Event BrokerEvent(const Component& component, const BrokeredCall& brokered,
+                           const BrokerReply& reply);
+  void RefuseUnread(Component& component, const BrokeredCall& brokered);
+  void Refuse(Component& component, const Notification& call, Event event);
+  void Violation(Component& component, Event event);
+  void Proceed(Component& component);
+  void ExpireWorkers(Component& component, uint64_t now);
+  void SpendBrokered(Component& component);
+
   // Passes on what the component wrote; whether there may be more.
   bool OnOutput(Component& component, bool err);
+  void SpendOutput(Component& component, size_t bytes);
   void OnReaperDead(Component& component);
   void CheckListening(Component& component);
   void KillAll(Component& component);
@@ -182,7 +267,7 @@ class Supervisor {
   void AcceptAgain(Component& component);
   void StopInOrder();
   void CloseRun(Component& component);
-  void RecordLimits(const Component& component);
+  void RecordLimits(Component& component);
   Component* FindByPid(pid_t pid);
   LandlockHandler AuditHandler();
   void OnLandlockDenial(const LandlockDenial& denial);
@@ -191,6 +276,22 @@ class Supervisor {
   void RecordAuditLoss();
   void ReportSinks();
   void OnSeccompKill(const SeccompKill& kill);
+
+  // Attestation: see attestation.cc.
+  tl::expected<Fd, std::string> OpenAttestation(Component& component);
+  void CloseAttestation(Component& component);
+  void OnAttestation(Component& component);
+  void HandleAttestation(Component& component, std::span<const uint8_t> message);
+  bool SpendAttestation(Component& component, uint64_t now);
+  void AnswerAttestation(Component& component, AttestStatus status,
+                         std::span<const uint8_t> payload = {});
+  void RefuseAttestation(Component& component, std::string_view verb, AttestStatus status);
+  void SubmitAttestation(Component& component, const AttestRequest& request);
+  void FinishAttestation(const AttestResult& result);
+  void WatchAttestation(Component& component);
+  void RunAttester();
+  void RecordMeasured();
+  void MeasureAuditHead();
 
   // Control socket: see control_requests.cc.
   void OnControlRequests();
@@ -211,6 +312,7 @@ class Supervisor {
   // Landlock's refusals can't be delayed one by one, and their records, which the kernel drops
   // where they are too many, are everybody's: who floods is stopped for the rest of the second.
   void Hold(Component& component);
+  static bool AnyRuns(const Component& component);
   void Release(Component& component);
   std::string FailureText(const Component& component, const Failure& failure) const;
   void Status(const std::string& text) const;
@@ -228,7 +330,17 @@ class Supervisor {
   std::vector<std::string> kept_;                     // sandbox/view.h
   Digest digest_{};
   ControlSocket control_;
-  std::unique_ptr<ConnectGuard> guard_;  // null: no listener needs it
+  struct AttestWaiter {
+    size_t component;
+    uint64_t run;
+    AttestRequest request;
+    Digest user_data;
+  };
+  std::optional<Attester> attester_;              // nothing: no component may ask
+  std::map<uint64_t, AttestWaiter> attest_jobs_;  // by the job's id
+  uint64_t next_attest_ = 1;                      // ids of jobs and runs
+  int attester_fd_ = -1;                          // that is watched
+  std::unique_ptr<ConnectGuard> guard_;           // null: no listener needs it
   std::vector<std::unique_ptr<Component>> components_;
   std::map<uint64_t, Source> sources_;  // by an id that is never used again
   std::map<int, uint64_t> source_ids_;
@@ -236,10 +348,12 @@ class Supervisor {
   Fd epoll_, signals_;
   bool stopping_ = false;
   bool booted_ = false;  // every component has been ready once
+  ServiceNotify notify_;
   int exit_code_ = 0;
+  std::set<pid_t> killed_workers_;  // and not yet waited for
   uint64_t last_tick_ = 0;
   KernelAuditCounters reported_;  // what RecordAuditLoss has put on record
-  uint64_t reported_lost_ = 0;    // events that sinks did not take, as far as said
+  uint64_t reported_missed_ = 0;  // events that sinks did not take, as far as said
 };
 
 }  // namespace bulkhead

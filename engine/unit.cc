@@ -51,6 +51,12 @@ UnitAction Unit::OnDependenciesReady(uint64_t now) {
   return state_ == UnitState::kWaiting ? Launch(now) : UnitAction::kNone;
 }
 
+void Unit::OnServerMissing() {
+  if (state_ != UnitState::kLaunching) return;
+  state_ = UnitState::kWaiting;
+  deadline_ = 0;
+}
+
 UnitAction Unit::Up(uint64_t now) {
   state_ = UnitState::kUp;
   const uint32_t most = lifetime_ms_ != 0 ? lifetime_ms_ : lifecycle_->watchdog_ms;

@@ -3,7 +3,9 @@
 // what it answers. No clock, no process and no descriptor in here; times are milliseconds of one
 // monotonic clock. Not thread-safe; one owner.
 //
-//   Waiting    its `after` components are not all ready. When they are: launch.
+//   Waiting    its `after` components are not all ready, or one that it is to be connected to is
+//   not
+//              up. When they are: launch.
 //   Launching  the process confines itself. Executed: Starting (or Up when ready: started).
 //              A step that failed ends the boot if this is the first start, else counts as a
 //              failure.
@@ -70,6 +72,8 @@ class Unit {
   uint64_t deadline() const { return deadline_; }
 
   UnitAction OnDependenciesReady(uint64_t now);
+  // Launching, before anything was done: one that it is to be connected to is not up.
+  void OnServerMissing();
   UnitAction OnExecuted(uint64_t now);
   UnitAction OnReady(uint64_t now);
   void OnAlive(uint64_t now);  // it said so to its watchdog

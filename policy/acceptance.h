@@ -14,7 +14,7 @@
 namespace bulkhead {
 
 struct Acceptance {
-  std::string component;
+  std::string component;      // empty: the enclave
   std::vector<Text> changes;  // as `diff` prints them: "read /srv/models"
   std::string owner;
   std::string reason;

@@ -2,12 +2,15 @@
 #include "policy/build.h"
 #include "policy/scalars.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "policy/merge.h"
+#include "policy/text.h"
 
 namespace bulkhead {
 namespace {
@@ -22,13 +25,44 @@ std::vector<std::pair<std::string, Text>> BuildPairs(const Section& section) {
   return pairs;
 }
 
-std::vector<Sink> BuildSinks(const Section& audit) {
+// "parent:9001" or "3:9001" as bundles have it; nothing for another text.
+std::optional<std::string> SinkAddress(const std::string& text) {
+  constexpr std::string_view kParent = "parent:";
+  const std::string address = text.starts_with(kParent) ? "3:" + text.substr(kParent.size()) : text;
+  return ParseVsockPeer(address) ? std::optional(address) : std::nullopt;
+}
+
+void BuildSink(const Node& item, std::vector<Sink>& sinks, Diagnostics& diagnostics) {
+  const Section fields(&item, "");
+  if (fields.Entries().size() != 1) {
+    diagnostics.Error(item.place, "E0245", "a sink is one place",
+                      "write an item for each: `{file: PATH}`, `{unix: PATH}`, "
+                      "`{vsock: \"parent:9001\"}`");
+  } else if (fields.Get("file") != nullptr) {
+    sinks.push_back({SinkKind::kFile, fields.TextOf("file")});
+  } else if (fields.Get("unix") != nullptr) {
+    sinks.push_back({SinkKind::kUnix, fields.TextOf("unix")});
+    if (sinks.back().path.size() <= kMaxUnixPath) return;
+    diagnostics.Error(fields.At("unix").place, "E0246",
+                      fmt::format("the path is longer than {} bytes", kMaxUnixPath),
+                      "that is all a unix socket's address holds");
+  } else if (fields.Get("vsock") != nullptr) {
+    const auto address = SinkAddress(fields.TextOf("vsock"));
+    if (address) sinks.push_back({SinkKind::kVsock, *address});
+    if (address) return;
+    diagnostics.Error(fields.At("vsock").place, "E0247",
+                      Quoted(fields.TextOf("vsock")) + " is not a vsock address",
+                      "write `parent:9001` or `3:9001`");
+  }
+}
+
+std::vector<Sink> BuildSinks(const Section& audit, Diagnostics& diagnostics) {
   std::vector<Sink> sinks;
   for (const Node& item : audit.Items("sinks")) {
     if (item.kind == NodeKind::kScalar) {
       sinks.push_back({SinkKind::kStdout, ""});
     } else {
-      sinks.push_back({SinkKind::kFile, Section(&item, "").TextOf("file")});
+      BuildSink(item, sinks, diagnostics);
     }
   }
   return sinks;
@@ -49,6 +83,7 @@ ChannelKind ParseChannelKind(const std::string& word) {
   if (word == "messages") return ChannelKind::kMessages;
   if (word == "pipe") return ChannelKind::kPipe;
   if (word == "memory") return ChannelKind::kMemory;
+  if (word == "connected") return ChannelKind::kConnected;
   return ChannelKind::kStream;
 }
 
@@ -62,6 +97,9 @@ std::vector<ChannelPolicy> BuildChannels(const Section& root) {
     channel.to = {fields.TextOf("to"), fields.At("to")};
     channel.kind = ParseChannelKind(fields.TextOf("kind", "stream"));
     channel.size = ParseSize(fields.TextOf("size")).value_or(0);
+    channel.listener = {fields.TextOf("listener"), fields.At("listener")};
+    channel.as_server = fields.TextOf("identity") == "to";
+    channel.identity_at = fields.At("identity");
     channel.at = {fields.id(), item.place};
     channels.push_back(std::move(channel));
   }
@@ -115,9 +153,12 @@ Policy BuildPolicy(const Node& root_node, const Library& library, Diagnostics& d
   policy.enclave = root.TextOf("enclave");
   policy.target = {root.TextOf("target"), root.At("target")};
   policy.vars = BuildPairs(root.Sub("vars"));
-  policy.sinks = BuildSinks(root.Sub("audit"));
+  policy.sinks = BuildSinks(root.Sub("audit"), diagnostics);
   if (const Section measure = root.Sub("measure"); measure.Get("policy") != nullptr) {
     policy.measure = Text{measure.TextOf("policy"), measure.At("policy")};
+    if (measure.Get("events") != nullptr) {
+      policy.measure_events = Text{measure.TextOf("events"), measure.At("events")};
+    }
   }
   policy.assets = BuildAssets(root.Sub("assets"));
   const Section components = root.Sub("components");

@@ -71,6 +71,7 @@ void BuildLimits(const Section& limits, ComponentPolicy& component) {
   built.processes = static_cast<uint32_t>(ParseInteger(limits.TextOf("processes")).value_or(0));
   built.files = static_cast<uint32_t>(ParseInteger(limits.TextOf("files")).value_or(0));
   built.cpu_percent = ParsePercent(limits.TextOf("cpu")).value_or(0);
+  built.cpu_yields = limits.TextOf("cpu-yields") == "true";
   built.file_size = ParseSize(limits.TextOf("file-size")).value_or(0);
   for (const Entry& entry : limits.Entries()) {
     component.limits_at.emplace(entry.key, limits.At(entry.key));
@@ -85,6 +86,18 @@ std::vector<SecretPolicy> BuildSecrets(const Section& component) {
     secrets.push_back({name, fields.TextOf("from"), {fields.id(), item.place}});
   }
   return secrets;
+}
+
+std::optional<AttestationPolicy> BuildAttestation(const Section& component) {
+  if (!component.Has("attestation")) return std::nullopt;
+  const Section section = component.Sub("attestation");
+  const auto flag = [&](std::string_view key) { return section.TextOf(key) == "true"; };
+  return AttestationPolicy{flag("random"),
+                           flag("attest"),
+                           flag("public-key"),
+                           ParseRate(section.TextOf("rate", "10/min")).value_or(std::pair(1U, 1U)),
+                           component.At("attestation"),
+                           section.At("public-key")};
 }
 
 }  // namespace
@@ -106,6 +119,7 @@ ComponentPolicy BuildComponent(const Entry& entry, const Node& merged, Diagnosti
   component.devices = fields.Texts("devices");
   component.network = BuildNetwork(fields.Sub("network"), diagnostics);
   component.secrets = BuildSecrets(fields);
+  component.attestation = BuildAttestation(fields);
   component.allow = BuildCalls(fields.Sub("syscalls"), "allow", diagnostics);
   component.startup = BuildCalls(fields.Sub("syscalls"), "startup", diagnostics);
   component.deny = BuildCalls(fields.Sub("syscalls"), "deny", diagnostics);
@@ -114,8 +128,9 @@ ComponentPolicy BuildComponent(const Entry& entry, const Node& merged, Diagnosti
   component.lifecycle = BuildLifecycle(fields, diagnostics);
   component.ready_at = fields.At("ready");
   component.watchdog_at = fields.At("watchdog");
-  component.on_violation =
-      fields.TextOf("on-violation") == "kill" ? OnViolation::kKill : OnViolation::kRefuse;
+  component.on_violation = fields.TextOf("on-violation") == "kill"      ? OnViolation::kKill
+                           : fields.TextOf("on-violation") == "observe" ? OnViolation::kObserve
+                                                                        : OnViolation::kRefuse;
   component.on_violation_at = fields.At("on-violation");
   component.instances = BuildInstances(fields);
   component.instances_at = fields.At("instances");

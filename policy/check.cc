@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/check_connected.h"
 #include "policy/check_edges.h"
 #include "policy/cycles.h"
 #include "policy/text.h"
@@ -152,7 +153,10 @@ void CheckPolicy(const Policy& policy, bool complete, Diagnostics& diagnostics) 
   checker.CheckReady();
   checker.CheckGroups();
   CheckListeners(policy, diagnostics);
-  if (complete) CheckEdges(policy, diagnostics);
+  if (complete) {
+    CheckEdges(policy, diagnostics);
+    CheckConnected(policy, diagnostics);
+  }
 }
 
 void CheckPathSets(const Policy& policy, const TargetSpec& target, Diagnostics& diagnostics) {

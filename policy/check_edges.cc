@@ -49,8 +49,14 @@ void CheckHandedOver(const Policy& policy, const ComponentPolicy& component,
   for (const TcpListen& listen : component.network.tcp_listen) {
     names.Add(listen.name, listen.at.place);
   }
+  for (const VsockListen& listen : component.network.vsock_listen) {
+    names.Add(listen.name, listen.at.place);
+  }
   for (const ChannelPolicy& channel : policy.channels) {
-    if (channel.from.value == component.name || channel.to.value == component.name) {
+    // Who is connected to has its listener.
+    const bool other =
+        channel.to.value == component.name && channel.kind != ChannelKind::kConnected;
+    if (channel.from.value == component.name || other) {
       names.Add(channel.name, channel.at.place);
     }
   }
@@ -154,6 +160,8 @@ class EdgeChecker {
 void CheckListeners(const Policy& policy, Diagnostics& diagnostics) {
   Unique paths("the socket", diagnostics);
   Unique ports("the port", diagnostics);
+  Unique datagrams("the UDP port", diagnostics);
+  Unique vsock_ports("the vsock port", diagnostics);
   for (const ComponentPolicy& component : policy.components) {
     for (const UnixListen& listen : component.network.unix_listen) {
       paths.Add(listen.path, listen.at.place);
@@ -163,6 +171,12 @@ void CheckListeners(const Policy& policy, Diagnostics& diagnostics) {
     }
     for (const TcpPort& bind : component.network.tcp_bind) {
       ports.Add(std::to_string(bind.port), bind.at.place);
+    }
+    for (const TcpPort& bind : component.network.udp_bind) {
+      datagrams.Add(std::to_string(bind.port), bind.at.place);
+    }
+    for (const VsockListen& listen : component.network.vsock_listen) {
+      if (listen.port != 0) vsock_ports.Add(std::to_string(listen.port), listen.at.place);
     }
     CheckHandedOver(policy, component, diagnostics);
   }

@@ -103,14 +103,14 @@ class Merger {
 
   // The same item from two sides: `/tmp` and `{path: /tmp, size: 1M}` are one directory.
   void MergeItem(Node& into, Node from, const Row& row, const Where& where) {
-    const std::string_view key = IdentityKey(row.map);
+    const std::vector<std::string_view> keys = IdentityKeys(row.map);
     if (into.kind == NodeKind::kScalar && from.kind == NodeKind::kScalar) {
       if (final_) into = std::move(from);
       return;
     }
-    if (key.empty()) return;  // equal by their text
-    AsMap(into, key);
-    AsMap(from, key);
+    if (keys.empty()) return;  // equal by their text
+    AsMap(into, keys.back());
+    AsMap(from, keys.back());
     if (final_) into.place = from.place;
     const std::string name = ItemName(from, row.map);
     const Node* own = nullptr;

@@ -94,8 +94,22 @@ struct TcpListen {  // opened by the supervisor and handed over
   Statement at;
 };
 
-struct TcpPort {
+struct VsockListen {  // opened by the supervisor and handed over
+  uint32_t port = 0;
+  std::string name;
+  bool nonblocking = false;
+  Statement at;
+};
+
+struct TcpPort {  // of TCP or UDP
   uint16_t port = 0;
+  Statement at;
+};
+
+// Where connections or messages may go: the broker lets them.
+struct Destination {
+  std::string address;  // IPv4, or the CID of vsock; empty: any
+  uint32_t port = 0;
   Statement at;
 };
 
@@ -103,14 +117,28 @@ struct NetworkPolicy {
   std::vector<UnixListen> unix_listen;
   std::vector<Text> unix_connect;
   std::vector<TcpListen> tcp_listen;
+  std::vector<VsockListen> vsock_listen;
   std::vector<TcpPort> tcp_bind;
   std::vector<TcpPort> tcp_connect;  // any address
+  std::vector<Destination> tcp_connect_to;
+  std::vector<Destination> udp_connect;
+  std::vector<TcpPort> udp_bind;
+  std::vector<Destination> vsock_connect;
 };
 
 struct SecretPolicy {
   std::string name;
   std::string path;
   Statement at;
+};
+
+struct AttestationPolicy {
+  bool random = false;
+  bool attest = false;
+  bool public_key = false;
+  std::pair<uint32_t, uint32_t> rate;  // how many in how many milliseconds
+  Statement at;
+  Statement public_key_at;
 };
 
 struct ComponentPolicy {
@@ -130,6 +158,7 @@ struct ComponentPolicy {
   std::vector<Text> devices;
   NetworkPolicy network;
   std::vector<SecretPolicy> secrets;
+  std::optional<AttestationPolicy> attestation;
   std::vector<SyscallRule> allow;
   std::vector<SyscallRule> deny;
   std::vector<SyscallRule> startup;  // allowed until it is ready
@@ -151,6 +180,9 @@ struct ChannelPolicy {
   Text to;
   ChannelKind kind = ChannelKind::kStream;
   uint64_t size = 0;  // bytes; 0: not stated
+  Text listener;      // empty: not stated
+  bool as_server = false;
+  Statement identity_at;
   Statement at;
 };
 
@@ -183,7 +215,8 @@ struct Policy {
   std::vector<std::pair<std::string, Text>> vars;
   std::vector<NamedDigest> sources;
   std::vector<Sink> sinks;
-  std::optional<Text> measure;  // "none" or a register
+  std::optional<Text> measure;         // "none" or a register
+  std::optional<Text> measure_events;  // a register
   std::vector<AssetPolicy> assets;
   std::vector<ComponentPolicy> components;  // sorted by name
   std::vector<ChannelPolicy> channels;
@@ -197,6 +230,7 @@ struct Policy {
 struct TargetSpec {
   Target target;
   std::map<std::string, std::vector<std::string>> path_sets;  // "libraries" -> paths
+  std::map<std::string, std::string> devices;                 // "nsm" -> path, all that there are
 };
 
 }  // namespace bulkhead

@@ -119,6 +119,18 @@ std::optional<uint32_t> ParsePercent(std::string_view text) {
   return static_cast<uint32_t>(*value);
 }
 
+std::optional<std::pair<uint32_t, uint32_t>> ParseRate(std::string_view text) {
+  constexpr std::pair<std::string_view, uint32_t> kWindows[] = {
+      {"/s", 1000}, {"/min", 60'000}, {"/h", 3'600'000}};
+  for (const auto& [suffix, window] : kWindows) {
+    if (!text.ends_with(suffix)) continue;
+    const auto count = ParseInteger(text.substr(0, text.size() - suffix.size()));
+    if (!count || *count > std::numeric_limits<uint32_t>::max()) return std::nullopt;
+    return std::pair(static_cast<uint32_t>(*count), window);
+  }
+  return std::nullopt;
+}
+
 std::optional<uint32_t> ParseUmask(std::string_view text) {
   if (text.size() != 4 || text[0] != '0') return std::nullopt;
   uint32_t value = 0;
@@ -176,14 +188,31 @@ bool IsDate(std::string_view text) {
   return Number(day) <= DaysOf(Number(year), Number(month));
 }
 
-bool IsIpv4(std::string_view text) {
+std::optional<uint32_t> ParseIpv4(std::string_view text) {
+  uint32_t address = 0;
   for (int part = 0; part < 4; ++part) {
     const size_t dot = text.find('.');
     const auto value = ParseInteger(text.substr(0, dot));
-    if (!value || *value > 255 || (dot == std::string_view::npos) != (part == 3)) return false;
+    if (!value || *value > 255 || (dot == std::string_view::npos) != (part == 3)) {
+      return std::nullopt;
+    }
+    address = address << 8 | static_cast<uint32_t>(*value);
     if (part < 3) text.remove_prefix(dot + 1);
   }
-  return true;
+  return address;
+}
+
+bool IsIpv4(std::string_view text) { return ParseIpv4(text).has_value(); }
+
+std::optional<VsockAddress> ParseVsockAddress(std::string_view text) {
+  constexpr uint64_t kAny = 0xffffffff;  // any CID, any port
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  const std::string_view context = text.substr(0, colon);
+  const auto cid = context == "parent" ? kVsockParent : ParseInteger(context);
+  const auto port = ParseInteger(text.substr(colon + 1));
+  if (!cid || !port || *cid >= kAny || *port >= kAny || *port == 0) return std::nullopt;
+  return VsockAddress{static_cast<uint32_t>(*cid), static_cast<uint32_t>(*port)};
 }
 
 bool ReadsAsBoolean(std::string_view text) {

@@ -34,9 +34,10 @@ constexpr Shape kShapes[] = {
     {"unix-listen", "components.NAME.network.unix.listen"},
     {"tcp", "components.NAME.network.tcp"},
     {"tcp-listen", "components.NAME.network.tcp.listen"},
-    {"tcp-connect", "components.NAME.network.tcp.connect, the map form"},
+    {"destination", "components.NAME.network.tcp.connect and udp.connect, the map form"},
     {"udp", "components.NAME.network.udp"},
     {"vsock", "components.NAME.network.vsock"},
+    {"vsock-listen", "components.NAME.network.vsock.listen"},
     {"syscalls", "components.NAME.syscalls"},
     {"call", "components.NAME.syscalls.allow and deny, the map form"},
     {"on", "components.NAME.syscalls.allow.on"},
@@ -59,6 +60,7 @@ constexpr Shape kShapes[] = {
     {"acceptances", "a file of diff --accept"},
     {"acceptance", "accepted of a file of diff --accept"},
     {"target", "a target file"},
+    {"platform-devices", "devices of a target"},
     {"features", "features of a target"},
     {"paths", "paths of a target"},
 };
@@ -74,6 +76,7 @@ constexpr TypeInfo kTypes[] = {
     {Type::kSize, "a size like `64M`, in K, M or G", "^(0|[1-9][0-9]*)[KMG]$"},
     {Type::kTime, "a time like `10s`, `5m` or `1h`", "^(0|[1-9][0-9]*)[smh]$"},
     {Type::kPercent, "a percentage like `50%`", "^(0|[1-9][0-9]*)%$"},
+    {Type::kRate, "a rate like `10/min`, in s, min or h", "^(0|[1-9][0-9]*)/(s|min|h)$"},
     {Type::kText, "text", ".+"},
     {Type::kName, "a name: lower case letters, digits and `-`, a letter first, at most 32",
      kNamePattern},
@@ -90,6 +93,8 @@ constexpr TypeInfo kTypes[] = {
     {Type::kDigest, "96 lower case hexadecimal digits", "^[0-9a-f]{96}$"},
     {Type::kDate, "a date like `2027-03-01`", "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"},
     {Type::kAddress, "an IPv4 address like `127.0.0.1`", "^[0-9]+(\\.[0-9]+){3}$"},
+    {Type::kVsockAddress, "a vsock address like `parent:9001` or `3:9001`",
+     "^(parent|0|[1-9][0-9]*):[1-9][0-9]*$"},
     {Type::kEnvName, "letters, digits and `_`, no digit first", "^[A-Za-z_][A-Za-z0-9_]{0,127}$"},
     {Type::kVariableName, "a name: lower case letters, digits and `-`, a letter first, at most 32",
      kNamePattern},
@@ -136,28 +141,28 @@ const Row* FindRow(std::string_view shape, std::string_view key) {
   return any;
 }
 
-std::string_view IdentityKey(std::string_view shape) {
+std::vector<std::string_view> IdentityKeys(std::string_view shape) {
+  std::vector<std::string_view> keys;
   for (const Row& row : kRows) {
-    if (row.shape == shape && row.identity) return row.key;
+    if (row.shape == shape && row.identity) keys.push_back(row.key);
   }
-  return {};
+  return keys;
 }
 
-std::vector<Choice> ChoicesOf(const Row& row) {
-  std::vector<Choice> choices;
+std::vector<std::string_view> ChoicesOf(const Row& row) {
+  std::vector<std::string_view> choices;
   std::string_view rest = row.choices;
   while (!rest.empty()) {
-    std::string_view word = rest.substr(0, rest.find('|'));
+    const std::string_view word = rest.substr(0, rest.find('|'));
     rest.remove_prefix(std::min(rest.size(), word.size() + 1));
-    const bool planned = word.starts_with('!');
-    if (planned) word.remove_prefix(1);
-    choices.push_back({word, planned});
+    choices.push_back(word);
   }
   return choices;
 }
 
 std::string Spelled(uint64_t value, Type type) {
   if (type == Type::kPercent) return std::to_string(value) + "%";
+  if (type == Type::kRate) return std::to_string(value) + " in the time";
   if (type == Type::kTime) {
     return value % 3'600'000 == 0 ? std::to_string(value / 3'600'000) + "h"
                                   : std::to_string(value / 1000) + "s";

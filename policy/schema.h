@@ -20,6 +20,7 @@ enum class Type : uint8_t {  // of a single value
   kSize,
   kTime,
   kPercent,
+  kRate,
   kText,
   kName,
   kPath,
@@ -32,6 +33,7 @@ enum class Type : uint8_t {  // of a single value
   kDigest,
   kDate,
   kAddress,
+  kVsockAddress,
   kEnvName,
   kVariableName,
   kCall,      // a system call or "@group"
@@ -66,7 +68,7 @@ struct Row {
   Type type = Type::kNone;   // of the single value
   std::string_view map;      // shape of the map form; empty: no map is accepted
   Type names = Type::kNone;  // for "*"
-  std::string_view choices;  // kChoice: "a|b|!c"; "!" marks what is not enforced yet
+  std::string_view choices;  // kChoice: "a|b|c"
   uint64_t least = 0;        // limits of a number, in units of the value (bytes, milliseconds)
   uint64_t most = 0;
   bool required = false;
@@ -74,7 +76,6 @@ struct Row {
   bool whole = false;         // merging replaces the value instead of joining it
   bool identity = false;      // names the item of a list that the map stands in
   bool own = false;           // of a component only, not of a profile
-  bool planned = false;       // part of the language, not enforced by this version: an error
   std::string_view doc;
 };
 
@@ -91,14 +92,10 @@ std::string_view BaseShape(std::string_view shape);
 std::vector<const Row*> RowsOf(std::string_view shape);
 // The row for this very key, or the shape's "*" row; nullptr: no such key.
 const Row* FindRow(std::string_view shape, std::string_view key);
-// The key that names an item of this shape; empty when none does.
-std::string_view IdentityKey(std::string_view shape);
+// The keys that name an item of this shape together. The last one is what a scalar stands for.
+std::vector<std::string_view> IdentityKeys(std::string_view shape);
 
-struct Choice {
-  std::string_view word;
-  bool planned = false;
-};
-std::vector<Choice> ChoicesOf(const Row& row);
+std::vector<std::string_view> ChoicesOf(const Row& row);
 
 // A number as policies of the type write it: 67108864 of type kSize is "64M".
 std::string Spelled(uint64_t value, Type type);

@@ -55,7 +55,7 @@ class Checker {
 
   void ReportMissing(const Node& node, std::string_view shape) {
     for (const Row* row : RowsOf(shape)) {
-      if (!row->required || row->planned || node.Find(row->key) != nullptr) continue;
+      if (!row->required || node.Find(row->key) != nullptr) continue;
       diagnostics_.Error(node.place, "E0202", fmt::format("`{}` is missing", row->key),
                          Expectation(*row));
     }
@@ -73,12 +73,6 @@ class Checker {
     const Row* row = FindRow(shape, entry.key);
     if (row == nullptr) {
       ReportUnknown(entry, shape);
-      return false;
-    }
-    if (row->planned) {
-      diagnostics_.Error(entry.key_place, "E0211",
-                         Quoted(entry.key) + " is not enforced yet by this version",
-                         "take it out: a statement is enforced or refused, never ignored");
       return false;
     }
     if (row->key == "*" && !CheckKey(entry, *row)) return false;
@@ -201,12 +195,14 @@ void CheckShape(Node& node, std::string_view shape, Diagnostics& diagnostics) {
 }
 
 std::string ItemName(const Node& item, std::string_view map_shape) {
-  const std::string_view key = IdentityKey(map_shape);
-  if (item.kind == NodeKind::kMap && !key.empty()) {
+  const std::vector<std::string_view> keys = IdentityKeys(map_shape);
+  if (item.kind != NodeKind::kMap || keys.empty()) return Flow(item);
+  std::string name;
+  for (const std::string_view key : keys) {
     const Entry* entry = item.Find(key);
-    return entry == nullptr ? std::string() : Flow(entry->value);
+    if (entry != nullptr) name += (name.empty() ? "" : ":") + Flow(entry->value);
   }
-  return Flow(item);
+  return name;
 }
 
 }  // namespace bulkhead

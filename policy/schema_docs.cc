@@ -15,16 +15,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kPlannedMark = " (not enforced yet)";
-
 // --- Markdown ---
 
 std::string DescribeScalar(const Row& row) {
   if (row.type != Type::kChoice) return std::string(Info(row.type).expected);
   std::string text;
-  for (const Choice& choice : ChoicesOf(row)) {
-    text += fmt::format("{}`{}`{}", text.empty() ? "" : ", ", choice.word,
-                        choice.planned && !row.planned ? kPlannedMark : "");
+  for (const std::string_view choice : ChoicesOf(row)) {
+    text += fmt::format("{}`{}`", text.empty() ? "" : ", ", choice);
   }
   return text;
 }
@@ -65,8 +62,7 @@ std::string Cell(std::string_view text) {
 }
 
 std::string MarkdownRow(const Row& row) {
-  const std::string key =
-      row.key == "*" ? "any name" : fmt::format("`{}`{}", row.key, row.planned ? kPlannedMark : "");
+  const std::string key = row.key == "*" ? "any name" : fmt::format("`{}`", row.key);
   return fmt::format("| {} | {} | {} | {} | {} |\n", key, Cell(DescribeValue(row)),
                      Cell(DescribeDefault(row)), DescribeLimits(row), Cell(row.doc));
 }
@@ -106,9 +102,7 @@ Json WrittenSchema(const Row& row) {
     return {{"type", "string"}, {"pattern", Info(row.type).pattern}};
   }
   Json words = Json::array();
-  for (const Choice& choice : ChoicesOf(row)) {
-    if (!choice.planned) words.push_back(choice.word);
-  }
+  for (const std::string_view choice : ChoicesOf(row)) words.push_back(choice);
   return {{"enum", words}};
 }
 
@@ -129,7 +123,6 @@ Json OneSchema(const Row& row) {
 
 // Text and names of files are compared as they are written; to a schema `1` and `1.0` are the same.
 bool HoldsText(const Row& row, std::set<std::string_view>& seen) {
-  if (row.planned) return false;
   if (row.type == Type::kText || row.type == Type::kFileName) return true;
   if (row.map.empty() || !seen.insert(row.map).second) return false;
   for (const Row* inner : RowsOf(row.map)) {
@@ -161,14 +154,9 @@ Json ValueSchema(const Row& row) {
 
 Json PropertySchema(const Row& row) {
   std::string description(row.doc);
-  if (row.planned) description += kPlannedMark;
   if (!row.fallback.empty()) description += fmt::format(" Default: {}.", row.fallback);
   Json schema = {{"description", description}};
-  if (row.planned) {
-    schema["not"] = Json::object();
-  } else {
-    schema.update(ValueSchema(row));
-  }
+  schema.update(ValueSchema(row));
   return schema;
 }
 

@@ -9,6 +9,7 @@
 
 #include "policy/library.h"
 #include "policy/scalars.h"
+#include "policy/schema.h"
 #include "policy/schema_check.h"
 #include "policy/section.h"
 #include "policy/shipped.h"
@@ -63,6 +64,9 @@ TargetSpec BuildTarget(const Node& root, Diagnostics& diagnostics) {
   for (const Entry& entry : paths.Entries()) {
     for (const Node& item : entry.value.items) spec.path_sets[entry.key].push_back(item.text);
   }
+  spec.devices = DefaultDevices();
+  const Section devices = fields.Sub("devices");
+  for (auto& [name, path] : spec.devices) path = devices.TextOf(name, path);
   return spec;
 }
 
@@ -90,6 +94,14 @@ std::optional<TargetSpec> LoadShipped(const Text& target, Sources& sources,
 }
 
 }  // namespace
+
+std::map<std::string, std::string> DefaultDevices() {
+  std::map<std::string, std::string> devices;
+  for (const Row* row : RowsOf("platform-devices")) {
+    devices.emplace(row->key, row->fallback);
+  }
+  return devices;
+}
 
 std::optional<TargetSpec> ReadTarget(std::string name, std::string text, Sources& sources,
                                      Diagnostics& diagnostics) {

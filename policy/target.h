@@ -2,6 +2,7 @@
 // Target files: what an enclave's kernel offers, as a TargetSpec.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 
@@ -14,6 +15,9 @@ namespace bulkhead {
 // `directory`. nullopt, with errors, when there is none or it is not in order.
 std::optional<TargetSpec> LoadTarget(const Text& target, const std::string& directory,
                                      Sources& sources, Diagnostics& diagnostics);
+
+// Where a target that doesn't say otherwise has its attestation devices.
+std::map<std::string, std::string> DefaultDevices();
 
 // One target file. `name` is for messages; the file's text is added to `sources`.
 std::optional<TargetSpec> ReadTarget(std::string name, std::string text, Sources& sources,

@@ -85,6 +85,11 @@ Verdict CheckUser(const Node& node) {
   return verdict;
 }
 
+std::optional<uint64_t> RateCount(std::string_view text) {
+  const auto rate = ParseRate(text);
+  return rate ? std::optional<uint64_t>(rate->first) : std::nullopt;
+}
+
 template <typename T>
 Verdict CheckUnit(std::string_view code, const Node& node, const Row& row, std::optional<T> value) {
   if (!value) return Not(code, node, row.type);
@@ -92,14 +97,8 @@ Verdict CheckUnit(std::string_view code, const Node& node, const Row& row, std::
 }
 
 Verdict CheckChoice(const Node& node, const Row& row) {
-  std::vector<std::string_view> words;
-  for (const Choice& choice : ChoicesOf(row)) {
-    words.push_back(choice.word);
-    if (choice.word != node.text) continue;
-    if (!choice.planned) return std::nullopt;
-    return Defect{"E0211", Quoted(node.text) + " is not enforced yet by this version",
-                  ListChoices(row).empty() ? "take it out" : "choose " + ListChoices(row)};
-  }
+  const std::vector<std::string_view> words = ChoicesOf(row);
+  if (std::ranges::find(words, node.text) != words.end()) return std::nullopt;
   const auto meant = Nearest(node.text, words);
   return Defect{"E0212", fmt::format("{} is not one of the choices", Quoted(node.text)),
                 meant ? fmt::format("did you mean `{}`?", *meant) : "expected " + ListChoices(row)};
@@ -162,7 +161,7 @@ bool TakesPlainWords(Type type) {
   return type == Type::kVersion || type == Type::kBoolean || type == Type::kInteger ||
          type == Type::kPort || type == Type::kUser || type == Type::kUmask ||
          type == Type::kLevel || type == Type::kArgValue || type == Type::kSize ||
-         type == Type::kTime || type == Type::kPercent;
+         type == Type::kTime || type == Type::kPercent || type == Type::kRate;
 }
 
 Verdict CheckStyle(const Node& node, Type type) {
@@ -195,6 +194,8 @@ Verdict CheckType(const Node& node, const Row& row) {
       return CheckUnit("E0207", node, row, ParseTime(text));
     case Type::kPercent:
       return CheckUnit("E0216", node, row, ParsePercent(text));
+    case Type::kRate:
+      return CheckUnit("E0239", node, row, RateCount(text));
     case Type::kText:
       return CheckText(node);
     case Type::kName:
@@ -219,6 +220,8 @@ Verdict CheckType(const Node& node, const Row& row) {
       return Require(IsDate(text), "E0217", node, row.type);
     case Type::kAddress:
       return Require(IsIpv4(text), "E0222", node, row.type);
+    case Type::kVsockAddress:
+      return Require(ParseVsockAddress(text).has_value(), "E0240", node, row.type);
     case Type::kEnvName:
       return Require(IsEnvName(text), "E0219", node, row.type);
     case Type::kCall:
@@ -258,10 +261,7 @@ bool CheckScalar(const Node& node, const Row& row, Diagnostics& diagnostics) {
 
 std::string ListChoices(const Row& row) {
   std::string text;
-  std::vector<std::string_view> words;
-  for (const Choice& choice : ChoicesOf(row)) {
-    if (!choice.planned) words.push_back(choice.word);
-  }
+  const std::vector<std::string_view> words = ChoicesOf(row);
   for (size_t i = 0; i < words.size(); ++i) {
     if (i > 0) text += i + 1 == words.size() ? " or " : ", ";
     text += fmt::format("`{}`", words[i]);

@@ -13,7 +13,7 @@ namespace bulkhead {
 // False, with one error that says what was expected, when the value does not fit.
 bool CheckScalar(const Node& node, const Row& row, Diagnostics& diagnostics);
 
-// "`a`, `b` or `c`", without what is not enforced yet.
+// "`a`, `b` or `c`".
 std::string ListChoices(const Row& row);
 
 }  // namespace bulkhead

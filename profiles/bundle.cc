@@ -2,6 +2,7 @@
 #include "profiles/bundle.h"
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <set>
 
@@ -142,18 +143,49 @@ Defect EnumDefect(const BundleData& data) {
     if (r.level == 0) return "requirement: level 0";
   }
   for (const Sink& sink : data.sinks) {
-    if (sink.kind > SinkKind::kStdout) return "sink: unknown kind";
-    if ((sink.kind == SinkKind::kFile) != IsNormalPath(sink.path)) return "sink: path";
+    if (sink.kind > SinkKind::kVsock) return "sink: unknown kind";
+    if (HasPath(sink.kind) != IsNormalPath(sink.path)) return "sink: path";
+    if (sink.kind == SinkKind::kUnix && sink.path.size() > kMaxUnixPath) return "sink: path";
+    const bool vsock = ParseVsockPeer(sink.path).has_value();
+    if ((sink.kind == SinkKind::kVsock) != vsock) return "sink: address";
+    if (sink.kind == SinkKind::kStdout && !sink.path.empty()) return "sink: stdout has no path";
   }
   for (const LedgerRow& row : data.ledger) {
     if (row.status > Status::kWaived || row.recorder > Recorder::kNone) return "ledger: enum";
     if (row.controls.empty() && row.status != Status::kWaived) return "ledger: empty row";
     for (const Control& control : row.controls) {
-      if (control.layer > Layer::kSupervisor) return "ledger: layer";
+      if (control.layer > Layer::kBroker) return "ledger: layer";
     }
   }
   if (data.target.arch != Arch::kX86_64 && data.target.arch != Arch::kAarch64) {
     return "target: arch";
+  }
+  return std::nullopt;
+}
+
+// Whether the component has the socket, handed over or made by itself.
+bool Serves(const ProfileData& profile, const std::string& path) {
+  const std::string directory = path.substr(0, path.rfind('/'));
+  return std::ranges::any_of(profile.listeners,
+                             [&](const Listener& listener) {
+                               return listener.kind == ListenerKind::kUnixStream &&
+                                      listener.path == path;
+                             }) ||
+         std::ranges::any_of(profile.edges, [&](const EdgeDirectory& edge) {
+           return edge.server && edge.path == directory;
+         });
+}
+
+// The names of its ends are known.
+Defect ConnectionDefect(const BundleData& data, const Channel& channel) {
+  const bool connected = channel.kind == ChannelKind::kConnected;
+  if (!connected) {
+    const bool plain = channel.path.empty() && !channel.as_server;
+    return plain ? Defect() : "channel `" + channel.name + "`: connected to nothing";
+  }
+  const auto server = std::ranges::find(data.components, channel.to, &ProfileData::name);
+  if (!IsNormalPath(channel.path) || !Serves(*server, channel.path)) {
+    return "channel `" + channel.name + "`: no such listener";
   }
   return std::nullopt;
 }
@@ -174,7 +206,7 @@ Defect ReferenceDefect(const BundleData& data) {
     }
   }
   for (const Channel& channel : data.channels) {
-    if (channel.kind > ChannelKind::kMemory) return "channel: unknown kind";
+    if (channel.kind > ChannelKind::kConnected) return "channel: unknown kind";
     const bool sized = channel.size != 0;
     if (sized != (channel.kind == ChannelKind::kMemory) || channel.size > kMaxChannelMemory) {
       return "channel `" + channel.name + "`: size";
@@ -183,9 +215,40 @@ Defect ReferenceDefect(const BundleData& data) {
         channel.from == channel.to) {
       return "channel `" + channel.name + "` has no two ends";
     }
-    if (instanced.contains(channel.from) || instanced.contains(channel.to)) {
+    const bool shared = channel.kind != ChannelKind::kConnected;
+    if (shared && (instanced.contains(channel.from) || instanced.contains(channel.to))) {
       return "channel `" + channel.name + "`: an end for many";
     }
+    if (Defect defect = ConnectionDefect(data, channel)) return defect;
+  }
+  return std::nullopt;
+}
+
+// A path that is there is one, and every register has what it needs.
+Defect MeasureDefect(const BundleData& data) {
+  const Measure& m = data.measure;
+  if (m.kind > RegisterKind::kTpm) return "measure: unknown register";
+  for (const std::string* path : {&m.nsm, &m.rtmr, &m.tsm, &m.tpm, &m.event_log}) {
+    if (!path->empty() && (!IsNormalPath(*path) || *path == "/")) return "measure: path";
+  }
+  if (m.kind == RegisterKind::kNone && (m.policy != 0 || m.events)) return "measure: no register";
+  const bool nitro = m.kind == RegisterKind::kNitro;
+  if (nitro && (m.nsm.empty() || m.policy < 16 || m.policy > 31)) return "measure: nitro";
+  if (nitro && m.events && (*m.events < 16 || *m.events > 31 || *m.events == m.policy)) {
+    return "measure: events";
+  }
+  if (m.kind == RegisterKind::kTdx && (m.rtmr.empty() || m.policy > 3)) return "measure: tdx";
+  if (m.kind == RegisterKind::kTpm && (m.tpm.empty() || m.policy > 23)) return "measure: tpm";
+  if (m.kind == RegisterKind::kTdx || m.kind == RegisterKind::kTpm) {
+    if (m.event_log.empty()) return "measure: no event log";
+    if (m.events && *m.events != m.policy) return "measure: events";
+  }
+  if (!m.nsm.empty() && !m.tsm.empty()) return "measure: two platforms";
+  for (const ProfileData& component : data.components) {
+    const Attestation& a = component.attestation;
+    if (!a.given) continue;
+    if (!m.Attests()) return "component `" + component.name + "`: attestation by nobody";
+    if (a.public_key && m.nsm.empty()) return "component `" + component.name + "`: public key";
   }
   return std::nullopt;
 }
@@ -243,7 +306,7 @@ Defect FrameDefect(std::span<const uint8_t> bytes) {
 }  // namespace
 
 tl::expected<Bundle, std::string> Bundle::Make(BundleData data) {
-  for (auto check : {OrderDefect, EnumDefect, ReferenceDefect, CycleDefect}) {
+  for (auto check : {OrderDefect, EnumDefect, ReferenceDefect, MeasureDefect, CycleDefect}) {
     if (Defect defect = check(data)) return tl::make_unexpected(*defect);
   }
   std::vector<Profile> profiles;
@@ -296,6 +359,20 @@ tl::expected<Bundle, std::string> DecodeBundle(std::span<const uint8_t> bytes) {
 
 Digest BundleDigest(std::span<const uint8_t> bytes) {
   return Sha384(bytes.first(bytes.size() - std::min(bytes.size(), kDigestSize)));
+}
+
+std::optional<VsockPeer> ParseVsockPeer(std::string_view text) {
+  const size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return std::nullopt;
+  VsockPeer peer;
+  const auto parse = [](std::string_view digits, uint32_t& value) {
+    const char* end = digits.data() + digits.size();
+    const auto [stop, error] = std::from_chars(digits.data(), end, value);
+    return error == std::errc() && stop == end && std::to_string(value) == digits;
+  };
+  if (!parse(text.substr(0, colon), peer.cid)) return std::nullopt;
+  if (!parse(text.substr(colon + 1), peer.port)) return std::nullopt;
+  return peer;
 }
 
 }  // namespace bulkhead

@@ -14,6 +14,7 @@
 #include "profiles/digest.h"
 #include "profiles/features.h"
 #include "profiles/ledger.h"
+#include "profiles/measure.h"
 #include "profiles/profile.h"
 
 namespace bulkhead {
@@ -30,7 +31,8 @@ enum class ChannelKind : uint8_t {
   kStream,
   kMessages,
   kPipe,
-  kMemory,  // of a fixed size; `from` writes, `to` reads
+  kMemory,     // of a fixed size; `from` writes, `to` reads
+  kConnected,  // `from` starts with a connection to a socket of `to`
 };
 
 // Whether only `from` can send by it.
@@ -40,13 +42,17 @@ constexpr bool IsOneWay(ChannelKind kind) {
 
 inline constexpr uint64_t kMaxChannelMemory = uint64_t{1} << 32;
 
-struct Channel {  // made by the supervisor; both ends keep it across restarts
+// Made by the supervisor; both ends keep it across restarts, but for kConnected, which is made for
+// each run of `from`.
+struct Channel {
   std::string name;
   std::string from;
   std::string to;
   ChannelKind kind = ChannelKind::kStream;
   uint64_t size = 0;  // bytes, of kMemory
   std::string rule;
+  std::string path{};      // of kConnected: a unix listener of `to`, or one it makes itself
+  bool as_server = false;  // of kConnected: under the uid of `to` instead of that of `from`
   bool operator==(const Channel&) const = default;
 };
 
@@ -57,13 +63,26 @@ struct Asset {
   bool operator==(const Asset&) const = default;
 };
 
-enum class SinkKind : uint8_t { kFile, kStdout };
+enum class SinkKind : uint8_t { kFile, kStdout, kUnix, kVsock };
+
+inline bool IsStream(SinkKind kind) { return kind == SinkKind::kUnix || kind == SinkKind::kVsock; }
+// Of those that have a place in the file system.
+inline bool HasPath(SinkKind kind) { return kind == SinkKind::kFile || kind == SinkKind::kUnix; }
 
 struct Sink {
   SinkKind kind = SinkKind::kStdout;
-  std::string path;
+  std::string path;  // of a file or a unix socket; of vsock "CID:PORT"; of stdout empty
   bool operator==(const Sink&) const = default;
 };
+
+inline constexpr size_t kMaxUnixPath = 107;  // unix(7): sun_path without its NUL
+
+struct VsockPeer {
+  uint32_t cid = 0;
+  uint32_t port = 0;
+};
+// "3:9001" as a bundle has it: decimal, without leading zeros.
+std::optional<VsockPeer> ParseVsockPeer(std::string_view text);
 
 struct Waiver {
   std::string component;
@@ -82,6 +101,7 @@ struct NamedDigest {
 struct BundleData {
   std::string enclave;
   Target target;
+  Measure measure;
   std::vector<EnvVar> vars;          // the policy's variables, sorted
   std::vector<NamedDigest> sources;  // files of `use`, sorted by name
   std::vector<Requirement> requirements;

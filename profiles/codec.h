@@ -52,6 +52,22 @@ void Describe(Io& io, Secret& v) {
   io(v.name, v.path, v.rule);
 }
 template <typename Io>
+void Describe(Io& io, Attestation& v) {
+  io(v.given, v.random, v.attest, v.public_key, v.count, v.window_ms, v.rule);
+}
+template <typename Io>
+void Describe(Io& io, Measure& v) {
+  io(v.kind, v.policy, v.events, v.nsm, v.rtmr, v.tsm, v.tpm, v.event_log);
+}
+template <typename Io>
+void Describe(Io& io, BrokerRule& v) {
+  io(v.kind, v.any, v.address, v.port, v.rule);
+}
+template <typename Io>
+void Describe(Io& io, BrokerPlan& v) {
+  io(v.calls, v.paths, v.rules);
+}
+template <typename Io>
 void Describe(Io& io, Readiness& v) {
   io(v.kind, v.path, v.exit_code, v.within_ms);
 }
@@ -66,14 +82,14 @@ void Describe(Io& io, Instances& v) {
 }
 template <typename Io>
 void Describe(Io& io, Limits& v) {
-  io(v.memory, v.processes, v.files, v.cpu_percent, v.file_size);
+  io(v.memory, v.processes, v.files, v.cpu_percent, v.file_size, v.cpu_yields);
 }
 template <typename Io>
 void Describe(Io& io, ProfileData& v) {
   io(v.name, v.argv, v.pin, v.environment, v.directory, v.umask, v.stdin_from, v.stdout_to,
      v.stderr_to, v.uid, v.gid, v.groups, v.view, v.landlock, v.network, v.listeners, v.edges,
-     v.secrets, v.arch, v.filter, v.startup, v.absent, v.notifies, v.on_violation, v.limits,
-     v.lifecycle, v.instances);
+     v.secrets, v.attestation, v.broker, v.arch, v.filter, v.startup, v.absent, v.notifies,
+     v.on_violation, v.limits, v.lifecycle, v.instances);
 }
 template <typename Io>
 void Describe(Io& io, Control& v) {
@@ -89,7 +105,7 @@ void Describe(Io& io, Requirement& v) {
 }
 template <typename Io>
 void Describe(Io& io, Channel& v) {
-  io(v.name, v.from, v.to, v.kind, v.size, v.rule);
+  io(v.name, v.from, v.to, v.kind, v.size, v.path, v.as_server, v.rule);
 }
 template <typename Io>
 void Describe(Io& io, Asset& v) {
@@ -118,7 +134,7 @@ void Describe(Io& io, Target& v) {
 template <typename Io>
 void Describe(Io& io, BundleData& v) {
   io(v.enclave, v.target, v.vars, v.sources, v.requirements, v.sinks, v.assets, v.channels,
-     v.waivers, v.ledger, v.components);
+     v.waivers, v.ledger, v.components, v.measure);
 }
 
 }  // namespace bulkhead::codec

@@ -25,6 +25,8 @@ std::string_view LayerName(Layer layer) {
       return "descriptor";
     case Layer::kSupervisor:
       return "supervisor";
+    case Layer::kBroker:
+      return "broker";
   }
   return "unknown";
 }
@@ -53,6 +55,8 @@ std::string_view RecorderName(Recorder recorder) {
       return "counter";
     case Recorder::kLifecycle:
       return "lifecycle event";
+    case Recorder::kBroker:
+      return "broker event";
     case Recorder::kNone:
       return "none";
   }

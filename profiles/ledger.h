@@ -21,6 +21,7 @@ enum class Layer : uint8_t {
   kCgroup,
   kDescriptor,  // a descriptor the supervisor opens and hands over
   kSupervisor,  // the supervisor's own behaviour
+  kBroker,      // the supervisor's process that makes a call for the component (profiles/broker.h)
 };
 std::string_view LayerName(Layer layer);
 
@@ -33,6 +34,7 @@ enum class Recorder : uint8_t {
   kTripwire,        // fanotify permission event on a tripwire
   kCounter,         // a kernel counter read by the supervisor
   kLifecycle,       // the supervisor's own event
+  kBroker,          // the broker's own event
   kNone,            // with the reason
 };
 std::string_view RecorderName(Recorder recorder);

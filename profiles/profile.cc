@@ -140,8 +140,15 @@ Defect NetworkDefect(const ProfileData& d) {
       if (!listener.address.empty() || listener.port != 0) return "listener: both path and port";
       if (listener.guarded) return "listener: a guard for a unix socket";
     } else if (listener.kind == ListenerKind::kTcp) {
-      if (!listener.path.empty() || listener.address.empty() || listener.port == 0) {
+      if (!listener.path.empty() || listener.address.empty() || listener.port == 0 ||
+          listener.port > 65535) {
         return "listener: bad address";
+      }
+    } else if (listener.kind == ListenerKind::kVsock) {
+      constexpr uint32_t kAnyPort = ~uint32_t{0};  // VMADDR_PORT_ANY
+      if (!listener.path.empty() || !listener.address.empty() || listener.guarded ||
+          listener.port == 0 || listener.port == kAnyPort) {
+        return "listener: bad vsock port";
       }
     } else {
       return "listener: unknown kind";
@@ -177,6 +184,24 @@ Defect SecretsDefect(const ProfileData& d) {
   return std::nullopt;
 }
 
+Defect AttestationDefect(const ProfileData& d) {
+  const Attestation& a = d.attestation;
+  if (!a.given) {
+    if (a == Attestation{}) return std::nullopt;
+    return "attestation: not given";
+  }
+  if (!a.random && !a.attest) return "attestation: of nothing";
+  if (a.public_key && !a.attest) return "attestation: a key without documents";
+  if (a.count == 0 || a.count > 1000 || a.window_ms == 0 || a.window_ms > 3'600'000) {
+    return "attestation: rate";
+  }
+  const auto taken = [](const auto& named) { return named.name == kAttestationName; };
+  if (std::ranges::any_of(d.secrets, taken) || std::ranges::any_of(d.listeners, taken)) {
+    return "attestation: its name is taken";
+  }
+  return std::nullopt;
+}
+
 Defect LifecycleDefect(const ProfileData& d) {
   const Lifecycle& l = d.lifecycle;
   if (l.after.size() > kMaxList) return "after: too many";
@@ -194,7 +219,13 @@ Defect LifecycleDefect(const ProfileData& d) {
   if (l.watchdog_ms != 0 && l.ready.kind != ReadyKind::kNotify) return "watchdog: ready";
   if (l.stop_signal == 0 || l.stop_signal > 64) return "stop: signal";
   if (l.restart > RestartWhen::kAlways) return "restart: unknown kind";
-  if (d.on_violation > OnViolation::kKill) return "on-violation: unknown kind";
+  if (d.on_violation > OnViolation::kObserve) return "on-violation: unknown kind";
+  if (d.on_violation == OnViolation::kObserve && !d.notifies) {
+    return "on-violation: nobody observes without a listener";
+  }
+  if (d.on_violation == OnViolation::kObserve && !d.broker.calls.empty()) {
+    return "on-violation: the broker's calls can't be observed";
+  }
   if (d.stdin_from > Stream::kLog || d.stdout_to > Stream::kLog || d.stderr_to > Stream::kLog) {
     return "stdio: unknown kind";
   }
@@ -259,6 +290,50 @@ Defect FilterMeaningDefect(const ProfileData& d, const Filter& filter) {
   return std::nullopt;
 }
 
+Defect BrokerRulesDefect(const std::vector<BrokerRule>& rules) {
+  if (rules.size() > kMaxList) return "broker: too many rules";
+  for (const BrokerRule& rule : rules) {
+    if (rule.kind > BrokerKind::kVsockConnect) return "broker: unknown kind";
+    const bool vsock = rule.kind == BrokerKind::kVsockConnect;
+    if (rule.port == 0 || (!vsock && rule.port > 0xffff)) return "broker: port";
+    if (rule.any && (vsock || rule.address != 0)) return "broker: any address";
+    if (rule.kind == BrokerKind::kUdpBind && !rule.any) return "broker: address to bind";
+    // The CID of anybody is nobody, and 0.0.0.0 means another address to the kernel.
+    if (!rule.any && (rule.address == ~0U || (!vsock && rule.address == 0))) {
+      return "broker: address";
+    }
+  }
+  const auto unsorted = [](const BrokerRule& a, const BrokerRule& b) { return !BrokerLess(a, b); };
+  if (std::adjacent_find(rules.begin(), rules.end(), unsorted) != rules.end()) {
+    return "broker: rules not sorted";
+  }
+  return std::nullopt;
+}
+
+// What the filter let pass would never come to the broker.
+Defect BrokerDefect(const ProfileData& d) {
+  const BrokerPlan& broker = d.broker;
+  if (auto defect = BrokerRulesDefect(broker.rules)) return defect;
+  if (broker.calls.empty()) {
+    if (broker.rules.empty() && !broker.paths) return std::nullopt;
+    return "broker: rules without calls";
+  }
+  if (!d.notifies) return "broker: without a listener nobody is asked";
+  if (!StrictlySorted(broker.calls, [](uint32_t nr) { return nr; })) return "broker: not sorted";
+  for (const uint32_t nr : broker.calls) {
+    const std::string_view name = SyscallName(d.arch, nr);
+    constexpr std::string_view kTaken[] = {"bind", "connect", "sendmsg", "sendto"};
+    if (std::ranges::find(kTaken, name) == std::end(kTaken)) return "broker: unknown call";
+    SeccompData data{nr, AuditArch(d.arch), 0, {}};
+    data.args.fill(~uint64_t{0});
+    for (const Filter* filter : {&d.filter, &d.startup}) {
+      if (filter->empty()) continue;
+      if (Evaluate(*filter, data).action != kRetUserNotif) return "broker: the filter decides";
+    }
+  }
+  return std::nullopt;
+}
+
 // The supervisor decides, who must be asked, and it must come to an end.
 Defect StartupDefect(const ProfileData& d) {
   if (d.startup.empty()) return std::nullopt;
@@ -275,6 +350,7 @@ Defect SyscallDefect(const ProfileData& d) {
   if (auto defect = StartupDefect(d)) return defect;
   if (!StrictlySorted(d.absent, [](uint32_t nr) { return nr; })) return "absent: not sorted";
   if (d.absent.size() > 1024) return "absent: too many";
+  if (auto defect = BrokerDefect(d)) return defect;
   return FilterMeaningDefect(d, d.filter);
 }
 
@@ -318,7 +394,7 @@ std::vector<uint32_t> ForbiddenCalls(Arch arch) {
 
 tl::expected<Profile, std::string> Profile::Make(ProfileData data) {
   for (auto check : {ExecutionDefect, IdentityDefect, ViewDefect, NetworkDefect, SecretsDefect,
-                     LifecycleDefect, InstancesDefect, SyscallDefect}) {
+                     AttestationDefect, LifecycleDefect, InstancesDefect, SyscallDefect}) {
     if (Defect defect = check(data)) return tl::make_unexpected(*defect);
   }
   if (Defect defect = LandlockDefect(data.landlock)) return tl::make_unexpected(*defect);

@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "profiles/arch.h"
+#include "profiles/broker.h"
 #include "profiles/digest.h"
 #include "profiles/filter.h"
+#include "profiles/measure.h"
 
 namespace bulkhead {
 
@@ -86,7 +88,7 @@ struct LandlockPlan {
 
 enum class Network : uint8_t { kNone, kShared };  // an empty namespace of its own, or the enclave's
 
-enum class ListenerKind : uint8_t { kUnixStream, kTcp };
+enum class ListenerKind : uint8_t { kUnixStream, kTcp, kVsock };
 
 // A listener the supervisor opens and hands over by the sd_listen_fds convention. Its peer
 // credentials are the component's: the component's own process calls listen() on it.
@@ -95,7 +97,7 @@ struct Listener {
   ListenerKind kind = ListenerKind::kUnixStream;
   std::string path;          // kUnixStream: absolute, in an edge directory
   std::string address;       // kTcp: IPv4 literal
-  uint16_t port = 0;         // kTcp
+  uint32_t port = 0;         // kTcp, and kVsock: of any CID
   bool nonblocking = false;  // O_NONBLOCK at every start
   bool guarded = false;      // kTcp: made under a ConnectGuard
   std::string rule;
@@ -153,6 +155,7 @@ struct Limits {              // 0: not limited by the policy
   uint32_t files = 0;        // RLIMIT_NOFILE
   uint32_t cpu_percent = 0;  // of one CPU, cgroup
   uint64_t file_size = 0;    // RLIMIT_FSIZE, bytes
+  bool cpu_yields = false;   // the CPU only when nobody else wants it, cgroup
   bool operator==(const Limits&) const = default;
 };
 
@@ -166,7 +169,11 @@ struct Instances {
 };
 inline constexpr uint32_t kMaxInstances = 64;
 
-enum class OnViolation : uint8_t { kRefuse, kKill };
+enum class OnViolation : uint8_t {
+  kRefuse,
+  kKill,
+  kObserve,  // refused calls are told and let pass: for development
+};
 
 struct ProfileData {
   std::string name;
@@ -190,6 +197,8 @@ struct ProfileData {
   std::vector<Listener> listeners;   // in the order they are handed over: sorted by name
   std::vector<EdgeDirectory> edges;  // sorted by path
   std::vector<Secret> secrets;       // sorted by name
+  Attestation attestation;
+  BrokerPlan broker;
   // System calls.
   Arch arch = Arch::kX86_64;
   Filter filter;

@@ -2,6 +2,7 @@
 // ApplyView: runs in the reaper between clone and exec, so nothing here allocates.
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/fanotify.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -26,15 +27,15 @@ long MakeDirectory(Kernel& kernel, const ViewOp& op) {
 }
 
 long MakeFile(Kernel& kernel, const ViewOp& op) {
-  const long fd = kernel(SYS_openat, AT_FDCWD, Inside(op.path),
-                         O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600U);
+  const long fd =
+      kernel(SYS_openat, AT_FDCWD, Inside(op.path),
+             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, op.mode ? op.mode : 0444U);
   if (fd < 0) return fd == -EEXIST && op.may_exist ? 0 : fd;
   long result = 0;
   if (!op.source.empty() && op.kind == ViewOpKind::kFile) {
     const long written = kernel(SYS_write, fd, op.source.data(), op.source.size());
     if (written != static_cast<long>(op.source.size())) result = written < 0 ? written : -EIO;
   }
-  if (result == 0) result = kernel(SYS_fchmod, fd, op.mode ? op.mode : 0444U);
   const long closed = kernel(SYS_close, fd);
   return result < 0 ? result : closed;
 }
@@ -168,8 +169,29 @@ bool ApplyView(Kernel& kernel, const std::string& staging, const std::vector<Vie
   return Check(kernel(SYS_mount, nullptr, ".", nullptr,
                       MS_REMOUNT | MS_BIND | MS_RDONLY | kRootFlags, nullptr),
                Step::kViewSeal, 0, failure) &&
-         Check(kernel(SYS_pivot_root, ".", "."), Step::kPivot, 0, failure) &&
-         Check(kernel(SYS_umount2, ".", MNT_DETACH), Step::kPivot, 1, failure) &&
+         Check(kernel(SYS_pivot_root, ".", "."), Step::kPivot, 0, failure);
+}
+
+bool CompleteView(Kernel& kernel, int mount_namespace, const SplitOps& ops, int tripwires,
+                  Failure& failure) {
+  kernel(SYS_umask, 0);
+  // Both make the namespace's root the root and the working directory.
+  if (!Check(kernel(SYS_setns, mount_namespace, CLONE_NEWNS), Step::kPreparedView, 0, failure) ||
+      !Check(kernel(SYS_unshare, CLONE_NEWNS), Step::kPreparedView, 1, failure) ||
+      !Check(kernel(SYS_chdir, "/"), Step::kPreparedView, 2, failure)) {
+    return false;
+  }
+  for (size_t i = 0; i < ops.own.size(); ++i) {
+    if (!Check(Apply(kernel, ops.own[i], tripwires), Step::kViewEntry, ops.own_index[i], failure)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool DetachOldRoot(Kernel& kernel, Failure& failure) {
+  // pivot_root(2) has left the working directory where it was mounted: on top of the new root.
+  return Check(kernel(SYS_umount2, ".", MNT_DETACH), Step::kPivot, 1, failure) &&
          Check(kernel(SYS_chdir, "/"), Step::kPivot, 2, failure);
 }
 

@@ -4,6 +4,8 @@
 #include <sys/capability.h>
 #include <sys/prctl.h>
 
+#include <cerrno>
+
 namespace bulkhead {
 
 std::vector<int> BoundingCapabilities() {
@@ -15,6 +17,19 @@ std::vector<int> BoundingCapabilities() {
     if (value == 1) held.push_back(cap);
   }
   return held;
+}
+
+int KnownCapabilities() {
+  int count = 0;
+  while (count < 64 && cap_get_bound(count) >= 0) ++count;
+  return count;
+}
+
+int EmptyBoundingSet() {
+  for (const int capability : BoundingCapabilities()) {
+    if (cap_drop_bound(capability) != 0) return errno;
+  }
+  return 0;
 }
 
 bool HoldsCapability(int capability) {

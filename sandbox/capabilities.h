@@ -12,6 +12,13 @@ namespace bulkhead {
 // a system call (a full set of 41 about 65 µs).
 std::vector<int> BoundingCapabilities();
 
+// How many capabilities the kernel knows: they are numbered from 0.
+int KnownCapabilities();
+
+// Empties this process's bounding set for good, so that what it starts has nothing to drop: 0 or an
+// errno. What it holds it keeps, but for an exec.
+int EmptyBoundingSet();
+
 // Whether this process holds the capability (by number) in its effective set.
 bool HoldsCapability(int capability);
 

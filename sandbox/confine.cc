@@ -52,9 +52,10 @@ class Steps {
       : kernel_(kernel), plan_(plan), profile_(*plan.profile), fds_(fds), failure_(failure) {}
 
   bool All() {
-    return BeTraced() && Enter() && Greet() && Session() && Program() && Descriptors() &&
-           Try(TrialPhase::kEntered) && Decoy() && ResourceLimits() && Surroundings() &&
-           Identity() && Listen() && Close() && Try(TrialPhase::kFiltered) && TellWitnessed();
+    return BeTraced() && Enter() && Greet() && Session() && Program() && Go() && Alone() &&
+           Descriptors() && Try(TrialPhase::kEntered) && Decoy() && ResourceLimits() &&
+           Surroundings() && Identity() && Listen() && Close() && Try(TrialPhase::kFiltered) &&
+           TellWitnessed();
   }
 
  private:
@@ -79,11 +80,23 @@ class Steps {
     const Hello hello;
     const long sent =
         kernel_(SYS_sendto, fds_.handshake, &hello, sizeof hello, MSG_NOSIGNAL, nullptr, 0);
-    if (!Check(sent, Step::kHello)) return false;
+    return Check(sent, Step::kHello) &&
+           Check(kernel_(SYS_getpid) == kComponentPid ? 0 : -ESRCH, Step::kPid) &&
+           // Until the reaper has detached it the old root is the working directory.
+           Check(kernel_(SYS_chdir, "/"), Step::kPivot, 4);
+  }
+
+  // What the supervisor does before it says so, and the reaper, is done beside the steps before.
+  bool Go() {
     char go = 0;
     const long got = kernel_(SYS_recvfrom, fds_.handshake, &go, 1, 0, nullptr, nullptr);
-    if (!Check(got == 1 ? 0 : (got < 0 ? got : -EPIPE), Step::kHello, 1)) return false;
-    return Check(kernel_(SYS_getpid) == kComponentPid ? 0 : -ESRCH, Step::kPid);
+    return Check(got == 1 ? 0 : (got < 0 ? got : -EPIPE), Step::kHello, 1);
+  }
+
+  bool Alone() {
+    uint64_t once = 0;
+    const long got = kernel_(SYS_read, fds_.alone, &once, sizeof once);
+    return Check(got == sizeof once ? 0 : (got < 0 ? got : -EPIPE), Step::kPivot, 5);
   }
 
   bool Session() {
@@ -181,15 +194,12 @@ class Steps {
     return Check(kernel_(SYS_prlimit64, 0, resource, &limit, nullptr), Step::kLimit, index);
   }
 
-  // All of a uid are counted together.
-  uint64_t Runs() const { return std::max(profile_.instances.at_most, 1U); }
-
   bool ResourceLimits() {
     // 1 and not 0: at 0 a helper named by a piped core_pattern would still get the memory, at 1 the
     // kernel dumps nowhere (fs/coredump.c; a file needs a page).
     const rlimit64 no_core{1, 1};
     return Check(kernel_(SYS_prlimit64, 0, RLIMIT_CORE, &no_core, nullptr), Step::kLimit, 0) &&
-           Limit(1, RLIMIT_NPROC, uint64_t{profile_.limits.processes} * Runs()) &&
+           (profile_.limits.processes == 0 || Limit(1, RLIMIT_NPROC, ProcessLimit(profile_))) &&
            Limit(2, RLIMIT_NOFILE, profile_.limits.files) &&
            Limit(3, RLIMIT_FSIZE, profile_.limits.file_size);
   }
@@ -235,22 +245,31 @@ class Steps {
     return true;
   }
 
-  // Its time counts from its first operation; what lies between its parts is a few calls.
+  static int64_t Now() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);  // by the vDSO: no call
+    return now.tv_sec * 1'000'000'000LL + now.tv_nsec;
+  }
+
+  // What its operations take, and not the steps between them.
   bool Try(TrialPhase phase) {
-    if (phase == TrialPhase::kEntered) clock_gettime(CLOCK_MONOTONIC, &began_);
-    return TryAll(kernel_, plan_, phase, decoy_, failure_);
+    const int64_t began = Now();
+    const bool passed = TryAll(kernel_, plan_, phase, decoy_, failure_);
+    witness_ns_ += Now() - began;
+    return passed;
   }
 
   // Before there is a limit of descriptors, which is the program's to use up.
-  bool Decoy() { return Check(decoy_.Make(kernel_, plan_.witness), Step::kWitness, kNoTrial); }
+  bool Decoy() {
+    const int64_t began = Now();
+    const bool made = Check(decoy_.Make(kernel_, plan_.witness), Step::kWitness, kNoTrial);
+    witness_ns_ += Now() - began;
+    return made;
+  }
 
   bool TellWitnessed() {
-    timespec now{};
-    clock_gettime(CLOCK_MONOTONIC, &now);  // by the vDSO: no call
-    const int64_t spent =
-        (now.tv_sec - began_.tv_sec) * 1'000'000'000LL + now.tv_nsec - began_.tv_nsec;
     const Witnessed told{kWitnessedMagic, static_cast<uint32_t>(plan_.witness.trials.size()),
-                         static_cast<uint64_t>(spent)};
+                         static_cast<uint64_t>(witness_ns_)};
     const long sent = kernel_(SYS_write, fds_.handshake, &told, sizeof told);
     return Check(sent == sizeof told ? 0 : (sent < 0 ? sent : -EPIPE), Step::kHello, 2);
   }
@@ -290,7 +309,7 @@ class Steps {
   ChildDescriptors& fds_;
   Failure& failure_;
   DecoySocket decoy_;
-  timespec began_{};
+  int64_t witness_ns_ = 0;
 };
 
 }  // namespace

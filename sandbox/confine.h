@@ -15,6 +15,7 @@ struct ChildDescriptors {
   int installed = -1;
   int ruleset = -1;  // -1: no Landlock on this target
   int program = -1;  // opened and compared with its pin; -1: no pin
+  int alone = -1;    // the reaper's word that the old root is gone
 };
 
 // Proof that every step up to and with the seccomp filter was done, and that the witness saw each

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading a directory between clone and exec: nothing is allocated. Source: getdents64(2). Internal
-// to sandbox/.
+// Reading a directory between clone and exec: nothing is allocated. Source: getdents64(2).
 #pragma once
 
 #include <sys/syscall.h>

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 
@@ -47,15 +48,30 @@ struct Sockets {
   }
 };
 
-unsigned long CloneFlags(const ProfileData& profile) {
-  unsigned long flags = SIGCHLD | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS;
-  if (profile.network == Network::kNone) flags |= CLONE_NEWNET;
+unsigned long CloneFlags(const LaunchPlan& plan) {
+  unsigned long flags = SIGCHLD | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
+  // Else it enters a copy of the prepared one.
+  if (plan.view_namespace < 0) flags |= CLONE_NEWNS;
+  if (plan.profile->network == Network::kNone) flags |= CLONE_NEWNET;
   return flags;
 }
 
 }  // namespace
 
-void LaunchPlan::Prepare() {
+uint64_t ProcessLimit(const ProfileData& profile) {
+  const uint64_t workers = profile.notifies ? kMaxWorkers : 0;
+  const uint64_t runs = std::max(profile.instances.at_most, 1U);
+  return (profile.limits.processes + workers) * runs;
+}
+
+// What PlanWitness derives it from, beside the profile and this process.
+bool LaunchPlan::SameWitness(const LaunchPlan& other) const {
+  return &profile == &other.profile && staging == other.staging && cgroup == other.cgroup &&
+         cgroup_levels == other.cgroup_levels && passed.size() == other.passed.size() &&
+         view == other.view && !other.witness.trials.empty();
+}
+
+void LaunchPlan::Prepare(LaunchPlan* before) {
   for (const EnvVar& var : profile->environment) environment.push_back(var.name + "=" + var.value);
   if (!passed.empty()) {
     std::string names;
@@ -77,12 +93,15 @@ void LaunchPlan::Prepare() {
   envp.push_back(nullptr);
   for (const std::string& text : profile->argv) argv.push_back(const_cast<char*>(text.c_str()));
   argv.push_back(nullptr);
-  bounding = BoundingCapabilities();
+  const bool same = before != nullptr && SameWitness(*before);
+  // It only ever shrinks.
+  bounding = same ? std::move(before->bounding) : BoundingCapabilities();
   const uint32_t exec = profile->pin ? SYS_execveat : SYS_execve;
   const uint32_t action = Evaluate(profile->filter, {exec, AuditArch(profile->arch), 0, {}}).action;
   launch_call = action == kRetAllow ? kBarrierCall : exec;
   traced = action == kRetTrace;
-  witness = PlanWitness(*this);
+  witness = same ? std::move(before->witness) : PlanWitness(*this);
+  stack = std::make_unique_for_overwrite<std::byte[]>(kStackSize);
   ReaperFilter();
 }
 
@@ -93,7 +112,7 @@ LaunchResult Launch(Kernel& kernel, const LaunchPlan& plan, int& error) {
     sockets.CloseAll();
     return result;
   }
-  const long pid = kernel(SYS_clone, CloneFlags(*plan.profile), nullptr, nullptr, nullptr, nullptr);
+  const long pid = kernel(SYS_clone, CloneFlags(plan), nullptr, nullptr, nullptr, nullptr);
   if (pid == 0) {
     // Only the supervisor is to hold these: whose supervisor died before its death could be asked
     // to be told ends by their end.

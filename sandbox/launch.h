@@ -3,16 +3,18 @@
 // which confines itself step by step, waits for the supervisor where it must, and executes.
 //
 // The order (each step may rely on the one before): mounts -> view -> Landlock ruleset from inside
-// the view -> fork; in the child: hello, wait for `go` -> session and keyring -> descriptors ->
-// limits -> ids -> capabilities -> listen -> no_new_privs -> Landlock -> seccomp -> exec; the
-// witness's trials come after the view, after Landlock and after seccomp (sandbox/witness.h).
-// Between fork and exec nothing allocates, locks or logs.
+// the view -> fork; in the child: hello, session and keyring -> wait for `go`, and for the reaper,
+// which has detached the old root meanwhile -> descriptors -> limits -> ids -> capabilities ->
+// listen -> no_new_privs -> Landlock -> seccomp -> exec; the witness's trials come after the view,
+// after Landlock and after seccomp (sandbox/witness.h).
+// Between fork and exec nothing allocates, locks or logs; the child has the reaper's memory and
+// LaunchPlan::stack (clone(2), CLONE_VM), and writes to nothing but that stack.
 //
 // Handshake on LaunchResult::handshake (SOCK_SEQPACKET, close-on-exec in the child):
 //   child -> supervisor  Hello       credentials carry the child's pid in the supervisor's
 //   namespace supervisor -> child  one byte    after the child is in its cgroups and the supervisor
 //   holds what
-//                                    it needs to take the listener
+//                                    it needs to take the listener, and no copy of its connection
 //   child -> supervisor  Witnessed   confined, and each control was seen at work
 //   child -> supervisor  Failure     and the child exits; or end of file: executed (or died)
 // LaunchResult::installed reaches end of file when the seccomp filter is in place; the listener is
@@ -25,7 +27,9 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -40,6 +44,12 @@ namespace bulkhead {
 inline constexpr pid_t kComponentPid = 2;  // inside its namespace; the reaper is 1
 // A number no kernel has, refused by every filter: see LaunchPlan::launch_call.
 inline constexpr uint32_t kBarrierCall = 0x3fffffff;
+inline constexpr size_t kStackSize = 256 * 1024;  // of which only what is used takes memory
+// Of a component's workers (sandbox/broker_worker.h): its uid has so many processes besides its
+// own.
+inline constexpr uint32_t kMaxWorkers = 4;
+// RLIMIT_NPROC, which counts all processes of a uid.
+uint64_t ProcessLimit(const ProfileData& profile);
 inline constexpr uint32_t kHelloMagic = 0x62686c31;
 
 struct Hello {
@@ -79,6 +89,10 @@ struct LaunchPlan {
   const Profile& profile;
   std::string staging;
   std::vector<ViewOp> view;
+  // A mount namespace that has of the view what is the same for all runs (sandbox/prepared_view.h),
+  // and what is not; -1: none, all of it is put together by the reaper.
+  int view_namespace = -1;
+  SplitOps split;
   int stdout_fd = -1;  // -1: /dev/null
   int stderr_fd = -1;
   std::vector<int> passed;                // descriptors 3, 4, …: listeners, then channel ends
@@ -107,11 +121,17 @@ struct LaunchPlan {
   // before the supervisor holds the listener (which the exec closes in the child).
   uint32_t launch_call = kBarrierCall;
 
+  std::unique_ptr<std::byte[]> stack;  // of the component's process until its exec
+
   // Without a listener the filter asks a tracer about the launch's exec: sandbox/launch_trace.h.
   bool traced = false;
 
-  // Fills the derived part. To be called once, last.
-  void Prepare();
+  // Fills the derived part. To be called once, last. `before`, if any, is the plan of an earlier
+  // run of the same component, whose witness is taken over where it would be the same.
+  void Prepare(LaunchPlan* before = nullptr);
+
+ private:
+  bool SameWitness(const LaunchPlan& other) const;
 };
 
 struct LaunchResult {

@@ -16,6 +16,7 @@
 
 #include "profiles/landlock.h"
 #include "profiles/syscalls.h"
+#include "sandbox/capabilities.h"
 #include "sandbox/confine.h"
 #include "sandbox/launch.h"
 
@@ -76,7 +77,8 @@ class Maker {
     // There while the view was made, and nobody's to name.
     Trial& outside = Add(TrialPhase::kEntered, TrialKind::kOpen, "files",
                          "`" + plan_.staging + "` of the enclave is not to be found");
-    outside.path = plan_.staging;
+    // Over `..`, where pivot_root(2) leaves the old root until it is detached.
+    outside.path = "/.." + plan_.staging;
     outside.args[0] = O_PATH;
     outside.expected = -ENOENT;
   }
@@ -118,7 +120,8 @@ class Maker {
                            SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
                            SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED;
     Add(TrialPhase::kConfined, TrialKind::kCapabilities, "user", "its capability sets are empty");
-    for (const int capability : plan_.bounding) {
+    const int known = KnownCapabilities();
+    for (int capability = 0; capability < known; ++capability) {
       Call(TrialPhase::kConfined, "user",
            "capability " + std::to_string(capability) + " is not in the bounding set", SYS_prctl,
            {PR_CAPBSET_READ, capability}, 0);
@@ -137,9 +140,10 @@ class Maker {
   }
 
   void Limits() {
-    const uint64_t runs = std::max(profile_.instances.at_most, 1U);
     Limit("core", RLIMIT_CORE, 1);
-    Limit("processes", RLIMIT_NPROC, uint64_t{profile_.limits.processes} * runs);
+    if (profile_.limits.processes != 0) {
+      Limit("processes", RLIMIT_NPROC, ProcessLimit(profile_));
+    }
     Limit("files", RLIMIT_NOFILE, profile_.limits.files);
     Limit("file-size", RLIMIT_FSIZE, profile_.limits.file_size);
   }
@@ -235,6 +239,13 @@ class Maker {
              *refusal);
         break;
       }
+    }
+    // The kernel itself would say that there is no such descriptor. Until the program is executed
+    // the supervisor makes no calls for it.
+    const auto connect = SyscallNumber(profile_.arch, "connect");
+    if (connect && std::ranges::binary_search(profile_.broker.calls, *connect)) {
+      Call(TrialPhase::kFiltered, "network", "`connect` is the broker's", *connect, {-1, 0, 0},
+           -EPERM);
     }
     // In every filter's base: a failure is reported by it.
     Call(TrialPhase::kFiltered, "syscalls", "`write` is allowed", SYS_write, {-1, 0, 0}, -EBADF);

@@ -7,6 +7,7 @@
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -50,23 +51,67 @@ void Require(Kernel& kernel, int control, long result, Step step, uint32_t index
   ReportAndExit(kernel, fds.handshake, failure);
 }
 
+struct Child {
+  Kernel& kernel;
+  const LaunchPlan& plan;
+  ChildDescriptors fds;
+};
+
+void RunChild(void* argument) {
+  const Child& child = *static_cast<Child*>(argument);
+  RunComponent(child.kernel, child.plan, child.fds);
+}
+
+// The component shares the reaper's memory until its exec, on a stack of its own: copying it, and
+// giving the copy up again, would cost more than all steps of confinement together. What runs until
+// then is this program's own, which changes nothing but its stack.
 // Into the cgroup of version 2 at once, where the kernel can (Linux 5.7); else the supervisor moves
 // the child before it goes on.
-long Fork(Kernel& kernel, int cgroup) {
+long Fork(Kernel& kernel, const LaunchPlan& plan, Child& component) {
+  const SpawnTarget target{plan.stack.get() + kStackSize, &RunChild, &component};
   // struct clone_args as of Linux 5.7 (linux/sched.h).
   struct {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid,
-        set_tid_size, cgroup;
+    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
+    const void* stack;
+    uint64_t stack_size, tls, set_tid, set_tid_size, cgroup;
   } args{};
   constexpr uint64_t kIntoCgroup = 1ULL << 33;
-  if (cgroup >= 0) {
-    args.flags = kIntoCgroup;
+  if (plan.cgroup_directory >= 0) {
+    args.flags = kIntoCgroup | CLONE_VM;
     args.exit_signal = SIGCHLD;
-    args.cgroup = static_cast<uint64_t>(cgroup);
-    const long child = kernel(SYS_clone3, &args, sizeof args);
+    args.stack = plan.stack.get();
+    args.stack_size = kStackSize;
+    args.cgroup = static_cast<uint64_t>(plan.cgroup_directory);
+    const long child = kernel.Spawn(target, SYS_clone3, &args, sizeof args);
     if (child != -ENOSYS && child != -EINVAL && child != -E2BIG) return child;
   }
-  return kernel(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  return kernel.Spawn(target, SYS_clone, CLONE_VM | SIGCHLD, target.stack_top);
+}
+
+// Where the whole machine runs out of memory the kernel ends a component, and not the supervisor or
+// what else is there (proc_pid_oom_score_adj(5)). Children inherit it; to raise it needs no right.
+long OfferItsMemory(Kernel& kernel) {
+  constexpr std::string_view kHighest = "1000";
+  const long file =
+      kernel(SYS_openat, AT_FDCWD, "/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC, 0);
+  if (file < 0) return file;
+  const long size = kernel(SYS_write, file, kHighest.data(), kHighest.size());
+  kernel(SYS_close, file);
+  if (size < 0) return size;
+  return size == static_cast<long>(kHighest.size()) ? 0 : -EIO;
+}
+
+// Where the reaper keeps its sockets, and `alone` until the component has been told.
+constexpr int kControl = 0;
+constexpr int kAlone = 1;
+constexpr int kNotify = 2;
+
+// The component waits for this: it is alone with its view, and goes on. By an eventfd(2), since an
+// end of file would also come of a reaper that failed.
+void TellAlone(Kernel& kernel, int control, long alone) {
+  const uint64_t once = 1;
+  const long told = kernel(SYS_write, alone, &once, sizeof once);
+  Require(kernel, control, told == sizeof once ? 0 : (told < 0 ? told : -EPIPE), Step::kPivot, 3);
 }
 
 // Keeps CAP_KILL: it signals a process of another uid. In a PID namespace of its own that reaches
@@ -81,6 +126,8 @@ void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control, long 
   data[0].effective = data[0].permitted = 1U << CAP_KILL;
   Require(kernel, control, kernel(SYS_capset, &header, &data), Step::kReaperCapabilities, 100);
   Require(kernel, control, kernel(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), Step::kReaperFilter);
+  if (!plan.traced) TellAlone(kernel, control, kAlone);
+  kernel(SYS_close, kAlone);
   // As late as can be: until now nothing of the component's own runs.
   if (plan.traced) Require(kernel, control, LetGo(kernel, component), Step::kTrace, 3);
   const Filter& filter = ReaperFilter();
@@ -89,10 +136,6 @@ void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control, long 
   Require(kernel, control, kernel(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program),
           Step::kReaperFilter, 1);
 }
-
-// Where the reaper keeps its sockets.
-constexpr int kControl = 0;
-constexpr int kNotify = 1;
 
 // A message of sd_notify(3) has lines.
 bool HasLine(std::string_view text, std::string_view line) {
@@ -239,10 +282,13 @@ void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
   const int control = fds.control;
   Require(kernel, control, kernel(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
           Step::kParentDeath);
+  Require(kernel, control, OfferItsMemory(kernel), Step::kOutOfMemory);
   Failure failure;
-  if (!ApplyView(kernel, plan.staging, plan.view, plan.tripwire_fd, failure)) {
-    Fail(kernel, control, failure);
-  }
+  const bool prepared = plan.view_namespace >= 0;
+  const bool in_view =
+      prepared ? CompleteView(kernel, plan.view_namespace, plan.split, plan.tripwire_fd, failure)
+               : ApplyView(kernel, plan.staging, plan.view, plan.tripwire_fd, failure);
+  if (!in_view) Fail(kernel, control, failure);
   const std::string& name = plan.profile->name;
   Require(kernel, control, kernel(SYS_sethostname, name.data(), name.size()), Step::kHostName);
   const int ruleset = BuildRuleset(kernel, plan.profile->landlock, failure);
@@ -255,20 +301,25 @@ void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
   const unsigned long all = ~0UL;
   Require(kernel, control, kernel(SYS_rt_sigprocmask, SIG_SETMASK, &all, nullptr, 8), Step::kFork);
 
-  const long component = Fork(kernel, plan.cgroup_directory);
+  const long alone = kernel(SYS_eventfd2, 0, EFD_CLOEXEC);
+  Require(kernel, control, alone, Step::kFork, 2);
+  Child child{kernel, plan, {fds.handshake, fds.installed, ruleset, -1, static_cast<int>(alone)}};
+  const long component = Fork(kernel, plan, child);
   Require(kernel, control, component, Step::kFork, 1);
-  if (component == 0) {
-    RunComponent(kernel, plan, {fds.handshake, fds.installed, ruleset, -1});
+  if (!prepared && !DetachOldRoot(kernel, failure)) Fail(kernel, control, failure);
+  if (plan.traced) {
+    TellAlone(kernel, control, alone);
+    Trace(kernel, control, component);
   }
-  if (plan.traced) Trace(kernel, control, component);
-  // The reaper keeps its sockets and nothing else. Both are above kNotify: the supervisor's
-  // standard streams are there.
+  // The reaper keeps its sockets and nothing else. All are above kNotify: the supervisor's standard
+  // streams are there.
   const bool notify = plan.notify_fd >= 0;
   Require(kernel, control, kernel(SYS_dup3, control, kControl, O_CLOEXEC), Step::kReaperFilter, 2);
   if (notify) {
     Require(kernel, kControl, kernel(SYS_dup3, plan.notify_fd, kNotify, O_CLOEXEC),
             Step::kReaperFilter, 3);
   }
+  Require(kernel, kControl, kernel(SYS_dup3, alone, kAlone, O_CLOEXEC), Step::kReaperFilter, 5);
   const int first = notify ? kNotify + 1 : kNotify;
   Require(kernel, kControl, CloseFrom(kernel, first, plan.close_range), Step::kReaperFilter, 4);
   GiveUpPrivileges(kernel, plan, kControl, component);

@@ -17,8 +17,12 @@ std::string_view StepName(Step step) {
       return "make the root of the view read-only";
     case Step::kPivot:
       return "enter the view";
+    case Step::kPreparedView:
+      return "copy the prepared view";
     case Step::kHostName:
       return "set the host name";
+    case Step::kOutOfMemory:
+      return "be ended before the supervisor where memory runs out";
     case Step::kRuleset:
       return "create the Landlock ruleset";
     case Step::kRulesetPath:

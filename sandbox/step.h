@@ -16,7 +16,9 @@ enum class Step : uint32_t {
   kViewEntry,  // index: which operation of the view
   kViewSeal,
   kPivot,
+  kPreparedView,
   kHostName,
+  kOutOfMemory,
   kRuleset,
   kRulesetPath,  // index: which Landlock rule
   kRulesetPort,  // index: which port

@@ -15,6 +15,7 @@
 #include <tl/expected.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ struct ViewOp {
   uint32_t mode = 0;        // files and directories made
   bool may_exist = false;   // a directory or mount point that an earlier bind may already carry
   std::string origin;       // the policy's path, for messages
+
+  bool operator==(const ViewOp&) const = default;
 };
 
 struct ViewContext {
@@ -67,13 +70,35 @@ struct ViewError {
   std::string reason;
 };
 
+// Which operations of a view make the same for every run of a component, and which make what each
+// run has for itself: temporary directories, /proc, the readiness socket, and whatever is beneath
+// these. Where the first have been done the others can be done in a copy of that mount namespace.
+struct SplitOps {
+  std::vector<ViewOp> shared;  // with a directory in the place of what is a run's own
+  std::vector<ViewOp> own;
+  std::vector<uint32_t> own_index;  // of each in the view, for messages
+};
+// Pure. Empty: it can't be split.
+std::optional<SplitOps> SplitView(const std::vector<ViewOp>& view);
+
 tl::expected<std::vector<ViewOp>, ViewError> PlanView(const Profile& profile,
                                                       const ViewContext& context, Kernel& kernel);
 
 // Makes the view's root at `staging`, applies every operation, seals it and pivots into it. In the
 // reaper: a new mount namespace, capabilities still held. On failure `failure` says which step.
 // `tripwires` is the fanotify group for kWatch operations, -1 where there are none.
+// The old root is still there then, as the working directory and behind `/..`.
 [[nodiscard]] bool ApplyView(Kernel& kernel, const std::string& staging,
                              const std::vector<ViewOp>& ops, int tripwires, Failure& failure);
+
+// In the place of that: enters a copy of a prepared mount namespace (sandbox/prepared_view.h),
+// which has no old root, and adds what is the run's own.
+[[nodiscard]] bool CompleteView(Kernel& kernel, int mount_namespace, const SplitOps& ops,
+                                int tripwires, Failure& failure);
+
+// Ends the old root; for the whole mount namespace, but for other processes' working directories.
+// The kernel waits here until no processor looks at the mounts any more (synchronize_rcu_expedited,
+// up to hundreds of microseconds), so the component is forked before and goes on meanwhile.
+[[nodiscard]] bool DetachOldRoot(Kernel& kernel, Failure& failure);
 
 }  // namespace bulkhead

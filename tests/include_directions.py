@@ -35,6 +35,7 @@ THIRD_PARTY = (
     (r"sys/capability\.h$", ("sandbox/capabilities.cc",)),
     # Debian 12's stops at ABI 2. The test compares the table of constants with the real headers.
     (r"linux/landlock\.h$", ("tests/compiler/constants_test.cc",)),
+    (r"gmp\.h$", ("engine/audit_key.cc",)),
     (r"nettle/", ("profiles/*", "sandbox/*", "engine/*", "tests/*", "bench/*")),
     (r"(openssl/|fmt/|nlohmann/|CLI/)", TOOLS),
     (r"boost/", ("tests/*",)),
@@ -165,11 +166,13 @@ PLANTED = {
     "engine/e.cc": ("#include <nlohmann/json.hpp>\n", 1),
     "sandbox/d.cc": ("#include <openssl/evp.h>\n", 1),
     "cli/e.cc": ("#include <nettle/sha2.h>\n", 1),
+    "engine/g.cc": ("#include <gmp.h>\n", 1),
     "tests/a/s_test.cc": ("#include <seccomp.h>\n", 0),
     "CMakeLists.txt": ("bulkhead_library(engine bulkhead_policy\n  ${YAMLCPP})\n", 2),
     # Controls: all of this is allowed.
     "policy/yaml_events.cc": ("#include <yaml-cpp/parser.h>\n", 0),
     "sandbox/capabilities.cc": ("#include <sys/capability.h>\n", 0),
+    "engine/audit_key.cc": ("#include <gmp.h>\n#include <nettle/eddsa.h>\n", 0),
     "profiles/landlock.h": ("int y = LANDLOCK_ACCESS_FS_EXECUTE;\n", 0),
     "engine/f.cc": ('#include "engine/unit.h"\n#include "sandbox/launch.h"\n', 0),
     "cli/f.cc": ('#include "compiler/x.h"\n#include "engine/x.h"\n#include <fmt/core.h>\n', 0),

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <boost/test/unit_test.hpp>
+#include <unistd.h>
 
+#include <boost/test/unit_test.hpp>
+#include <cstdio>
+
+#include "engine/audit_chain.h"
 #include "engine/audit_log.h"
 #include "tests/cli/support.h"
 
@@ -20,8 +24,9 @@ Event Refusal(const std::string& component, const std::string& action) {
   return event;
 }
 
-// A log of one run: three refusals of two kinds between its opening and its closing.
-void WriteLog(const std::string& path) {
+// A log of one run: three refusals of two kinds between its opening and its closing. Returns the
+// key.
+std::string WriteLog(const std::string& path) {
   auto log =
       AuditLog::Open({Sink{SinkKind::kFile, path}}, Sha384(std::string_view("bundle")), "boot-1");
   BOOST_REQUIRE(log);
@@ -32,6 +37,7 @@ void WriteLog(const std::string& path) {
   log->Append(many);
   log->Append(Refusal("agent", "socket"));
   BOOST_REQUIRE(log->Close());
+  return "ed25519:" + Hex(log->public_key());
 }
 
 BOOST_AUTO_TEST_SUITE(Audit)
@@ -67,6 +73,112 @@ BOOST_AUTO_TEST_CASE(AChangedRecordBreaksTheChainAtItsLine) {
   BOOST_TEST(json.exit == 1);
   BOOST_TEST(!test::Parsed(json.out)["whole"].get<bool>());
   BOOST_TEST(test::Parsed(json.out)["line"].get<int>() == 2);
+}
+
+BOOST_AUTO_TEST_CASE(TheKeyFromOutsideTellsAForeignLog) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  const std::string other = WriteLog(path);
+  BOOST_REQUIRE(unlink(path.c_str()) == 0);
+  const std::string key = WriteLog(path);
+  test::WriteText(directory / "keys", key + "\n");
+  for (const std::string& good : {key, key.substr(8), directory / "keys"}) {
+    const auto run = Bulkhead({"audit", "verify", path, "--key", good});
+    BOOST_TEST(run.exit == 0, run.err);
+    BOOST_TEST(run.out.find("complete to record 5, which is signed; the log was closed in order") !=
+               std::string::npos);
+    BOOST_TEST(run.out.find("--key takes") == std::string::npos);
+  }
+  BOOST_TEST(Bulkhead({"audit", "verify", path}).out.find("--key takes") != std::string::npos);
+  const auto foreign = Bulkhead({"audit", "verify", path, "--key", other});
+  BOOST_TEST(foreign.exit == 1);
+  BOOST_TEST(foreign.err.find(path +
+                              ":1: the chain is broken at record 1: the run is signed by "
+                              "another key, " +
+                              key) != std::string::npos,
+             foreign.err);
+  // A key that has no run, beside one that has: a run was taken away.
+  BOOST_TEST(Bulkhead({"audit", "verify", path, "--key", key, "--key", other}).exit == 1);
+  const auto json =
+      test::Parsed(Bulkhead({"audit", "verify", path, "--key", key, "--format", "json"}).out);
+  BOOST_TEST(json["key_given"].get<bool>());
+  BOOST_TEST(json["runs"][0]["key"].get<std::string>() == key);
+  BOOST_TEST(json["runs"][0]["complete_to"].get<int>() == 5);
+  BOOST_TEST(json["runs"][0]["events"].get<int>() == 6);
+}
+
+BOOST_AUTO_TEST_CASE(WhatIsNoKeyIsSaid) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  WriteLog(path);
+  test::WriteText(directory / "keys", "ed25519:00\n");
+  test::WriteText(directory / "none", "");
+  for (const std::string& bad :
+       {std::string("ed25519:00"), directory / "keys", directory / "none", std::string()}) {
+    const auto run = Bulkhead({"audit", "verify", path, "--key", bad});
+    BOOST_TEST(run.exit == 3, bad);
+    BOOST_TEST(run.err.find("key") != std::string::npos, run.err);
+  }
+}
+
+// Signed by the runtime's library, judged by the tool's.
+BOOST_AUTO_TEST_CASE(AChangedSignatureIsSeenWithoutTheKey) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  WriteLog(path);
+  const std::string text = test::ReadText(path);
+  // The last record anew: another signature, and the hash that fits the line.
+  const size_t last = text.rfind('\n', text.size() - 2) + 1;
+  std::string line = text.substr(last, text.find(kHashField, last) - last);
+  char& digit = line[line.find(kSignatureField) + kSignatureField.size() + 5];
+  digit = digit == '0' ? '1' : '0';
+  const auto prev = ParseDigest(line.substr(line.find(kPrevField) + kPrevField.size(), 96));
+  BOOST_REQUIRE(prev);
+  const std::string hash = Hex(LinkHash(*prev, line + "}"));
+  test::WriteText(path, text.substr(0, last) + line + std::string(kHashField) + hash + "\"}\n");
+  const auto run = Bulkhead({"audit", "verify", path});
+  BOOST_TEST(run.exit == 1);
+  BOOST_TEST(
+      run.err.find(":5: the chain is broken at record 5: the signature does not fit the key") !=
+          std::string::npos,
+      run.err);
+}
+
+BOOST_AUTO_TEST_CASE(ARotatedSetIsReadAsOneLog) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  auto log =
+      AuditLog::Open({Sink{SinkKind::kFile, path}}, Sha384(std::string_view("bundle")), "boot-1");
+  BOOST_REQUIRE(log);
+  log->Append(Refusal("tools", "ptrace"));
+  BOOST_REQUIRE(rename(path.c_str(), (path + ".1").c_str()) == 0);
+  BOOST_REQUIRE(log->Reopen());
+  log->Append(Refusal("tools", "socket"));
+  BOOST_REQUIRE(log->Close());
+  const auto alone = Bulkhead({"audit", "verify", path});
+  BOOST_TEST(alone.exit == 1);
+  BOOST_TEST(alone.err.find("goes on from an older file") != std::string::npos);
+  const auto set = Bulkhead({"audit", "verify", path, "--rotated", path + ".1"});
+  BOOST_TEST(set.exit == 0, set.err);
+  BOOST_TEST(set.out.starts_with("the chain is whole: 6 records in 1 run,"), set.out);
+  const auto partial = Bulkhead({"audit", "verify", path, "--partial"});
+  BOOST_TEST(partial.exit == 0, partial.err);
+  BOOST_TEST(partial.out.starts_with("the chain is whole: 3 records in 1 run,"), partial.out);
+  BOOST_TEST(partial.out.find("\n3 records before the first one are not here") != std::string::npos,
+             partial.out);
+  std::string text = test::ReadText(path);
+  const std::string key = text.substr(text.find("\"public_key\":\"") + 14, 64);
+  BOOST_TEST(Bulkhead({"audit", "verify", path, "--partial", "--key", key}).exit == 0);
+  const auto other =
+      Bulkhead({"audit", "verify", path, "--partial", "--key", std::string(64, '1')});
+  BOOST_TEST(other.exit == 1);
+  BOOST_TEST(other.err.find("signed by another key") != std::string::npos, other.err);
+  text.replace(text.find("socket"), 6, "sucket");
+  test::WriteText(path, text);
+  BOOST_TEST(Bulkhead({"audit", "verify", path, "--rotated", path + ".1"})
+                 .err.find(path + ":2: the chain is broken at record 5") != std::string::npos);
+  BOOST_TEST(Bulkhead({"audit", "verify", path, "--partial"})
+                 .err.find(path + ":2: the chain is broken at record 5") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(SummaryCountsByComponentControlActionAndVerdict) {
@@ -113,7 +225,8 @@ BOOST_AUTO_TEST_CASE(AFileThatIsNotThereIsTheEnvironment) {
   for (const char* command : {"verify", "summary"}) {
     const auto run = Bulkhead({"audit", command, "/nonexistent/audit.jsonl"});
     BOOST_TEST(run.exit == 3);
-    BOOST_TEST(run.err.find("/nonexistent/audit.jsonl") != std::string::npos);
+    BOOST_TEST(run.err ==
+               "bulkhead: error: `/nonexistent/audit.jsonl`: No such file or directory\n");
   }
 }
 

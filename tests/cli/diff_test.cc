@@ -92,6 +92,44 @@ BOOST_AUTO_TEST_CASE(AFileThatIsNoneAcceptsNothing) {
   BOOST_TEST(run.out == "");
 }
 
+// What is nobody's but the enclave's is accepted without a component.
+BOOST_AUTO_TEST_CASE(WhatTheEnclaveLosesCanBeAccepted) {
+  const std::string small = test::SmallPolicy();
+  const std::string asset = "assets: {gold: {files: [/srv/data/gold]}}\n";
+  test::WriteText(before, small + asset);
+  test::WriteText(after, small);
+  const auto plain = Bulkhead({"diff", before, after});
+  BOOST_TEST(plain.exit == 1, plain.err);
+  BOOST_TEST(plain.out.find("widened   (enclave): asset gold: /srv/data/gold, now none\n"
+                            "  before  assets.gold, ") == 0U,
+             plain.out);
+  const auto back = Bulkhead({"diff", after, before});
+  BOOST_TEST(back.exit == 0, back.err);
+  BOOST_TEST(back.out.find("narrowed  (enclave): asset gold: none, now /srv/data/gold\n") == 0U,
+             back.out);
+  const std::string rest = "    changes: [asset gold]\n    reason: sold\n    until: 2030-01-01\n";
+  test::WriteText(accepted, "bulkhead: 1\naccepted:\n  - owner: platform\n" + rest);
+  const auto run = Diff();
+  BOOST_TEST(run.exit == 0, run.err);
+  BOOST_TEST(run.err == "");
+  BOOST_TEST(run.out.find("accepted  (enclave): asset gold: ") == 0U, run.out);
+  // Of a component it is another change.
+  test::WriteText(accepted,
+                  "bulkhead: 1\naccepted:\n  - component: hello\n    owner: platform\n" + rest);
+  const auto other = Diff();
+  BOOST_TEST(other.exit == 1);
+  BOOST_TEST(other.err.find("`asset gold` of `hello` is no change that widens [E0802]") !=
+                 std::string::npos,
+             other.err);
+  test::WriteText(before, small);
+  test::WriteText(accepted, "bulkhead: 1\naccepted:\n  - owner: platform\n" + rest);
+  const auto none = Diff();
+  BOOST_TEST(none.exit == 0, none.err);
+  BOOST_TEST(none.err.find("`asset gold` of the enclave is no change that widens [E0802]") !=
+                 std::string::npos,
+             none.err);
+}
+
 // The same policy on two kernels: what the older one can't do shows.
 BOOST_AUTO_TEST_CASE(BetweenTargets) {
   const auto run =

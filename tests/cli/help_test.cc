@@ -45,6 +45,12 @@ BOOST_AUTO_TEST_CASE(ManualNamesEveryCommandAndOption) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(TheFirstChoiceIsTheDefault) {
+  BOOST_TEST(ChoicesText("text|json") == "text (default) or json");
+  BOOST_TEST(ChoicesText("text|json|sarif") == "text (default), json or sarif");
+  BOOST_TEST(ManualPage().find("text (default), json or sarif") != std::string::npos);
+}
+
 // bulkhead-init has its own small parser: both must know the same options.
 BOOST_AUTO_TEST_CASE(ManualOfInitNamesTheOptionsOfItsOwnHelp) {
   std::string program = "bulkhead-init";

@@ -242,16 +242,17 @@ BOOST_AUTO_TEST_CASE(InspectShowsEverything) {
   }
   const auto json = Parsed(Bulkhead({"inspect", bundle, "--format", "json"}).out);
   BOOST_TEST(
-      (Keys(json) == std::vector<std::string>{"digest", "size", "enclave", "target", "vars",
-                                              "sources", "requirements", "sinks", "assets",
+      (Keys(json) == std::vector<std::string>{"digest", "size", "enclave", "target", "measure",
+                                              "vars", "sources", "requirements", "sinks", "assets",
                                               "channels", "waivers", "components", "ledger"}));
   const auto& hello = json["components"][0];
   BOOST_TEST(
       (Keys(hello) == std::vector<std::string>{
-                          "name",   "argv",      "pin",       "environment", "directory", "umask",
-                          "stdin",  "stdout",    "stderr",    "uid",         "gid",       "groups",
-                          "view",   "landlock",  "network",   "listeners",   "edges",     "secrets",
-                          "limits", "lifecycle", "instances", "filter",      "ways_round"}));
+                          "name",      "argv",      "pin",       "environment", "directory",
+                          "umask",     "stdin",     "stdout",    "stderr",      "uid",
+                          "gid",       "groups",    "view",      "landlock",    "network",
+                          "listeners", "edges",     "broker",    "secrets",     "attestation",
+                          "limits",    "lifecycle", "instances", "filter",      "ways_round"}));
   BOOST_TEST(hello["filter"]["proved"].get<bool>());
   BOOST_TEST(hello["filter"]["paths"].get<size_t>() > 10U);
   BOOST_TEST(hello["ways_round"].size() > 60U);

@@ -139,7 +139,8 @@ std::vector<Refused> AllRefused() {
        "[E0555]\n"
        "    measure: {policy: none}\n"
        "                      ^~~~\n"
-       "  help: measuring into a register is not in this version: write under `waivers:` `- "
+       "  help: write `measure: {policy: pcr20}` for Nitro, `rtmr3` for TDX, or under `waivers:` "
+       "`- "
        "{statement: measure, reason: \"...\", until: YYYY-MM-DD}`\n",
        {{.body = granted + "measure: {policy: none}\n"}}},
   };

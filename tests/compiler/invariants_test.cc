@@ -22,6 +22,7 @@ using testing::MustCompile;
 // An enclave of four components in short:
 //   edge A B        A connects to a unix socket of B
 //   chan A B KIND   a channel from A to B
+//   link A B        a channel by which A starts with a connection to B
 //   tcp A PORT      A connects to the port
 //   serve A PORT    A listens on it, handed over
 //   file A VERB P   a file statement
@@ -33,7 +34,7 @@ using testing::MustCompile;
 // The components are a, b, c and d.
 struct Short {
   std::map<std::string, std::vector<std::string>> unix_listen, unix_connect, tcp_connect,
-      tcp_listen, calls, secrets;
+      tcp_listen, calls, secrets, after;
   std::map<std::string, std::map<std::string, std::vector<std::string>>> files;
   std::vector<std::string> channels, assets, waivers;
   std::set<std::string> instanced;
@@ -57,6 +58,12 @@ struct Short {
     } else if (what == "chan") {
       channels.push_back("{name: " + who + "-" + x + ", from: " + who + ", to: " + x +
                          ", kind: " + y + "}");
+    } else if (what == "link") {
+      const std::string ends = who + x;
+      unix_listen[x].push_back("{path: /run/edges/link" + ends + "/s, name: l" + ends + "}");
+      channels.push_back("{name: " + ends + ", from: " + who + ", to: " + x +
+                         ", kind: connected, listener: l" + ends + "}");
+      after[who].push_back(x);
     } else if (what == "tcp") {
       tcp_connect[who].push_back(x);
     } else if (what == "serve") {
@@ -105,6 +112,7 @@ struct Short {
     if (local != "{}") text += "      unix: " + local + "\n";
     if (tcp != "{}") text += "      tcp: " + tcp + "\n";
     if (instanced.contains(name)) text += "    instances: {per: connection}\n";
+    if (!after[name].empty()) text += "    after: " + List(after[name]) + "\n";
     if (!secrets[name].empty()) text += "    secrets: " + List(secrets[name]) + "\n";
     if (!calls[name].empty()) text += "    syscalls: {allow: " + List(calls[name]) + "}\n";
     return text;
@@ -208,6 +216,17 @@ constexpr Row kRows[] = {
     {"edge a b; chan c d stream", "[a, b] must not influence [c, d]", ""},
     {"edge a b; edge c b", "a must not influence c", "a>b b>c"},
     {"chan a b pipe; chan c b pipe", "a must not influence c", ""},
+    // A connection that is handed over is one that was made, in one direction.
+    {"link a b", "a must not reach b", "a>b"},
+    {"link a b", "b must not reach a", ""},
+    {"link a b", "b must not influence a", "b>a"},
+    {"link a b; link b c", "a must not influence c", "a>b b>c"},
+    {"link a b; link c b", "a must not influence c", "a>b b>c"},
+    {"link a b; link c b; per b", "a must not influence c", ""},
+    {"link a b; link b c; per b", "a must not influence c", "a>b b>c"},
+    {"link a b", "no component but a may reach b", ""},
+    {"link a b; link c b", "no component but a may reach b", "c>"},
+    {"link a b", "no component may connect unix:/run/edges/linkab/s", ""},
     // A run for each connection answers that one alone, but what it connects to it has in common
     // with the others.
     {"edge a b; edge c b; per b", "a must not influence c", ""},

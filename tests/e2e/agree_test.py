@@ -487,7 +487,7 @@ class Quick(Agreement):
 
 class All(Agreement):
     def test_answers_agree_with_the_kernel(self):
-        self.agree(int(os.environ.get("BULKHEAD_TEST_POLICIES", "200")), 100)
+        self.agree(int(os.environ.get("BULKHEAD_TEST_POLICIES", "100")), 100)
 
 
 if __name__ == "__main__":

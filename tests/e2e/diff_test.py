@@ -276,7 +276,7 @@ class QuickEdits(Edits):
 
 class AllEdits(Edits):
     def test_diff_says_what_all_answers_and_the_kernel_say(self):
-        self.judge(int(os.environ.get("BULKHEAD_TEST_POLICIES", "80")))
+        self.judge(int(os.environ.get("BULKHEAD_TEST_POLICIES", "40")))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,13 @@ def main():
     unittest.main(verbosity=2)
 
 
+def in_guest():
+    """Whether this is a guest of scripts/guest, as tests/attacks/vsock.cc judges it."""
+    vendor = pathlib.Path("/sys/class/dmi/id/sys_vendor")
+    command_line = pathlib.Path("/proc/cmdline").read_text(encoding="ascii").split()
+    return vendor.exists() and vendor.read_text() == "QEMU\n" and "bulkhead.guest" in command_line
+
+
 def run(*command, **options):
     """Runs a program to its end; output and errors are kept as text."""
     return subprocess.run(
@@ -153,6 +160,8 @@ class Case(unittest.TestCase):
 
     def boot(self, value, *, ready=None, **options):
         """Compiles and boots; returns when every component named by `ready` is (default: all)."""
+        if any("vsock" in component.get("network", {}) for component in value["components"].values()):
+            assert in_guest(), "the other side of a real vsock is somebody else's"
         bundle = self.compile(self.write_policy(value))
         enclave = Enclave(self, bundle, value["audit"]["sinks"][0]["file"], **options)
         for name in value["components"] if ready is None else ready:
@@ -242,6 +251,12 @@ class Enclave:
 
     def wait(self, seconds=20):
         return self.process.wait(seconds)
+
+    def cpu_time(self):
+        """Of the supervisor, in seconds."""
+        fields = pathlib.Path(f"/proc/{self.pid}/stat").read_text(encoding="utf-8")
+        user, system = fields.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
     def stop(self, seconds=20):
         """Ends it in order; its exit code."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Half rules: their classes, and what each way round comes to inside a component.
 
-The ids are those of compiler/ways_*.cc (docs/CLOSURE.md), the names of ways those of half_rules/.
+The ids are those of compiler/ways_*.cc (docs/CLOSURE.md), the names of ways those of tests/attacks.
 """
 
 from typing import NamedTuple, Optional
@@ -82,6 +82,7 @@ MAY_BE_ABSENT = {
     "tcp-sctp-smc smc": ("EAFNOSUPPORT",),
     "tcp-mptcp mptcp": ("EPROTONOSUPPORT", "ENOPROTOOPT"),
     "vsock-socket stream": ("EAFNOSUPPORT",),
+    "vsock-socket connect": ("EAFNOSUPPORT",),
     "vsock-socket seqpacket": ("EAFNOSUPPORT", "ESOCKTNOSUPPORT"),
     "sockets-niche crypto": ("EAFNOSUPPORT",),
     "sockets-niche key": ("EAFNOSUPPORT",),
@@ -118,7 +119,7 @@ LEFT = {
     "for; other processes are closed by the kernel",
     "tcp-listen-autobind": "who has `tcp.bind` listens by itself and so also without a port: an "
     "error of the compiler unless it is waived",
-    "tcp-address": "a port is any address; no statement says otherwise",
+    "tcp-address": "a port without `to` is any address",
     "devices-attestation": "not tried past a naive rule: the machine has no such device; the "
     "request numbers are refused like all that the filter does not name",
     "calls-pointers": "arguments in memory can't be tested: a policy that does is an error",
@@ -134,8 +135,11 @@ LEFT = {
     "files-watch": "inotify sees that others open what the component reads, too",
     "files-edge-inodes": "a server that makes its socket itself can fill the edges' file system",
     "calls-kernel-bugs": "an error in the kernel behind an allowed call is no rule that is passed",
-    "vsock-address": "vsock is closed whatever the address; no statement opens one",
-    "udp-address": "UDP is closed whatever the address; no statement opens one",
+    "udp-senders": "who sends to a component's UDP port is not told apart; the broker sees what it "
+    "sends itself",
+    "broker-passed": "needs a component with the broker, tried in broker_test.py",
+    "broker-memory": "needs a component with the broker, tried in broker_test.py",
+    "broker-tcp-forms": "needs a component with the broker, tried in broker_test.py",
     "files-full": "a full disk is no way round a rule",
     "files-proc-global": "kernels before Linux 5.8, tried in old_kernel_test.py; this one mounts "
     "/proc with processes alone",
@@ -245,12 +249,15 @@ INSIDE = {
     }},
     "unix-abstract": {
         "client": {**NO_OPEN, "connect": landlock(
-            "scope.abstract_unix_socket", "half-rules", result="EPERM")},
-        "served": {**NO_OPEN, "connect": silent("ECONNREFUSED", "network", "empty namespace")},
+            "scope.abstract_unix_socket", "half-rules", result="EPERM"),
+                   "send": filtered("socket", AF_UNIX, 2)},
+        "served": {**NO_OPEN, "connect": silent("ECONNREFUSED", "network", "empty namespace"),
+                   "send": filtered("socket", AF_UNIX, 2)},
     },
     "vsock-socket": {"plain": {
         **NO_OPEN,
         "stream": filtered("socket", AF_VSOCK, 1),
+        "connect": filtered("socket", AF_VSOCK, 1),
         "seqpacket": filtered("socket", AF_VSOCK, 5),
     }},
     "sockets-niche": {"plain": {
@@ -269,7 +276,8 @@ INSIDE = {
         "write": PASSES, "ioctl": filtered("ioctl", X, 0x80045200)}},
     "files-inherited-descriptor": {"plain": {
         **NO_OPEN, "write": NO_DESCRIPTOR, "read": NO_DESCRIPTOR}},
-    "files-handle": {"plain": {**NO_OPEN, "handle": filtered("open_by_handle_at")}},
+    "files-handle": {"plain": {**NO_OPEN, "handle": filtered("open_by_handle_at"),
+        "directory": filtered("open_by_handle_at")}},
     "files-hard-links": {"creator": {
         "symlink": filtered("symlinkat"), "link": filtered("linkat")}},
     "files-special": {"creator": {
@@ -407,7 +415,8 @@ INSIDE = {
         "read": filtered("process_vm_readv"),
         "write": filtered("process_vm_writev"),
     }},
-    "processes-pidfd-getfd": {"plain": {**NO_OPEN, "getfd": filtered("pidfd_getfd")}},
+    "processes-pidfd-getfd": {"plain": {
+        **NO_OPEN, "getfd": filtered("pidfd_getfd"), "getfd-of-server": filtered("pidfd_getfd")}},
     "processes-proc-mem": {"plain": {
         "read": filtered("process_vm_readv"), "open-read": NOT_THERE, "open-write": NOT_THERE}},
     "descriptors-scm-rights": {"taker": {
@@ -421,7 +430,8 @@ INSIDE = {
     }},
     "descriptors-leaked": {"plain": {
         **NO_OPEN, "directory": NO_DESCRIPTOR, "working-directory": NOT_THERE}},
-    "descriptors-proc-exe": {"plain": {**NO_OPEN, "exe": NOT_THERE}},
+    "descriptors-proc-exe": {"plain": {
+        **NO_OPEN, "exe": NOT_THERE, "execute": filtered("execve")}},
     "keyring": {"plain": {
         **NO_OPEN,
         "session": filtered("keyctl"),
@@ -459,7 +469,7 @@ INSIDE = {
     "ipc-sysv": {"plain": {**NO_OPEN, "memory": NO_IPC, "queue": filtered("msgget")}},
     "ipc-posix": {"plain": {"system-v": NO_IPC, "queue": NO_IPC, "dev-shm": NOT_THERE}},
     "notification-pointer": {"plain": {
-        **NO_OPEN, "flip": nothing("EACCES", "20,000 openings, none of them the other file")}},
+        **NO_OPEN, "flip": nothing("ENODATA", "20,000 openings, none of them the other file")}},
     "records-own-filter": {"plain": {
         "chroot": filtered("chroot"),
         "seccomp": filtered("seccomp", 1),
@@ -476,7 +486,7 @@ INSIDE = {
     "supervisor-stopped": {},
 }
 
-# What half_rules tries without a name of its own in INSIDE: it is intended, and passes.
+# What bulkhead-attacks tries without a name of its own in INSIDE: it is intended, and passes.
 INTENDED_ELSEWHERE = {("execute-script", "runner")}
 
 # Policies that would open a way: what a `plain` component says besides, and the error's code.

@@ -4,7 +4,7 @@
 
 A naive rule is in force: it refuses what it names (baseline). All the same the way round it passes
 (control). From inside a component whose policy has the same intent it doesn't, what the intent
-allows works, and the refusal is on record where the ledger says so. half_rules/ holds rules and
+allows works, and the refusal is on record where the ledger says so. tests/attacks holds rules and
 ways; they are the same for both.
 """
 
@@ -22,7 +22,7 @@ import enclave
 import half_rules_table as table
 from enclave import BULKHEAD, BULKHEAD_INIT, python
 
-HALF_RULES = os.environ["BULKHEAD_HALF_RULES"]
+ATTACKS = os.environ["BULKHEAD_ATTACKS"]
 LOADER = os.path.realpath("/lib64/ld-linux-x86-64.so.2" if os.uname().machine == "x86_64"
                           else "/lib/ld-linux-aarch64.so.1")
 PYTHON = "/usr/bin/python3"
@@ -30,7 +30,7 @@ TRUE = "/usr/bin/true"
 IPC_KEY = 0x68616C66
 NAME = "half-rules"
 GIVEN, OTHER = "/run/edges/given/s", "/run/edges/other/s"
-# Descriptors of half_rules.h.
+# Descriptors of attacks.h.
 LEAKED_FILE, LEAKED_DIRECTORY = 77, 78
 
 
@@ -51,7 +51,7 @@ def leave_ipc(case):
 
 
 class Observations:
-    """What half_rules printed: (id, phase, kind, name) -> result."""
+    """What bulkhead-attacks printed: (id, phase, kind, name) -> result."""
 
     def __init__(self, text, component=None):
         self.results = {}
@@ -76,10 +76,7 @@ class Naive(enclave.Case):
     def setUpClass(cls):
         directory = pathlib.Path("/run/half-rules")
         directory.mkdir()
-        script = 'mount -t tmpfs -o mode=0755 tmpfs "$1" && exec "$0" naive "$1" "$2"'
-        namespaces = ["--net", "--ipc", "--uts", "--pid", "--fork", "--mount", "--mount-proc"]
-        result = enclave.run("unshare", *namespaces, "sh", "-c", script, HALF_RULES, directory,
-                             LOADER)
+        result = enclave.run(ATTACKS, "naive", directory, LOADER)
         directory.rmdir()
         if result.returncode != 0:
             raise AssertionError(result.stdout + result.stderr)
@@ -129,10 +126,10 @@ class Compiled(enclave.Case):
     def setUp(self):
         super().setUp()
         self.program = self.directory / "half-rules"
-        shutil.copy(HALF_RULES, self.program)
+        shutil.copy(ATTACKS, self.program)
         self.program.chmod(0o755)
         self.set_id = self.directory / "set-id"
-        shutil.copy(HALF_RULES, self.set_id)
+        shutil.copy(ATTACKS, self.set_id)
         self.set_id.chmod(0o4755)
         # Not by its mode is it closed to writing.
         self.granted = self.file("granted", 0o666)
@@ -181,6 +178,7 @@ class Compiled(enclave.Case):
             {"path": OTHER, "name": "other", "from": ["runner"]},
         ]
         given = {"unix": {"connect": [GIVEN]}}
+        front = ports.pop("front")
         no_code = {"shmat": {"shmflg": {"bits-clear": [0o100000]}}}  # SHM_EXEC
         giver = self.inside("giver", files={"read": [self.given.parent]},
                             network={"unix": {"listen": edges},
@@ -200,7 +198,7 @@ class Compiled(enclave.Case):
                 network={"tcp": {"connect": [ports["allowed-port"]]}, **given}),
             "served": self.inside(
                 "served", places={**ports, "listener": 3},
-                network={"tcp": {"listen": [{"port": ports["front"], "name": "front"}]}, **given}),
+                network={"tcp": {"listen": [{"port": front, "name": "front"}]}, **given}),
             "runner": self.inside(
                 "runner", allow=["@file-modes"], network={"unix": {"connect": [OTHER]}},
                 files={"execute": [TRUE, self.set_id, "@loader"], "read": ["@libraries"]}),
@@ -255,10 +253,11 @@ class Compiled(enclave.Case):
         leave_ipc(self)
         self.leak()
         ports = self.listeners()
+        front = ports["front"]
         value = enclave.policy(NAME, self.components(ports))
         running = self.boot(value, ready=[], pass_fds=(LEAKED_FILE, LEAKED_DIRECTORY),
                             cwd=self.decoy.parent)
-        self.wait_clients(ports["front"], 3)
+        self.wait_clients(front, 3)
         self.wait_done(running, [name for name in value["components"] if name != "giver"])
         self.assertEqual(running.stop(), 0, running.output())
         running.verify_audit()
@@ -278,6 +277,13 @@ class Compiled(enclave.Case):
             self.assertEqual(list(intended.values()), ["passed"])
             intended = {}
         tried = {**intended, **seen.of(rule, "inside", "named"), **seen.of(rule, "inside", "way")}
+        # A kernel without the entry ends who uses it before any filter is asked.
+        for name, result in tried.items():
+            if result == "SIGSEGV" == table.MAY_BE_ABSENT.get(f"{rule} {name}", ("",))[0]:
+                print(f"not in this kernel: {rule} {name}: {result}", file=sys.stderr)
+                expected = {k: v for k, v in expected.items() if k != name}
+        tried = {name: result for name, result in tried.items() if name in expected or
+                 result != "SIGSEGV"}
         wanted = {name: refusal.result for name, refusal in expected.items()}
         self.assertEqual(tried, wanted)
         self.assertTrue(seen.of(rule, "inside", "way"))
@@ -292,7 +298,7 @@ class Compiled(enclave.Case):
             pattern = refusal.object.replace("{other_port}", str(ports["other-port"]))
             found = [e for e in running.events(component, refusal.action)
                      if e["control"] == refusal.control and e["kind"] == refusal.kind
-                     and e["verdict"] == refusal.verdict and re.search(pattern, e["object"])]
+                     and e["verdict"] == refusal.verdict and re.search(pattern, e.get("extra", {}).get("registers", e["object"]))]
             self.assertTrue(found, refusal)
             if refusal.verdict == "refused":
                 self.assertEqual({e["errno"] for e in found}, {refusal.result})
@@ -324,7 +330,7 @@ class Compiled(enclave.Case):
             print(f"left: {name}: {reason}", file=sys.stderr)
 
     def test_every_way_is_judged(self):
-        listed = enclave.run(HALF_RULES, "list").stdout.split("\n")
+        listed = enclave.run(ATTACKS, "list").stdout.split("\n")
         ways = {tuple(line.split()) for line in listed if line}
         judged = {(rule, name) for rule, components in table.INSIDE.items()
                   for expected in components.values() for name in expected}

@@ -3,9 +3,17 @@
 //
 //   hostile connect THREADS      TCP connections on the loopback, each to another address and port
 //   hostile open THREADS PATH    opens a file
+//   hostile unstopped THREADS    as connect, and a timer sends it SIGCONT, 5,000 times a second
+//   hostile output THREADS       prints lines, as fast as they are taken
+//   hostile calls THREADS        one system call, as fast as it is answered
 //   hostile call COUNT           system calls, each with other registers; then four a second
+//   hostile pattern COUNT        so many system calls in a fixed pattern, once it gets SIGUSR1
+//   hostile denied COUNT PATH    the same with what Landlock refuses: seven times of ten it opens
+//   the
+//                                file, three times it connects to the port 9 of the loopback
 //
-// It writes `refused N` twice a second, and ends at SIGTERM or after a minute, with `total N`:
+// It writes `refused N` twice a second, and ends at SIGTERM or after a minute (`pattern`: after its
+// count, or ten minutes), with `total N`:
 // every attempt that it began was answered by then. An attempt that is not refused ends it with
 // code 1.
 #include <arpa/inet.h>
@@ -32,7 +40,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr auto kReport = std::chrono::milliseconds(500);
-constexpr auto kLongest = std::chrono::seconds(60);
+std::chrono::seconds longest(60);
 constexpr timespec kQuarter{0, 250'000'000};
 
 std::atomic<uint64_t> refused = 0;
@@ -43,7 +51,7 @@ std::atomic<Clock::rep> next_report = 0;
 // Whoever comes first when a report is due makes it: a thread that only waits could be kept from
 // running, as the runtime stops those who try too often.
 void Report(uint64_t count) {
-  static const auto end = (Clock::now() + kLongest).time_since_epoch();
+  static const auto end = (Clock::now() + longest).time_since_epoch();
   const auto now = Clock::now().time_since_epoch();
   if (now > end) ending = true;
   Clock::rep due = next_report;
@@ -52,8 +60,8 @@ void Report(uint64_t count) {
   std::printf("refused %lu\n", count);
 }
 
-void Count(long result) {
-  if (result >= 0 || (errno != EACCES && errno != EPERM)) {
+void Count(long result, int also = EACCES) {
+  if (result >= 0 || (errno != also && errno != EPERM)) {
     std::printf("not refused: %d\n", result < 0 ? errno : 0);
     std::fflush(stdout);
     _exit(1);
@@ -78,6 +86,29 @@ void Open(const char* path) {
   while (!ending) Count(open(path, O_RDONLY | O_CLOEXEC));
 }
 
+// Whoever is stopped by a signal goes on with another one, and the kernel sends it.
+void StartContinuing() {
+  // A timer whose signal is ignored is not started again (Linux 6.13).
+  std::signal(SIGCONT, [](int) {});
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGCONT;
+  timer_t timer{};
+  constexpr timespec kOften{0, 200'000};
+  const itimerspec often{kOften, kOften};
+  if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 ||
+      timer_settime(timer, 0, &often, nullptr) != 0) {
+    std::printf("no timer: %d\n", errno);
+    std::fflush(stdout);
+    _exit(1);
+  }
+}
+
+void Print() {
+  const std::string line(1000, '.');
+  while (!ending) std::puts(line.c_str());
+}
+
 void Call(uint64_t count) {
   for (uint64_t i = 0; !ending; ++i) {
     Count(syscall(SYS_chroot, 0, i, i * 7, i * 13));
@@ -85,10 +116,74 @@ void Call(uint64_t count) {
   }
 }
 
+// All six registers are told, as they are what is recorded: one that is left over would make of
+// each call another.
+long Try(long call, long first = 0, long second = 0) {
+  return syscall(call, first, second, 0L, 0L, 0L, 0L);
+}
+
+void AwaitSignal() {
+  sigset_t begin;
+  sigemptyset(&begin);
+  sigaddset(&begin, SIGUSR1);
+  int signal = 0;
+  std::printf("waiting\n");
+  sigwait(&begin, &signal);
+}
+
+// accounting_test.py knows the numbers of these two.
+void Denied(uint64_t count, const char* path) {
+  AwaitSignal();
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(9);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  for (uint64_t i = 0; i < count && !ending; ++i) {
+    if (i % 10 < 7) {
+      Count(open(path, O_RDONLY | O_CLOEXEC));
+    } else {
+      Count(connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to));
+    }
+  }
+  close(fd);
+}
+
+void Pattern(uint64_t count) {
+  AwaitSignal();
+  for (uint64_t i = 0; i < count && !ending; ++i) {
+    switch (i % 10) {
+      case 4:
+      case 5:
+        Count(Try(SYS_socket, AF_VSOCK, SOCK_STREAM));
+        break;
+      case 6:
+        Count(Try(SYS_ptrace));
+        break;
+      case 7:
+        Count(Try(SYS_mount));
+        break;
+      case 8:
+        Count(Try(SYS_setns, -1));
+        break;
+      case 9:
+        Count(Try(SYS_io_uring_setup, 1), ENOSYS);
+        break;
+      default:
+        Count(Try(SYS_chroot));
+    }
+  }
+}
+
 int Run(const std::vector<std::function<void()>>& attempts) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::signal(SIGTERM, [](int) { ending = true; });
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
   std::vector<std::thread> threads;
+  threads.reserve(attempts.size());
   for (const auto& attempt : attempts) {
     threads.emplace_back([&attempt] {
       started.wait(false);
@@ -110,12 +205,28 @@ int main(int argc, char** argv) {
   std::vector<std::function<void()>> attempts;
   if (what == "call") {
     attempts.emplace_back([count] { Call(count); });
-  } else if (what == "connect") {
+  } else if (what == "pattern") {
+    longest = std::chrono::minutes(10);
+    attempts.emplace_back([count] { Pattern(count); });
+  } else if (what == "denied" && argc == 4) {
+    longest = std::chrono::minutes(10);
+    attempts.emplace_back([count, path = argv[3]] { Denied(count, path); });
+  } else if (what == "calls") {
+    attempts.assign(count, [] {
+      while (!ending) Count(syscall(SYS_chroot, 0));
+    });
+  } else if (what == "output") {
+    attempts.assign(count, Print);
+  } else if (what == "connect" || what == "unstopped") {
+    if (what == "unstopped") StartContinuing();
     for (uint32_t i = 0; i < count; ++i) attempts.emplace_back([i] { Connect(i * 7919 + 1); });
   } else if (what == "open" && argc == 4) {
     attempts.assign(count, [path = argv[3]] { Open(path); });
   } else {
-    std::fprintf(stderr, "usage: hostile connect THREADS | open THREADS PATH | call COUNT\n");
+    std::fprintf(stderr,
+                 "usage: hostile connect THREADS | open THREADS PATH | unstopped THREADS |\n"
+                 "               output THREADS | calls THREADS | call COUNT | pattern COUNT |\n"
+                 "               denied COUNT PATH\n");
     return 2;
   }
   return Run(attempts);

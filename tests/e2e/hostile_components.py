@@ -18,6 +18,17 @@ while True:
     time.sleep(0.25)
 """
 
+# Each connect is made by the broker.
+BROKERED = """
+import socket, sys, time
+datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+while True:
+    begun = time.monotonic()
+    datagrams.connect(('127.0.0.1', 9))
+    print('answered after', time.monotonic() - begun)
+    time.sleep(0.02)
+"""
+
 BRIEF = "import time; time.sleep(1)"
 
 # Tries one file when it is told to.
@@ -163,6 +174,84 @@ ask(b'shut')
 while True:
     time.sleep(0.1)
     print('then:', ask(b'2'))
+"""
+
+# Passes its listener on when it is told to, and ends when it is told to; else it answers. Made by
+# itself (a path is given) or handed over.
+PASSER = """
+import os, socket, sys
+if len(sys.argv) > 1:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1])
+    listener.listen()
+else:
+    listener = socket.socket(fileno=3)
+while True:
+    connection = listener.accept()[0]
+    word = connection.recv(16)
+    if word == b'pass':
+        socket.send_fds(connection, [b'here'], [listener.fileno()])
+    elif word == b'end':
+        os._exit(1)
+    else:
+        connection.send(b'server')
+    connection.close()
+"""
+
+# Asks for that listener, and answers in its stead. Its own is there so that it may accept.
+HEIR = """
+import socket, sys, time
+connection = socket.socket(socket.AF_UNIX)
+connection.connect(sys.argv[1])
+connection.send(b'pass')
+passed = socket.recv_fds(connection, 16, 1)[1]
+listener = socket.socket(fileno=passed[0])
+print('inherited', listener.getsockname())
+while True:
+    try:
+        connection = listener.accept()[0]
+        if connection.recv(16) == b'end':
+            connection.send(b'not me')
+        else:
+            connection.send(b'heir')
+        connection.close()
+    except OSError as error:
+        print('over', error)
+        time.sleep(1000)
+"""
+
+# Asks who answers, without end; from the moment on that another one than the server does, it tells
+# the server to end, over and over.
+ASKER = """
+import socket, sys, time
+end = False
+while True:
+    word = b'end' if end else b'who'
+    try:
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(2)
+        connection.connect(sys.argv[1])
+        connection.send(word)
+        answer = connection.recv(16).decode()
+    except OSError as error:
+        answer = type(error).__name__
+    print(word.decode(), answer)
+    if answer == 'heir':
+        end = True
+    elif answer != 'not me':
+        end = False
+    time.sleep(0.02)
+"""
+
+# Fills its edge's directory with sockets, then ends.
+FILLER = """
+import os, socket, sys
+left = len(os.listdir(sys.argv[1]))
+for number in range(6000):
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(f'{sys.argv[1]}/{number}')
+print('found', left, 'made', len(os.listdir(sys.argv[1])))
+os._exit(1)
 """
 
 MEMORY = """

@@ -166,6 +166,68 @@ class Lifecycle(enclave.Case):
         self.assertLess(seconds_between(stop, ended), 3)
         running.verify_audit()
 
+    def order(self, value, **keys):
+        """Three, each after the one before, each ready or gone after a while."""
+        slow = ("import os, signal, socket, sys, time\n"
+                "def end(*_):\n    time.sleep(0.3)\n    sys.exit(0)\n"
+                "signal.signal(signal.SIGTERM, end)\ntime.sleep(0.3)\n"
+                "s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n"
+                "s.connect(os.environ['NOTIFY_SOCKET'])\ns.send(b'READY=1')\n"
+                "while True:\n    time.sleep(1000)\n")
+        after = {"one": [], "two": ["one"], "three": ["two"], "beside": ["one"]}
+        return enclave.policy(value, {
+            name: python(slow, ready="notify", **({"after": names} if names else {}), **keys)
+            for name, names in after.items()})
+
+    def seq(self, running, name, action):
+        return running.events(name, action)[0]["seq"]
+
+    def test_starts_and_stops_are_in_the_order_of_the_policy(self):
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            running = self.boot(self.order("e2e-order"))
+            seq = lambda name, action: self.seq(running, name, action)
+            self.assertLess(seq("one", "ready"), seq("two", "start"))
+            self.assertLess(seq("two", "ready"), seq("three", "start"))
+            # What waits for the same starts beside each other.
+            self.assertLess(seq("beside", "start"), seq("two", "ready"))
+            self.assertLess(seq("two", "start"), seq("beside", "ready"))
+            os.kill(running.pid, signal_number)
+            self.assertEqual(running.wait(), 0)
+            self.assertLess(seq("three", "exit"), seq("two", "stop"))
+            self.assertLess(seq("two", "exit"), seq("one", "stop"))
+            self.assertLess(seq("beside", "exit"), seq("one", "stop"))
+            self.assertLess(seq("beside", "stop"), seq("three", "exit"))
+            running.verify_audit()
+            running.audit.unlink()
+
+    def test_a_second_request_waits_for_nobody(self):
+        running = self.boot(enclave.policy("e2e-twice", {
+            "deaf": python(IGNORES_TERM, stop={"within": "60s"})}))
+        running.wait_output("deaf | deaf")
+        os.kill(running.pid, signal.SIGTERM)
+        running.wait_event("deaf", "stop")
+        # It is given its time.
+        time.sleep(0.5)
+        self.assertIsNone(running.process.poll())
+        os.kill(running.pid, signal.SIGTERM)
+        self.assertEqual(running.wait(10), 0)
+        self.assertEqual(enclave.detail(running.events("deaf", "exit")[0]), "killed with all its processes")
+        running.verify_audit()
+
+    def test_a_hang_up_opens_the_log_again_and_nothing_else(self):
+        running = self.boot(enclave.policy("e2e-hup", {"one": python(SLEEP)}))
+        pid = running.main_pid("one")
+        old = running.audit.with_suffix(".1")
+        self.addCleanup(old.unlink, missing_ok=True)
+        running.audit.rename(old)
+        os.kill(running.pid, signal.SIGHUP)
+        enclave.wait_until(running.audit.exists, 10, "a new log")
+        os.kill(pid, signal.SIGKILL)
+        running.wait_event("one", "ready")
+        self.assertEqual([e["pid"] for e in running.events("one", "exit")], [pid])
+        self.assertNotIn('"exit"', old.read_text(encoding="utf-8"))
+        self.assertEqual(running.stop(), 0)
+
     def test_a_thousand_orphans_leave_no_zombie(self):
         # Orphans that wait for a busy machine's reaper count against the limit.
         value = python(ORPHANS, syscalls={"allow": ["@processes"]}, limits={"processes": 1100})

@@ -2,18 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The five services of examples/agent-enclave, unmodified: requests, kills, and their price."""
 
+import http.client
 import json
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 import enclave
 
 EXAMPLE = enclave.SOURCE / "examples/agent-enclave"
 NAMES = ["signer", "store", "tools", "agent", "gateway"]
+MAIN = [name for name in NAMES if name != "tools"]  # tools is a compartment for each request
 PROGRAMS = ["nginx", "redis-server", "gpg", "gpg-agent", "gpgconf", "ssh-keygen"]
 AUDIT = "/var/log/bulkhead/audit.jsonl"
 MEMORY_KB = 8192
@@ -93,23 +96,57 @@ class Services(enclave.Case):
     def test_each_service_comes_back_after_kill_9(self):
         running = self.boot_services()
         self.drive(20)
-        for name in NAMES:
+        for name in MAIN:
             with self.subTest(killed=name):
                 self.kill_and_serve(running, name)
         self.assertEqual(running.stop(30), 0)
         running.verify_audit()
 
     def kill_and_serve(self, running, name):
-        before = {n: (running.main_pid(n), running.starttime(n)) for n in NAMES}
+        before = {n: (running.main_pid(n), running.starttime(n)) for n in MAIN}
         starts = len(running.events(name, "start"))
         os.kill(before[name][0], signal.SIGKILL)
         running.wait_event(name, "ready", starts + 1, seconds=30)
         self.assertNotEqual(running.main_pid(name), before[name][0])
         self.assertEqual(self.drive(20)["verified"], 20)
-        after = {n: (running.main_pid(n), running.starttime(n)) for n in NAMES}
-        for other in NAMES:
+        after = {n: (running.main_pid(n), running.starttime(n)) for n in MAIN}
+        for other in MAIN:
             if other != name:
                 self.assertEqual(after[other], before[other], other)
+
+    def submit(self, code):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        self.addCleanup(connection.close)
+        body = json.dumps({"id": f"e2e-{time.monotonic_ns()}", "code": code})
+        connection.request("POST", "/run", body, {"Content-Type": "application/json"})
+        return connection
+
+    def answer(self, connection):
+        response = connection.getresponse()
+        body = json.loads(response.read())
+        return response.status, body.get("result", {}).get("output")
+
+    def test_a_request_leaves_nothing_to_the_next_one(self):
+        running = self.boot_services()
+        leave = "import os\nopen('/tmp/left', 'w').write('x')\nos.environ['LEFT'] = 'x'\n" \
+                "import builtins\nbuiltins.left = 1\nprint('left')"
+        look = "import os, builtins\nprint(os.listdir('/tmp'), os.environ.get('LEFT'), " \
+               "hasattr(builtins, 'left'))"
+        self.assertEqual(self.answer(self.submit(leave)), (200, "left\n"))
+        self.assertEqual(self.answer(self.submit(look)), (200, "[] None False\n"))
+        # Positive control: within one request it is there.
+        both = leave.replace("print('left')", "") + look.split("\n")[1]
+        self.assertEqual(self.answer(self.submit(both)), (200, "['left'] x True\n"))
+        # One that is killed is its own request's loss.
+        starts = len(running.events("tools", "start"))
+        slow = self.submit("import time\ntime.sleep(30)")
+        killed = running.wait_event("tools", "start", starts + 1)["pid"]
+        beside = self.submit("import time\ntime.sleep(0.5)\nprint('beside')")
+        os.kill(killed, signal.SIGKILL)
+        self.assertEqual(self.answer(slow)[0], 502)
+        self.assertEqual(self.answer(beside), (200, "beside\n"))
+        self.assertEqual(running.stop(30), 0)
+        running.verify_audit()
 
 
 if __name__ == "__main__":

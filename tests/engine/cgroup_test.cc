@@ -54,6 +54,18 @@ BOOST_AUTO_TEST_CASE(Version2) {
   BOOST_TEST((PlanCgroup(AllAt(2), SomeLimits()) == expected));
 }
 
+BOOST_AUTO_TEST_CASE(WhoYieldsIsTheLightest) {
+  Limits limits;
+  limits.cpu_yields = true;
+  const CgroupSetting idle{Controller::kCpu, "cpu.idle", "1", false, true};
+  const std::vector<CgroupSetting> first = {{Controller::kCpu, "cpu.shares", "2"}, idle};
+  BOOST_TEST((PlanCgroup(AllAt(1), limits) == first));
+  const std::vector<CgroupSetting> second = {{Controller::kCpu, "cpu.weight", "1"}, idle};
+  BOOST_TEST((PlanCgroup(AllAt(2), limits) == second));
+  limits.cpu_percent = 50;
+  BOOST_TEST(PlanCgroup(AllAt(2), limits)->size() == 3U);
+}
+
 BOOST_AUTO_TEST_CASE(ALimitWithoutItsControllerIsAnError) {
   for (const Controller controller : kControllers) {
     CgroupPlaces places = AllAt(1);
@@ -203,6 +215,39 @@ BOOST_AUTO_TEST_CASE(CpuAboveTheLimitIsWithheld) {
   const Outcome fast = RunLimited(limits, SpinShare);
   BOOST_TEST(WEXITSTATUS(fast.status) > WEXITSTATUS(slow.status));
   CheckGone(fast);
+}
+
+// Of the same CPU beside a process that never rests.
+int ShareBesideASpinner() {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(0, &one);
+  sched_setaffinity(0, sizeof one, &one);
+  const double used = CpuSeconds();
+  const double start = WallSeconds();
+  while (WallSeconds() - start < 1) {
+  }
+  return static_cast<int>(100 * (CpuSeconds() - used) / (WallSeconds() - start));
+}
+
+BOOST_AUTO_TEST_CASE(WhoYieldsLeavesTheCpuToOthers) {
+  const pid_t spinner = fork();
+  if (spinner == 0) {
+    for (const double start = WallSeconds(); WallSeconds() - start < 20;) ShareBesideASpinner();
+    _exit(0);
+  }
+  Limits limits;
+  limits.cpu_percent = 100;
+  const Outcome beside = RunLimited(limits, ShareBesideASpinner);
+  limits.cpu_yields = true;
+  const Outcome yields = RunLimited(limits, ShareBesideASpinner);
+  kill(spinner, SIGKILL);
+  waitpid(spinner, nullptr, 0);
+  // Other work may share that CPU, too.
+  BOOST_TEST(WEXITSTATUS(beside.status) > 4 * WEXITSTATUS(yields.status));
+  BOOST_TEST(WEXITSTATUS(yields.status) <= 5);
+  CheckGone(beside);
+  CheckGone(yields);
 }
 
 BOOST_AUTO_TEST_CASE(ADirectoryInUseIsNotTakenOver) {

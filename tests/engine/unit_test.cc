@@ -223,6 +223,39 @@ BOOST_AUTO_TEST_CASE(RestartOnRequest) {
   BOOST_TEST((unit.OnExit(kExit0, 6302, 0) == UnitAction::kLaunch));
 }
 
+BOOST_AUTO_TEST_CASE(AMissingServerIsWaitedForOutsideTheBudget) {
+  Lifecycle lifecycle;
+  lifecycle.restart_at_most = 1;
+  Unit unit(lifecycle);
+  BOOST_TEST((unit.OnDependenciesReady(0) == UnitAction::kLaunch));
+  unit.OnServerMissing();
+  BOOST_TEST((unit.state() == UnitState::kWaiting));
+  BOOST_TEST(unit.deadline() == 0U);
+  BOOST_TEST((unit.OnDependenciesReady(9) == UnitAction::kLaunch));
+  unit.OnExecuted(10);
+  // Its one restart finds no server twice, and is made when there is one.
+  unit.OnExit(256, 20, 0);
+  BOOST_TEST((unit.OnDeadline(200) == UnitAction::kLaunch));
+  for (int i = 0; i < 2; ++i) {
+    unit.OnServerMissing();
+    BOOST_TEST((unit.OnDependenciesReady(300) == UnitAction::kLaunch));
+  }
+  BOOST_TEST(unit.restarts() == 1U);
+  unit.OnExecuted(310);
+  BOOST_TEST((unit.state() == UnitState::kUp));
+  unit.OnServerMissing();  // means nothing once it runs
+  BOOST_TEST((unit.state() == UnitState::kUp));
+}
+
+BOOST_AUTO_TEST_CASE(AUnitThatWaitsForAServerStops) {
+  const Lifecycle lifecycle;
+  Unit unit(lifecycle);
+  unit.OnDependenciesReady(0);
+  unit.OnServerMissing();
+  BOOST_TEST((unit.Stop(1) == UnitAction::kNone));
+  BOOST_TEST((unit.state() == UnitState::kDone));
+}
+
 BOOST_AUTO_TEST_CASE(RestartAfterItWasGivenUp) {
   const Lifecycle lifecycle = Make(ReadyKind::kStarted, RestartWhen::kNever);
   Unit unit(lifecycle);

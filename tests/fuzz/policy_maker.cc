@@ -16,7 +16,7 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr unsigned kMaxDepth = 6;
-constexpr uint32_t kPlannedOneIn = 40;
+constexpr uint32_t kRareOneIn = 40;
 
 // Few, so that what refers to a component or a path mostly finds it, and beside each other.
 const Words& Components() {
@@ -124,7 +124,7 @@ std::string PolicyMaker::Policy() {
   for (const Row* row : RowsOf("policy")) {
     if (row->required || row->key == "components" || row->key == "use" || row->key == "vars")
       continue;
-    if (OneIn(row->planned ? kPlannedOneIn : 6)) text += EntryOf(*row, 1) + "\n";
+    if (OneIn(6)) text += EntryOf(*row, 1) + "\n";
   }
   text += "components:\n";
   const uint32_t components = OneIn(2) ? 1 : 1 + Below(3);
@@ -143,8 +143,8 @@ std::string PolicyMaker::Component(const std::string& name) {
   for (const Row* row : RowsOf("component")) {
     if (row->key == "exec" || row->key == "files" || row->key == "except") continue;
     // What goes with few other keys is as rare as what is refused.
-    const bool rare = row->planned || row->key == "instances";
-    if (OneIn(rare ? kPlannedOneIn : row->key == "syscalls" ? 2 : 8))
+    const bool rare = row->key == "instances";
+    if (OneIn(rare ? kRareOneIn : row->key == "syscalls" ? 2 : 8))
       text += "    " + EntryOf(*row, 2) + "\n";
   }
   return text;
@@ -193,10 +193,9 @@ std::string PolicyMaker::MapOf(std::string_view shape, unsigned depth) {
   std::string map;
   const auto add = [&](const Row& row) { map += (map.empty() ? "" : ", ") + EntryOf(row, depth); };
   for (const Row* row : RowsOf(shape)) {
-    if (row->required || OneIn(row->planned ? kPlannedOneIn : 3)) add(*row);
+    if (row->required || OneIn(3)) add(*row);
   }
-  std::vector<const Row*> rows = RowsOf(shape);
-  std::erase_if(rows, [](const Row* row) { return row->planned; });
+  const std::vector<const Row*> rows = RowsOf(shape);
   if (map.empty() && !rows.empty()) add(*rows[Below(static_cast<uint32_t>(rows.size()))]);
   return "{" + map + "}";
 }
@@ -247,10 +246,8 @@ std::string PolicyMaker::NameFor(const Row& row) {
 }
 
 std::string PolicyMaker::ChoiceOf(const Row& row) {
-  std::vector<Choice> choices = ChoicesOf(row);
-  if (!OneIn(kPlannedOneIn)) std::erase_if(choices, [](const Choice& c) { return c.planned; });
-  if (choices.empty()) return "none";
-  const std::string_view word = choices[Below(static_cast<uint32_t>(choices.size()))].word;
+  const std::vector<std::string_view> choices = ChoicesOf(row);
+  const std::string_view word = choices[Below(static_cast<uint32_t>(choices.size()))];
   return word == "null" ? QuotedWord(word) : std::string(word);
 }
 
@@ -283,6 +280,8 @@ std::string PolicyMaker::Scalar(const Row& row) {
     case Type::kTime:
     case Type::kPercent:
       return NumberOf(row);
+    case Type::kRate:
+      return Pick({"1/s", "10/min", "1000/h", "0/s", "1001/min"});
     case Type::kText:
       return Pick({"text", QuotedWord("a b"), QuotedWord("${four}"), "x"});
     case Type::kName:
@@ -309,6 +308,9 @@ std::string PolicyMaker::Scalar(const Row& row) {
       return Pick({"2027-03-01", "2025-01-01", "2024-02-29"});
     case Type::kAddress:
       return Pick({"127.0.0.1", "0.0.0.0", "10.0.0.255"});
+    case Type::kVsockAddress:
+      return Pick(
+          {"parent:9001", QuotedWord("3:9001"), QuotedWord("2:1"), QuotedWord("4294967295:1")});
     case Type::kEnvName:
       return Pick({"A", "PATH", "LANG", "HOME"});
     case Type::kCall:
@@ -377,7 +379,7 @@ std::string PolicyDictionary() {
   std::set<std::string> words{": ", "- ", "[", "]", "{", "}", ", ", "${", "\\\"", "#", "|", "&a"};
   for (const Row& row : Rows()) {
     if (row.key != "*") words.insert(std::string(row.key) + ": ");
-    for (const Choice& choice : ChoicesOf(row)) words.emplace(choice.word);
+    for (const std::string_view choice : ChoicesOf(row)) words.emplace(choice);
     if (!row.fallback.empty()) words.emplace(row.fallback);
   }
   for (const auto* names :

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "compiler/compile.h"
+#include "tests/fuzz/attest_input.h"
 #include "tests/fuzz/bundle_input.h"
 #include "tests/fuzz/check.h"
 #include "tests/fuzz/compile_input.h"
@@ -151,6 +152,41 @@ Inputs ControlSeeds() {
           "bulkhead 1 logs - 100 once", "bulkhead 1 logs agent 0 follow"};
 }
 
+std::string Marked(char mark, std::span<const uint8_t> bytes) {
+  return mark + std::string(bytes.begin(), bytes.end());
+}
+
+Inputs AttestSeeds() {
+  AttestRequest random;
+  random.count = 32;
+  AttestRequest attest;
+  attest.verb = AttestVerb::kAttest;
+  attest.bytes = {1, 2, 3};
+  attest.nonce = {4};
+  attest.public_key = {5, 6};
+  const Digest digest = Sha384(std::string_view("seed"));
+  std::vector<uint8_t> tpm{0x80, 1, 0, 0, 0,  78, 0, 0,    0, 0, 0, 0, 0, 9, 0,
+                           0,    0, 1, 0, 12, 3,  0, 0x40, 0, 0, 0, 0, 1, 0, 48};
+  tpm.insert(tpm.end(), digest.begin(), digest.end());
+  const MeasuredEvent first{"app-id", {1, 2}, 1};
+  const MeasuredEvent second{std::string(kEventBundle), {digest.begin(), digest.end()}};
+  const MeasuredEvent third{std::string(kEventBoundary), {'x'}};
+  CborWriter found;
+  found.Map(1).Text("DescribePCR").Map(2).Text("lock").Boolean(true).Text("data").Bytes(digest);
+  CborWriter extended;
+  extended.Map(1).Text("ExtendPCR").Map(1).Text("data").Bytes(digest);
+  CborWriter document;
+  document.Map(1).Text("Attestation").Map(1).Text("document").Bytes(tpm);
+  return {Marked('r', AttestRequestBytes(random)),
+          Marked('r', AttestRequestBytes(attest)),
+          "l" + EventLine(first) + EventLine(second) + EventLine(third),
+          Marked('p', found.bytes()),
+          Marked('p', extended.bytes()),
+          Marked('p', document.bytes()),
+          Marked('p', CborWriter().Text("LockPCR").bytes()),
+          Marked('p', tpm)};
+}
+
 bool RunProof(std::string_view input) {
   const ProofOutcome outcome = TryProofInput(input);
   return outcome == ProofOutcome::kProved || outcome == ProofOutcome::kDisproved;
@@ -163,6 +199,7 @@ constexpr FuzzTarget kTargets[] = {
     {"proof", RunProof, ProofSeeds, nullptr},
     {"oci", TryOciInput, OciSeeds, OciDictionary},
     {"control", TryControlInput, ControlSeeds, nullptr},
+    {"attest", TryAttestInput, AttestSeeds, nullptr},
 };
 
 }  // namespace

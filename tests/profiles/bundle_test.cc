@@ -131,6 +131,29 @@ BOOST_AUTO_TEST_CASE(TakesInstances) {
   BOOST_TEST((decoded->components()[0]->instances == Instances{8, 1000}));
 }
 
+// `two` starts with a connection to a listener of `one`.
+Channel& MakeConnected(BundleData& data) {
+  ProfileData& one = data.components[0];
+  one.groups = {77};
+  one.edges = {{"/run/edges/x", 77, false, "r"}};
+  one.listeners = {{"s", ListenerKind::kUnixStream, "/run/edges/x/s", "", 0, false, false, "r"}};
+  one.view.push_back({.path = "/run/edges/x", .kind = ViewKind::kEdge, .rule = "r"});
+  std::ranges::sort(one.view, {}, &ViewEntry::path);
+  data.channels = {
+      {"link", "two", "one", ChannelKind::kConnected, 0, "channels.link", "/run/edges/x/s"}};
+  return data.channels[0];
+}
+
+BOOST_AUTO_TEST_CASE(TakesConnections) {
+  BundleData data = test::SampleBundle();
+  MakeConnected(data).as_server = true;
+  const auto made = Bundle::Make(data);
+  BOOST_TEST_REQUIRE(made.has_value(), (made ? "" : made.error()));
+  const auto decoded = DecodeBundle(EncodeBundle(*made));
+  BOOST_TEST_REQUIRE(decoded.has_value());
+  BOOST_TEST(((*decoded)->channels == data.channels));
+}
+
 BOOST_AUTO_TEST_CASE(RefusesWhatDoesNotHoldTogether) {
   const Bad kBad[] = {
       {"no components", [](BundleData& d) { d.components.clear(); }},
@@ -139,6 +162,17 @@ BOOST_AUTO_TEST_CASE(RefusesWhatDoesNotHoldTogether) {
       {"cycle", [](BundleData& d) { d.components[0].lifecycle.after = {"two"}; }},
       {"names no component", [](BundleData& d) { d.components[0].lifecycle.after = {"x"}; }},
       {"no two ends", [](BundleData& d) { d.channels[0].to = "one"; }},
+      {"no such listener", [](BundleData& d) { MakeConnected(d).path = "/run/edges/x/other"; }},
+      {"no such listener", [](BundleData& d) { MakeConnected(d).path = "run/edges/x/s"; }},
+      {"no such listener", [](BundleData& d) { MakeConnected(d).path.clear(); }},
+      {"no such listener",
+       [](BundleData& d) {
+         Channel& channel = MakeConnected(d);
+         std::swap(channel.from, channel.to);
+       }},
+      {"connected to nothing", [](BundleData& d) { MakeConnected(d).kind = ChannelKind::kStream; }},
+      {"connected to nothing", [](BundleData& d) { d.channels[0].as_server = true; }},
+      {"unknown kind", [](BundleData& d) { MakeConnected(d).kind = ChannelKind(5); }},
       {"startup: without a listener",
        [](BundleData& d) {
          d.components[0].startup = d.components[0].filter;

@@ -29,6 +29,7 @@ namespace bulkhead {
 namespace {
 
 constexpr long kDirectory = 5;  // what is opened
+constexpr int kAlone = 13;
 
 // Answers as a kernel would where every call succeeds, but for call number `fail_at`.
 class ScriptedKernel final : public Kernel {
@@ -50,6 +51,8 @@ class ScriptedKernel final : public Kernel {
       case SYS_sendto:
       case SYS_write:
         return args[2];
+      case SYS_read:
+        return args[0] == kAlone ? args[2] : 0;
       case SYS_fcntl:
         return args[2] + next_++;
       case SYS_openat:
@@ -69,6 +72,7 @@ class ScriptedKernel final : public Kernel {
         return 0;
     }
   }
+  long Spawning(long, const long (&)[6], const SpawnTarget&) override { return -ENOSYS; }
 
  private:
   // Every directory has, once: a file, a directory, a link, and what is a process or a descriptor.
@@ -119,12 +123,12 @@ void NoProofWhateverIsRefused(bool old_kernel) {
   plan.traced = old_kernel;
   Failure failure;
   ScriptedKernel good(ListenerNumber(plan));
-  ChildDescriptors fds{10, 11, 12, -1};
+  ChildDescriptors fds{10, 11, 12, -1, kAlone};
   BOOST_REQUIRE(Confine(good, plan, fds, failure).has_value());
   BOOST_TEST(good.calls() > 100);
   for (long n = 0; n < good.calls(); ++n) {
     ScriptedKernel kernel(ListenerNumber(plan), n);
-    ChildDescriptors moved{10, 11, 12, -1};
+    ChildDescriptors moved{10, 11, 12, -1, kAlone};
     failure = {};
     const bool proved = Confine(kernel, plan, moved, failure).has_value();
     BOOST_TEST_CONTEXT("call " << n << ", number " << good.numbers()[static_cast<size_t>(n)]) {
@@ -153,7 +157,7 @@ BOOST_AUTO_TEST_CASE(TheWayIsThePlans) {
     plan.traced = old_kernel;
     Failure failure;
     ScriptedKernel kernel(ListenerNumber(plan));
-    ChildDescriptors fds{10, 11, 12, -1};
+    ChildDescriptors fds{10, 11, 12, -1, kAlone};
     BOOST_REQUIRE(Confine(kernel, plan, fds, failure).has_value());
     const auto made = [&](long call) { return std::ranges::count(kernel.numbers(), call) > 0; };
     BOOST_TEST(made(SYS_close_range) == !old_kernel);
@@ -163,18 +167,25 @@ BOOST_AUTO_TEST_CASE(TheWayIsThePlans) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(TheFilterIsTheLastControlAndNothingPrecedesTheGo) {
+BOOST_AUTO_TEST_CASE(TheFilterIsTheLastControlAndNoControlPrecedesTheGo) {
   const Profile profile = Sample();
   LaunchPlan plan(profile);
   plan.Prepare();
   plan.witness = {};  // of no use where every call succeeds: witness_test.cc
   Failure failure;
   ScriptedKernel kernel(ListenerNumber(plan));
-  ChildDescriptors fds{10, 11, 12, -1};
+  ChildDescriptors fds{10, 11, 12, -1, kAlone};
   BOOST_REQUIRE(Confine(kernel, plan, fds, failure).has_value());
   const std::vector<long>& calls = kernel.numbers();
   BOOST_TEST(calls[0] == SYS_sendto);
-  BOOST_TEST(calls[1] == SYS_recvfrom);
+  const auto at = [&](long call) { return std::ranges::find(calls, call) - calls.begin(); };
+  const auto go = at(SYS_recvfrom);
+  BOOST_TEST(at(SYS_setsid) < go);
+  BOOST_TEST(go + 1 == at(SYS_read));  // and that the old root is gone
+  for (const long call : {SYS_fcntl, SYS_prlimit64, SYS_setgroups, SYS_setresuid, SYS_prctl}) {
+    BOOST_TEST(go < at(call));
+    BOOST_TEST(at(call) < static_cast<long>(calls.size()));
+  }
   BOOST_TEST(calls[calls.size() - 3] == SYS_seccomp);
   BOOST_TEST(calls[calls.size() - 2] ==
              SYS_close);                  // tells the supervisor that the filter is in place
@@ -189,7 +200,7 @@ BOOST_AUTO_TEST_CASE(AMisplacedListenerIsAFailure) {
   plan.witness = {};  // of no use where every call succeeds: witness_test.cc
   Failure failure;
   ScriptedKernel kernel(ListenerNumber(plan) + 1);
-  ChildDescriptors fds{10, 11, 12, -1};
+  ChildDescriptors fds{10, 11, 12, -1, kAlone};
   BOOST_TEST(!Confine(kernel, plan, fds, failure).has_value());
   BOOST_TEST((failure.step == Step::kFilter));
 }
@@ -210,7 +221,14 @@ BOOST_AUTO_TEST_CASE(EveryRefusedCallOfTheRulesetAndTheViewIsReported) {
     BOOST_REQUIRE(view.has_value());
     ScriptedKernel mounts(0);
     BOOST_REQUIRE(ApplyView(mounts, "/staging", *view, -1, failure));
-    for (long n = 1; n < mounts.calls(); ++n) {  // 0 is umask, which can't fail
+    const long applied = mounts.calls();
+    BOOST_REQUIRE(DetachOldRoot(mounts, failure));
+    for (long n = applied; n < mounts.calls(); ++n) {
+      ScriptedKernel kernel(0, n - applied);
+      BOOST_TEST(!DetachOldRoot(kernel, failure));
+      BOOST_TEST(failure.error == EIO);
+    }
+    for (long n = 1; n < applied; ++n) {  // 0 is umask, which can't fail
       ScriptedKernel kernel(0, n);
       BOOST_TEST(!ApplyView(kernel, "/staging", *view, -1, failure));
       BOOST_TEST(failure.error == EIO);

@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <functional>
 #include <map>
 #include <new>
 #include <set>
@@ -43,20 +44,38 @@ class Faulty final : public Kernel {
 
  protected:
   long Call(long number, const long (&args)[6]) override {
-    const size_t index = shared_.calls.at(own_)++;
-    if (index < kMostCalls) shared_.numbers.at(own_).at(index) = number;
-    if (own_ == role_ && index == at_) {
-      shared_.failed = number;
-      return -EIO;
-    }
-    const long result = syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
-    if (number == SYS_clone && result == 0) ++own_;
-    return result < 0 ? -errno : result;
+    if (Fails(number)) return -EIO;
+    const long result = RawCall(number, args);
+    if (number == SYS_clone && result == 0) own_ = kReaper;
+    return result;
+  }
+  long Spawning(long number, const long (&args)[6], const SpawnTarget& target) override {
+    if (Fails(number)) return -EIO;
+    component_ = static_cast<char*>(target.stack_top);
+    return RawSpawn(number, args, target);
   }
 
  private:
+  // By its stack, since the component shares the reaper's memory and neither may ask for its pid.
+  size_t Own() const {
+    const char here = 0;
+    if (component_ == nullptr) return own_;
+    const bool beneath = std::less<>()(&here, component_);
+    return beneath && component_ - &here <= static_cast<long>(kStackSize) ? kComponent : own_;
+  }
+
+  bool Fails(long number) {
+    const size_t own = Own();
+    const size_t index = shared_.calls.at(own)++;
+    if (index < kMostCalls) shared_.numbers.at(own).at(index) = number;
+    if (own != role_ || index != at_) return false;
+    shared_.failed = number;
+    return true;
+  }
+
   Shared& shared_;
-  size_t own_ = kSupervisor;  // each child has a copy
+  size_t own_ = kSupervisor;         // the reaper has a copy
+  const char* component_ = nullptr;  // the top of its stack
   size_t role_;
   size_t at_;
 };
@@ -82,13 +101,15 @@ class Memory {
 
 BOOST_AUTO_TEST_SUITE(KernelLaunchFaults)
 
-BOOST_AUTO_TEST_CASE(WhateverCallFailsNothingRunsLessConfined) {
-  if (!CanLaunch()) return;
+void FailEachCall(bool prepared) {
   Memory clean;
   {
     Faulty whole(*clean, kRoles, 0);
-    const LaunchRun run(whole, true);
-    BOOST_TEST_REQUIRE(run.outcome().executed);
+    const LaunchRun run(whole, true, {.prepared = prepared});
+    const LaunchOutcome& outcome = run.outcome();
+    BOOST_TEST_REQUIRE(outcome.executed,
+                       (outcome.failure ? StepName(outcome.failure->step) : "no failure")
+                           << " " << outcome.missed);
   }
   size_t faults = 0;
   size_t stopped = 0;
@@ -102,7 +123,7 @@ BOOST_AUTO_TEST_CASE(WhateverCallFailsNothingRunsLessConfined) {
                                  << clean->numbers.at(role).at(n)) {
         Memory memory;
         Faulty kernel(*memory, role, n);
-        const LaunchRun run(kernel, true, {}, /*may_not_plan=*/true);
+        const LaunchRun run(kernel, true, {.prepared = prepared}, /*may_not_plan=*/true);
         const LaunchOutcome& outcome = run.outcome();
         if (memory->failed < 0) continue;  // it came to an end before
         ++faults;
@@ -116,7 +137,9 @@ BOOST_AUTO_TEST_CASE(WhateverCallFailsNothingRunsLessConfined) {
         BOOST_TEST_REQUIRE(outcome.failure.has_value());
         BOOST_TEST(StepName(outcome.failure->step) != "unknown step");
         // A pid is compared, and a witness's own call fails its trial.
-        const bool named = outcome.failure->error == EIO || outcome.failure->step == Step::kPid;
+        // What prepares a view can also be seen to end without a word.
+        const bool named = outcome.failure->error == EIO || outcome.failure->step == Step::kPid ||
+                           outcome.failure->step == Step::kPreparedView;
         BOOST_TEST(named, StepName(outcome.failure->step) << ": " << outcome.failure->error);
       }
     }
@@ -130,13 +153,22 @@ BOOST_AUTO_TEST_CASE(WhateverCallFailsNothingRunsLessConfined) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(WhateverCallFailsNothingRunsLessConfined) {
+  if (CanLaunch()) FailEachCall(false);
+}
+
+BOOST_AUTO_TEST_CASE(NorInACopyOfAPreparedView) {
+  if (CanLaunch()) FailEachCall(true);
+}
+
 // A supervisor that dies right after the clone is dead before the reaper asks to be told of it.
 class Unheard final : public Kernel {
  protected:
   long Call(long number, const long (&args)[6]) override {
-    if (number == SYS_prctl && args[0] == PR_SET_PDEATHSIG) return 0;
-    const long result = syscall(number, args[0], args[1], args[2], args[3], args[4], args[5]);
-    return result < 0 ? -errno : result;
+    return number == SYS_prctl && args[0] == PR_SET_PDEATHSIG ? 0 : RawCall(number, args);
+  }
+  long Spawning(long number, const long (&args)[6], const SpawnTarget& target) override {
+    return RawSpawn(number, args, target);
   }
 };
 

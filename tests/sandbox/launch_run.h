@@ -22,6 +22,7 @@
 
 #include "profiles/syscalls.h"
 #include "sandbox/launch.h"
+#include "sandbox/prepared_view.h"
 #include "tests/support/sample.h"
 
 namespace bulkhead::test {
@@ -57,6 +58,7 @@ struct LaunchGroup {
   std::vector<int> passed = {};  // to hand over
   uint32_t files = 64;           // the limit of descriptors
   bool orphaned = false;         // the supervisor's ends are closed at once, as by its death
+  bool prepared = false;         // its view is a copy of a prepared one
 };
 
 // What comes of one launch: the supervisor's half of the handshake.
@@ -73,7 +75,7 @@ class LaunchRun {
     char name[] = "/tmp/bulkhead-witness.XXXXXX";
     staging_ = mkdtemp(name);
     plan_.staging = staging_;
-    auto view = PlanView(profile_, {}, kernel);
+    auto view = PlanView(profile_, {.proc_subset = group.prepared}, kernel);
     if (!view && may_not_plan) {
       outcome_.failure = Failure{Step::kViewEntry, 0, view.error().error};
       rmdir(staging_.c_str());
@@ -82,6 +84,10 @@ class LaunchRun {
     BOOST_REQUIRE(view.has_value());
     plan_.view = std::move(*view);
     plan_.close_range = true;
+    if (group.prepared && !UsePreparedView(kernel)) {
+      rmdir(staging_.c_str());
+      return;
+    }
     plan_.Prepare();
     int error = 0;
     const LaunchResult launched = Launch(kernel, plan_, error);
@@ -103,8 +109,24 @@ class LaunchRun {
 
   const LaunchOutcome& outcome() const { return outcome_; }
   const Witness& witness() const { return plan_.witness; }
+  const std::string& staging() const { return staging_; }  // a directory, gone by then
 
  private:
+  bool UsePreparedView(Kernel& kernel) {
+    auto split = SplitView(plan_.view);
+    BOOST_REQUIRE(split.has_value());
+    auto made = PreparedView::Make(kernel, plan_.staging, *split, -1);
+    if (!made) {
+      outcome_.failure = made.error();
+      return false;
+    }
+    BOOST_TEST(made->Fits(*split));
+    prepared_ = std::move(*made);
+    plan_.view_namespace = prepared_->mount_namespace();
+    plan_.split = std::move(*split);
+    return true;
+  }
+
   void Listen(const LaunchResult& launched) {
     for (;;) {
       std::array<pollfd, 2> ready{{{launched.handshake, POLLIN, 0}, {launched.control, POLLIN, 0}}};
@@ -144,6 +166,8 @@ class LaunchRun {
   bool Hear(int handshake) {
     alignas(8) std::array<char, 64> bytes{};
     const ssize_t size = recv(handshake, bytes.data(), bytes.size(), 0);
+    // It has ended without reading the go; what it said before is still to come.
+    if (size < 0 && errno == ECONNRESET) return true;
     if (size == sizeof(Hello)) {
       // Whoever has failed already does not wait for it.
       [[maybe_unused]] const ssize_t sent = send(handshake, "g", 1, MSG_NOSIGNAL);
@@ -170,6 +194,7 @@ class LaunchRun {
   }
 
   Profile profile_;
+  std::optional<PreparedView> prepared_;
   LaunchPlan plan_;
   std::string staging_;
   LaunchOutcome outcome_;

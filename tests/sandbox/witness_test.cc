@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The runtime with one control removed, for each control: the witness misses it, and nothing is
 // executed. A mutant is a kernel that leaves a call undone and says that it was done, so the code
-// that runs is the one that ships. The whole runtime passes. Not run: a launch without a mount
-// namespace, which would change the mounts of the machine.
+// that runs is the one that ships. The whole runtime passes.
 #include "sandbox/witness.h"
 
 #include <fcntl.h>
@@ -12,10 +11,12 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
 
+#include <array>
 #include <bit>
 #include <cerrno>
 #include <cstring>
@@ -58,8 +59,10 @@ class Mutant final : public Kernel {
     long now[6];
     std::memcpy(now, args, sizeof now);
     if (const auto answer = change_(number, now)) return *answer;
-    const long result = syscall(number, now[0], now[1], now[2], now[3], now[4], now[5]);
-    return result < 0 ? -errno : result;
+    return RawCall(number, now);
+  }
+  long Spawning(long number, const long (&args)[6], const SpawnTarget& target) override {
+    return RawSpawn(number, args, target);
   }
 
  private:
@@ -161,6 +164,7 @@ std::vector<Row> Mutants() {
       {"Landlock's scope", RulesetWithout(0, 0, 1), "connecting to an abstract socket"},
       {"seccomp", Undone(SYS_seccomp), "`chroot` is refused"},
       {"the view", Undone(SYS_pivot_root), "the mount of `/` has its flags"},
+      {"the old root's end", Undone(SYS_umount2), "of the enclave is not to be found"},
       {"the view's seal", MountWithout(".", MS_RDONLY), "the mount of `/` has its flags"},
       {"a read-only mount", MountWithout("usr/lib", MS_RDONLY), "the mount of `/lib`"},
       {"nosuid", MountWithout("usr/bin", MS_NOSUID), "the mount of `/bin`"},
@@ -204,6 +208,43 @@ BOOST_AUTO_TEST_CASE(EachMutantIsMissed) {
       BOOST_TEST(outcome.missed.find(row.missed) != std::string::npos, outcome.missed);
     }
   }
+}
+
+// The mounts that it changes are then those of a process made for it.
+BOOST_AUTO_TEST_CASE(WithoutAMountNamespaceItIsMissed) {
+  if (!CanLaunch()) return;
+  int said[2];
+  BOOST_REQUIRE(pipe(said) == 0);
+  const pid_t child = fork();
+  BOOST_REQUIRE(child >= 0);
+  if (child == 0) {
+    const int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+      _exit(1);
+    }
+    Mutant mutant(WithoutNamespace(CLONE_NEWNS));
+    const LaunchRun run(mutant, true);
+    const LaunchOutcome& outcome = run.outcome();
+    const bool missed =
+        !outcome.executed && outcome.failure && outcome.failure->step == Step::kWitness;
+    const std::string text = missed ? outcome.missed : "executed, or failed elsewhere";
+    const bool whole =
+        write(said[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    // Its root was changed, too.
+    const bool gone = unlinkat(root, run.staging().c_str() + 1, AT_REMOVEDIR) == 0;
+    _exit(whole && gone ? 0 : 2);
+  }
+  close(said[1]);
+  std::array<char, 256> text{};
+  const ssize_t size = read(said[0], text.data(), text.size() - 1);
+  close(said[0]);
+  int status = -1;
+  waitpid(child, &status, 0);
+  BOOST_TEST(status == 0);
+  BOOST_TEST_REQUIRE(size >= 0);
+  BOOST_TEST(std::string(text.data()).find("its mnt namespace is its own") != std::string::npos,
+             text.data());
 }
 
 // The least that a policy can state, with two descriptors handed over.

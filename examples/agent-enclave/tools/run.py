@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tool runner: executes submitted Python code and answers with what it printed.
 
-It trusts its compartment, not itself: the code runs in this very process, in a thread, while other
-requests are served. One connection carries one JSON line each way:
-{"code": TEXT} -> {"output": TEXT, "error": TEXT or null}.
-Listener: inherited, named `run` (LISTEN_FDS, LISTEN_FDNAMES, LISTEN_PID).
+It trusts its compartment, not itself: the code runs in this very process. One connection carries one
+JSON line each way: {"code": TEXT} -> {"output": TEXT, "error": TEXT or null}.
+Inherited, named `run` (LISTEN_FDS, LISTEN_FDNAMES, LISTEN_PID): a connection, which is served before
+it ends, in a compartment made for it; or a listener, whose connections are served by a thread each.
 """
 
 import ctypes
@@ -106,25 +106,28 @@ def serve(connection, stdout, slots):
             print(f"tools: connection lost: {problem}", file=sys.stderr)
 
 
-def inherited_listener(name):
+def inherited_socket(name):
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         sys.exit("tools: LISTEN_PID does not name this process")
     names = os.environ.get("LISTEN_FDNAMES", "").split(":")
     if name not in names or len(names) != int(os.environ.get("LISTEN_FDS", "0")):
-        sys.exit(f"tools: no inherited listener named {name}")
-    listener = socket.socket(fileno=3 + names.index(name))
-    listener.set_inheritable(False)
-    listener.setblocking(True)
-    return listener
+        sys.exit(f"tools: no inherited socket named {name}")
+    inherited = socket.socket(fileno=3 + names.index(name))
+    inherited.set_inheritable(False)
+    inherited.setblocking(True)
+    return inherited
 
 
 def main():
-    listener = inherited_listener("run")
+    inherited = inherited_socket("run")
     stdout = ThreadOutput(sys.stdout)
     sys.stdout = stdout
     slots = threading.BoundedSemaphore(MAX_RUNNING)
+    if not inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        serve(inherited, stdout, slots)
+        return
     while True:
-        connection, _ = listener.accept()
+        connection, _ = inherited.accept()
         threading.Thread(target=serve, args=(connection, stdout, slots), daemon=True).start()
 
 

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/attest_judge.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "profiles/attestation.h"
+
+namespace bulkhead {
+namespace {
+
+// Of the header and of the report behind it (Intel's DCAP quoting library, sgx_quote_4.h and _5.h).
+constexpr size_t kHeader = 48;
+constexpr size_t kReport = 584;
+constexpr size_t kRtmr3 = 472;
+constexpr size_t kReportData = 520;
+constexpr uint8_t kTdxType = 0x81;
+
+bool SameUserData(std::span<const uint8_t> found, const Digest& expected) {
+  if (found.size() == expected.size()) return std::ranges::equal(found, expected);
+  return std::ranges::equal(found, ReportData(expected));
+}
+
+std::string Enough(std::span<const uint8_t> bytes) {
+  return bytes.empty() ? std::string("nothing") : "sha384:" + Hex(bytes);
+}
+
+}  // namespace
+
+std::optional<QuoteValues> ReadQuote(std::span<const uint8_t> quote) {
+  if (quote.size() < kHeader + kReport) return std::nullopt;
+  const unsigned version = quote[0] | quote[1] << 8;
+  if (version != 4 && version != 5) return std::nullopt;
+  if (quote[4] != kTdxType || quote[5] != 0 || quote[6] != 0 || quote[7] != 0) return std::nullopt;
+  // Version 5 says first what kind of report follows (2 or 3) and how long it is.
+  const size_t start = version == 4 ? kHeader : kHeader + 6;
+  if (version == 5 && quote[kHeader] != 2 && quote[kHeader] != 3) return std::nullopt;
+  if (quote.size() < start + kReport) return std::nullopt;
+  QuoteValues values;
+  const auto report = quote.subspan(start, kReport);
+  std::ranges::copy(report.subspan(kRtmr3, sizeof(Digest)), values.rtmr3.begin());
+  const auto data = report.subspan(kReportData, 64);
+  values.report_data.assign(data.begin(), data.end());
+  return values;
+}
+
+std::vector<MeasuredEvent> BundleEvents(const Bundle& bundle, const Digest& digest) {
+  const std::string& enclave = bundle->enclave;
+  return {{std::string(kEventBundle), {digest.begin(), digest.end()}},
+          {std::string(kEventBoundary), {enclave.begin(), enclave.end()}}};
+}
+
+AttestFinding JudgeRegister(const Bundle& bundle, const Digest& digest,
+                            const NitroDocument& document) {
+  const Measure& measure = bundle->measure;
+  if (measure.kind != RegisterKind::kNitro) {
+    return {"bundle", false, "it is not measured into a register of this platform"};
+  }
+  const std::string name = RegisterName(measure.kind, measure.policy);
+  const auto found = document.pcrs.find(measure.policy);
+  if (found == document.pcrs.end()) {
+    return {"bundle", false, fmt::format("{} is not in the document: it is not locked", name)};
+  }
+  const Digest expected = PolicyRegister(digest);
+  if (found->second == expected) {
+    return {"bundle", true,
+            fmt::format("sha384:{} is in force: {} is locked with its value", Hex(digest), name)};
+  }
+  return {"bundle", false,
+          fmt::format("another bundle is in force: {} holds {}, and of sha384:{} it would be {}",
+                      name, Hex(found->second), Hex(digest), Hex(expected))};
+}
+
+std::vector<AttestFinding> JudgeLog(const Bundle& bundle, const Digest& digest,
+                                    std::span<const MeasuredEvent> events, const Digest& rtmr3) {
+  std::vector<AttestFinding> findings;
+  const Digest replayed = Replay(events);
+  findings.push_back({"event log", replayed == rtmr3,
+                      replayed == rtmr3 ? fmt::format("replays to rtmr3, {} events", events.size())
+                                        : fmt::format("replays to {}, but the quote's rtmr3 is {}",
+                                                      Hex(replayed), Hex(rtmr3))});
+  const LogJudgement log = JudgeEvents(events);
+  const bool measured = bundle->measure.kind == RegisterKind::kTdx;
+  AttestFinding finding{"bundle", false, ""};
+  if (!measured) {
+    finding.text = "it is not measured into a register of this platform";
+  } else if (log.bundles.empty()) {
+    finding.text = "no bundle is measured";
+  } else if (log.bundles.size() > 1) {
+    finding.text = "several bundles are measured";
+  } else if (log.bundles[0] != digest) {
+    finding.text = fmt::format("another bundle is in force: the log says sha384:{}, not sha384:{}",
+                               Hex(log.bundles[0]), Hex(digest));
+  } else if (!log.boundary) {
+    finding.text = "the bundle's event has no boundary event behind it";
+  } else if (log.foreign_after != 0) {
+    finding.text = fmt::format("{} events of others after the boundary", log.foreign_after);
+  } else {
+    finding.good = true;
+    finding.text = fmt::format("sha384:{} is in force; {} events of others before it, {} restarts",
+                               Hex(digest), log.foreign, log.restarts);
+  }
+  findings.push_back(std::move(finding));
+  return findings;
+}
+
+std::string RestsOn(const ProfileData& component) {
+  return component.pin ? "its program is pinned, sha384:" + Hex(*component.pin)
+                       : "its program is not pinned: that it is this one rests on the image";
+}
+
+AttestFinding JudgeAsker(const Bundle& bundle, const Digest& digest,
+                         std::span<const uint8_t> user_data, const AttestClaim& claim) {
+  const ProfileData* asker = nullptr;
+  for (const ProfileData& component : bundle->components) {
+    if (!component.attestation.attest) continue;
+    if (SameUserData(user_data, BoundUserData(component.name, digest, claim.bytes))) {
+      asker = &component;
+    }
+  }
+  if (asker == nullptr) {
+    return {
+        "asked by", false,
+        fmt::format("no component of this bundle, with {} bytes bound{}: the document's user data "
+                    "is {}",
+                    claim.bytes.size(),
+                    claim.component.empty() ? "" : ", and not `" + claim.component + "`",
+                    Enough(user_data))};
+  }
+  if (!claim.component.empty() && claim.component != asker->name) {
+    return {"asked by", false, fmt::format("`{}`, not `{}`", asker->name, claim.component)};
+  }
+  return {"asked by", true, fmt::format("`{}`; {}", asker->name, RestsOn(*asker))};
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+// `bulkhead audit explain`: one record, with the bundle's own answer to what it tells of.
+#include <fmt/format.h>
+
+#include <charconv>
+#include <fstream>
+#include <optional>
+
+#include "cli/answer_json.h"
+#include "cli/audit_chain_report.h"
+#include "cli/audit_question.h"
+#include "cli/audit_records.h"
+#include "cli/cli.h"
+#include "cli/commands.h"
+#include "cli/console.h"
+#include "cli/inputs.h"
+#include "compiler/ask.h"
+#include "compiler/calls_text.h"
+#include "compiler/ways_of.h"
+#include "engine/audit_chain.h"
+
+namespace bulkhead {
+namespace {
+
+struct Found {
+  AuditRecord record;
+  std::string bundle;  // of its run, 96 hexadecimal digits; empty if the log does not say
+};
+
+// The record of the last run that has this number.
+std::optional<Found> FindRecord(const std::vector<std::string>& files, uint64_t sequence) {
+  std::optional<Found> found;
+  std::string bundle;
+  for (const std::string& path : files) {
+    std::ifstream file(path);
+    for (std::string line; std::getline(file, line);) {
+      auto record = ParseRecord(line);
+      if (!record) continue;
+      if (record->action == kLogOpen && record->component.empty()) bundle = record->object;
+      if (record->sequence == sequence) found = Found{std::move(*record), bundle};
+    }
+  }
+  return found;
+}
+
+struct Explained {
+  Found found;
+  std::optional<Opened> opened;            // the bundle, where it was given
+  const ProfileData* component = nullptr;  // of it
+  std::optional<Explanation> answer;
+  const LedgerRow* ledger = nullptr;  // of the statement, or of what stands above it
+  std::vector<const WayRound*> ways;
+};
+
+const LedgerRow* LedgerOf(const BundleData& bundle, const std::string& rule) {
+  const LedgerRow* best = nullptr;
+  for (const LedgerRow& row : bundle.ledger) {
+    const bool above = rule.starts_with(row.statement) &&
+                       (rule.size() == row.statement.size() || rule[row.statement.size()] == '.' ||
+                        rule[row.statement.size()] == ':');
+    const bool longer = best == nullptr || row.statement.size() > best->statement.size();
+    if (!row.statement.empty() && above && longer) best = &row;
+  }
+  return best;
+}
+
+std::vector<const WayRound*> WaysOf(const AuditRecord& record, Arch arch) {
+  if (!record.IsRefusal()) return {};
+  if (const auto call = CallOf(record, arch)) return WaysOfCall(arch, *call);
+  if (record.control == "landlock") return WaysOfRight(record.action);
+  if (record.control == "tripwire") return WaysOfRight("fs.read_file");
+  return {};
+}
+
+void Ask(Explained& explained) {
+  const AuditRecord& record = explained.found.record;
+  if (!explained.opened) return;
+  const Bundle& bundle = explained.opened->bundle;
+  if (const Profile* profile = bundle.Find(record.component)) explained.component = &**profile;
+  explained.ledger = LedgerOf(*bundle, record.rule);
+  if (explained.component == nullptr) return;
+  const auto question = QuestionOf(record, explained.component->arch);
+  if (!question) return;
+  Evaluator evaluator(bundle);
+  if (auto answer = evaluator.Ask(*explained.component, *question)) {
+    explained.answer = std::move(*answer);
+    explained.ledger = LedgerOf(*bundle, explained.answer->rule);
+  }
+}
+
+std::string What(const Explained& explained) {
+  const AuditRecord& record = explained.found.record;
+  const std::string who = record.component.empty() ? "the enclave" : "`" + record.component + "`";
+  std::string what = record.action + (record.object.empty() ? "" : " " + record.object);
+  const Arch arch = explained.component != nullptr ? explained.component->arch : Arch::kX86_64;
+  if (const auto call = CallOf(record, arch)) what = CallText(arch, *call);
+  return fmt::format("{}{}{}: {}", who, record.pid == 0 ? "" : fmt::format(", pid {}", record.pid),
+                     record.exe.empty() ? "" : ", " + record.exe, what);
+}
+
+std::string HowAnswered(const AuditRecord& record) {
+  std::string text = fmt::format("{} by {}", record.verdict, record.control);
+  if (!record.error.empty()) text += ", " + record.error;
+  if (record.count != 1) text += fmt::format(", {} times", record.count);
+  if (record.kind == "absent") text += "; honest programs ask this, too";
+  return text;
+}
+
+// What stands behind the control that answered.
+std::string WithoutIt(const Explained& explained) {
+  if (!explained.answer) return "";
+  std::string others;
+  for (const ControlVerdict& control : explained.answer->controls) {
+    const std::string& by = explained.found.record.control;
+    const bool answered =
+        LayerName(control.layer) == by || (control.layer == Layer::kSupervisor && by == "tripwire");
+    if (answered || control.verdict != Verdict::kDeny) continue;
+    others += fmt::format("{}{} ({})", others.empty() ? "" : ", ", LayerName(control.layer),
+                          control.text);
+  }
+  if (!others.empty()) return "it would have been refused all the same by " + others;
+  return "the kernel would have gone on by its own rules: owners, modes, capabilities";
+}
+
+Json WaysJson(const std::vector<const WayRound*>& ways) {
+  Json json = Json::array();
+  for (const WayRound* way : ways) {
+    json.push_back({{"id", way->id},
+                    {"about", IntentName(way->intent)},
+                    {"looks_closed", way->looks_closed},
+                    {"passes", way->way}});
+  }
+  return json;
+}
+
+Json ExplainedJson(const Explained& explained, const CheckedLog& log) {
+  const AuditRecord& record = explained.found.record;
+  Json json{{"chain", ChainJson(log)},
+            {"record", record.json},
+            {"bundle",
+             explained.found.bundle.empty() ? Json() : Json("sha384:" + explained.found.bundle)},
+            {"what", What(explained)},
+            {"answered", HowAnswered(record)},
+            {"rule", record.rule}};
+  json["place"] = explained.opened ? PlaceOf(explained.opened->places, record.rule) : "";
+  json["why"] = explained.answer
+                    ? AnswerJson(*explained.answer, *explained.opened, *explained.component)
+                    : Json();
+  json["ledger"] = explained.ledger != nullptr ? LedgerJson({*explained.ledger}) : Json();
+  json["without"] = WithoutIt(explained);
+  json["ways"] = WaysJson(explained.ways);
+  return json;
+}
+
+std::string Line(std::string_view name, const std::string& value) {
+  return value.empty() ? "" : fmt::format("  {:<11} {}\n", name, Shown(value));
+}
+
+std::string AnswerText(const Explained& explained) {
+  std::string out;
+  const Places& places = explained.opened->places;
+  for (const ControlVerdict& control : explained.answer->controls) {
+    out += Line(LayerName(control.layer),
+                fmt::format("{}: {}", VerdictName(control.verdict), control.text));
+  }
+  out += Line("statement", explained.answer->rule);
+  out += Line("place", PlaceOf(places, explained.answer->rule));
+  for (const auto& chain :
+       LinesBehind(*explained.answer, *explained.opened, *explained.component)) {
+    std::string text;
+    for (const bulkhead::Line& line : chain) {
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ",
+                          line.rule.substr(line.rule.find(':') + 1), line.place);
+    }
+    out += Line("call", text);
+  }
+  return out;
+}
+
+std::string ExplainedText(const Explained& explained) {
+  const AuditRecord& record = explained.found.record;
+  std::string out = fmt::format("record {}, {} UTC as the host's clock claims\n", record.sequence,
+                                ClaimedText(record.claimed));
+  out += Line("what", What(explained));
+  out += Line("answered", HowAnswered(record));
+  if (explained.answer) {
+    out += AnswerText(explained);
+  } else {
+    out += Line("statement", record.rule);
+    if (explained.opened) out += Line("place", PlaceOf(explained.opened->places, record.rule));
+  }
+  if (explained.ledger != nullptr) {
+    out += Line(
+        "ledger",
+        fmt::format("{}: {}, recorded by {}{}", explained.ledger->statement,
+                    StatusName(explained.ledger->status), RecorderName(explained.ledger->recorder),
+                    explained.ledger->note.empty() ? "" : "; " + explained.ledger->note));
+  }
+  out += Line("without it", WithoutIt(explained));
+  for (const WayRound* way : explained.ways) {
+    out += Line("resembles", fmt::format("{} ({}): past {}, {}", way->id, IntentName(way->intent),
+                                         way->looks_closed, way->way));
+  }
+  return out;
+}
+
+tl::expected<std::optional<Opened>, int> OpenGiven(const Invocation& invocation,
+                                                   const Found& found) {
+  if (!invocation.Has(Parameter::kLogBundle)) return std::nullopt;
+  const std::string path = invocation.One(Parameter::kLogBundle);
+  auto opened = OpenBundle(path);
+  if (!opened) return tl::unexpected(opened.error());
+  if (Hex(opened->digest) == found.bundle) return std::move(*opened);
+  PrintError(fmt::format("`{}` is not the bundle of this record's run, sha384:{}", path,
+                         Shown(found.bundle)));
+  return tl::unexpected(kExitCannot);
+}
+
+std::optional<uint64_t> SequenceOf(const Invocation& invocation) {
+  const std::string text = invocation.One(Parameter::kSequence);
+  uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+int ExplainRecord(const Invocation& invocation) {
+  const auto sequence = SequenceOf(invocation);
+  if (!sequence) {
+    PrintError("SEQ is the number of a record, its `seq`");
+    return kExitWrongUsage;
+  }
+  const auto log = CheckLog(invocation);
+  if (!log) return log.error();
+  auto found = FindRecord(log->files, *sequence);
+  if (!found) {
+    PrintError(fmt::format("the log has no record {}", *sequence));
+    return kExitNo;
+  }
+  auto opened = OpenGiven(invocation, *found);
+  if (!opened) return opened.error();
+  Explained explained{std::move(*found), std::move(*opened), nullptr, {}, nullptr, {}};
+  Ask(explained);
+  const Arch arch = explained.component != nullptr ? explained.component->arch : Arch::kX86_64;
+  explained.ways = WaysOf(explained.found.record, arch);
+  const bool json = invocation.One(Parameter::kFormat) == "json";
+  const bool printed =
+      PrintOut(json ? AsciiJson(ExplainedJson(explained, *log)) : ExplainedText(explained));
+  if (!log->chain) PrintError(BreakText(*log));
+  if (!explained.opened && !json) {
+    PrintNote("--bundle tells what the controls say, and which line of the policy it is");
+  }
+  if (!printed) return kExitCannot;
+  return log->chain ? kExitDone : kExitNo;
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/audit_question.h"
+
+#include <charconv>
+#include <sstream>
+#include <utility>
+
+#include "engine/event.h"
+#include "profiles/syscalls.h"
+
+namespace bulkhead {
+namespace {
+
+// The question about a path that is behind each right of Landlock on files.
+constexpr std::pair<std::string_view, Action> kFileRights[] = {
+    {"fs.read_file", Action::kRead},     {"fs.read_dir", Action::kList},
+    {"fs.write_file", Action::kWrite},   {"fs.truncate", Action::kTruncate},
+    {"fs.execute", Action::kExecute},    {"fs.remove_dir", Action::kRemove},
+    {"fs.remove_file", Action::kRemove}, {"fs.make_", Action::kCreate}};
+
+std::optional<Question> PathQuestion(Action action, const std::string& object) {
+  Question question;
+  question.action = action;
+  const auto path = UnescapeText(object);
+  if (!path || !path->starts_with('/')) return std::nullopt;
+  question.path = *path;
+  return question;
+}
+
+// "192.0.2.1:443", "[::1]:443" or ":443".
+std::optional<Question> TcpQuestion(Action action, const std::string& object) {
+  const size_t colon = object.rfind(':');
+  if (colon == std::string::npos) return std::nullopt;
+  Question question;
+  question.action = action;
+  question.endpoint.kind = Endpoint::Kind::kTcp;
+  question.endpoint.address = object.substr(0, colon);
+  const char* end = object.data() + object.size();
+  const auto [stop, error] =
+      std::from_chars(object.data() + colon + 1, end, question.endpoint.port);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return question;
+}
+
+std::optional<Question> LandlockQuestion(const AuditRecord& record) {
+  if (record.action.starts_with("net.connect_tcp")) {
+    return TcpQuestion(Action::kConnect, record.object);
+  }
+  if (record.action.starts_with("net.bind_tcp")) return TcpQuestion(Action::kListen, record.object);
+  for (const auto& [right, action] : kFileRights) {
+    if (record.action.starts_with(right)) return PathQuestion(action, record.object);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<SeccompData> CallOf(const AuditRecord& record, Arch arch) {
+  if (!record.IsRefusal() || record.control != "seccomp") return std::nullopt;
+  const auto nr = SyscallNumber(arch, record.action);
+  if (!nr) return std::nullopt;
+  SeccompData data{*nr, AuditArch(arch), 0, {}};
+  std::istringstream registers(record.object);
+  for (auto& arg : data.args) registers >> std::hex >> arg;
+  if (!registers) return std::nullopt;
+  return data;
+}
+
+std::optional<Question> QuestionOf(const AuditRecord& record, Arch arch) {
+  if (!record.IsRefusal()) return std::nullopt;
+  if (const auto call = CallOf(record, arch)) {
+    Question question;
+    question.action = Action::kSyscall;
+    question.call = record.action;
+    // Addresses say nothing to a filter, and nothing to a reader.
+    const SyscallArgList infos = SyscallArgs(arch, record.action);
+    for (unsigned i = 0; i < infos.size(); ++i) {
+      if (infos[i].type != ArgType::kPointer) question.args[i] = call->args.at(i);
+    }
+    return question;
+  }
+  if (record.control == "landlock") return LandlockQuestion(record);
+  if (record.control == "tripwire") return PathQuestion(Action::kRead, record.object);
+  return std::nullopt;
+}
+
+}  // namespace bulkhead

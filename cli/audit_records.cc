@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/audit_records.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+#include <ctime>
+
+#include "cli/console.h"
+#include "engine/event.h"
+
+namespace bulkhead {
+namespace {
+
+std::string TextOf(const Json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
+}
+
+uint64_t NumberOf(const Json& json, const char* key, uint64_t fallback) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_number_unsigned() ? found->get<uint64_t>() : fallback;
+}
+
+int64_t WholeSeconds(const std::string& time) {
+  int64_t seconds = 0;
+  std::from_chars(time.data(), time.data() + time.size(), seconds);
+  return seconds;
+}
+
+// "10m" as seconds.
+std::optional<int64_t> Ago(std::string_view text) {
+  constexpr struct {
+    char unit;
+    int64_t seconds;
+  } kUnits[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+  if (text.size() < 2) return std::nullopt;
+  int64_t value = 0;
+  const char* end = text.data() + text.size() - 1;
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end || value < 0 || value > 100000000) return std::nullopt;
+  for (const auto& [unit, seconds] : kUnits) {
+    if (text.back() == unit) return value * seconds;
+  }
+  return std::nullopt;
+}
+
+// "2026-11-30" or "2026-11-30T20:15:03", in UTC.
+std::optional<int64_t> Moment(const std::string& text) {
+  std::tm moment{};
+  const char* format = text.size() == 10 ? "%Y-%m-%d" : "%Y-%m-%dT%H:%M:%S";
+  const char* end = strptime(text.c_str(), format, &moment);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return static_cast<int64_t>(timegm(&moment));
+}
+
+// A statement and what stands beneath it: "components.tools" is above "components.tools.files".
+bool IsBeneath(std::string_view rule, std::string_view above) {
+  if (!rule.starts_with(above)) return false;
+  return rule.size() == above.size() || rule[above.size()] == '.' || rule[above.size()] == ':';
+}
+
+bool IsAny(const std::string& wanted, const std::string& value) {
+  return wanted.empty() || wanted == value;
+}
+
+std::vector<std::string_view> Kinds() {
+  std::vector<std::string_view> kinds;
+  for (uint8_t i = 0;; ++i) {
+    const std::string_view name = EventKindName(static_cast<EventKind>(i));
+    if (name.empty()) return kinds;
+    kinds.push_back(name);
+  }
+}
+
+}  // namespace
+
+std::optional<AuditRecord> ParseRecord(std::string_view line) {
+  Json json = Json::parse(line, nullptr, false);
+  if (!json.is_object() || !json.contains("kind")) return std::nullopt;
+  AuditRecord record;
+  record.sequence = NumberOf(json, "seq", 0);
+  record.count = NumberOf(json, "count", 1);
+  record.claimed = WholeSeconds(TextOf(json, "claimed"));
+  record.time = TextOf(json, "time");
+  const std::pair<const char*, std::string*> texts[] = {
+      {"boot", &record.boot},     {"component", &record.component}, {"exe", &record.exe},
+      {"kind", &record.kind},     {"control", &record.control},     {"action", &record.action},
+      {"object", &record.object}, {"verdict", &record.verdict},     {"errno", &record.error},
+      {"rule", &record.rule}};
+  for (const auto& [key, text] : texts) *text = TextOf(json, key);
+  if (const auto pid = json.find("pid"); pid != json.end() && pid->is_number_integer()) {
+    record.pid = pid->get<int64_t>();
+  }
+  record.json = std::move(json);
+  return record;
+}
+
+std::string ClaimedText(int64_t seconds) {
+  const auto clock = static_cast<std::time_t>(seconds);
+  std::tm parts{};
+  if (gmtime_r(&clock, &parts) == nullptr) return "?";
+  return fmt::format("{:%Y-%m-%d %H:%M:%S}", parts);
+}
+
+std::string AsciiJson(const Json& json, int indent) {
+  return json.dump(indent, ' ', true, Json::error_handler_t::replace) + "\n";
+}
+
+std::string RecordText(const AuditRecord& record) {
+  std::string text =
+      fmt::format("{} {:>5} {:<10} {:<9} {:<10} {}", ClaimedText(record.claimed), record.sequence,
+                  record.component.empty() ? "-" : Shown(record.component), Shown(record.kind),
+                  Shown(record.control), Shown(record.action));
+  if (!record.object.empty()) text += " " + Shown(record.object);
+  text += " " + Shown(record.verdict);
+  if (!record.error.empty()) text += " " + Shown(record.error);
+  if (record.count != 1) text += fmt::format(" x{}", record.count);
+  if (!record.rule.empty()) text += " [" + Shown(record.rule) + "]";
+  return text + "\n";
+}
+
+bool RecordFilter::Takes(const AuditRecord& record) const {
+  return IsAny(component, record.component) && IsAny(kind, record.kind) &&
+         IsAny(control, record.control) && IsAny(action, record.action) &&
+         (rule.empty() || IsBeneath(record.rule, rule)) && record.claimed >= since;
+}
+
+tl::expected<RecordFilter, std::string> FilterOf(const Invocation& invocation, int64_t now) {
+  RecordFilter filter;
+  filter.component = invocation.One(Parameter::kOnly);
+  filter.kind = invocation.One(Parameter::kKind);
+  const auto kinds = Kinds();
+  if (!filter.kind.empty() && std::ranges::find(kinds, filter.kind) == kinds.end()) {
+    return tl::unexpected(fmt::format("`{}` is no kind of record: kinds are {}", filter.kind,
+                                      fmt::join(kinds, ", ")));
+  }
+  filter.control = invocation.One(Parameter::kControl);
+  filter.action = invocation.One(Parameter::kActionName);
+  filter.rule = invocation.One(Parameter::kRule);
+  if (!invocation.Has(Parameter::kSince)) return filter;
+  const std::string since = invocation.One(Parameter::kSince);
+  if (const auto ago = Ago(since)) {
+    filter.since = now - *ago;
+  } else if (const auto moment = Moment(since)) {
+    filter.since = *moment;
+  } else {
+    return tl::unexpected(fmt::format(
+        "`{}` is no time: write `10m`, `2026-11-30` or `2026-11-30T20:15:03`, in UTC", since));
+  }
+  return filter;
+}
+
+void LineSplitter::Add(char c) {
+  if (line_.size() < kMaxEventLine) {
+    line_ += c;
+  } else {
+    too_long_ = true;
+  }
+}
+
+}  // namespace bulkhead

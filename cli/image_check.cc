@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/image_check.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <map>
+#include <set>
+
+#include "cli/image_archive.h"
+#include "engine/bundle_signature.h"
+
+namespace bulkhead {
+namespace {
+
+constexpr size_t kMaxProgram = 1U << 30;
+
+bool IsNeeded(const ViewEntry& entry) {
+  switch (entry.kind) {
+    case ViewKind::kReadOnly:
+    case ViewKind::kData:
+    case ViewKind::kWritable:
+    case ViewKind::kState:
+      return !entry.optional;
+    case ViewKind::kRuntime:
+    case ViewKind::kPrivate:
+    case ViewKind::kDevice:
+    case ViewKind::kEdge:
+    case ViewKind::kTripwire:
+      return false;
+  }
+  return false;
+}
+
+class Checker {
+ public:
+  Checker(const ImageTree& tree, std::vector<ImageProblem>& problems)
+      : tree_(tree), problems_(problems) {}
+
+  void Component(const ProfileData& profile) {
+    component_ = profile.name;
+    Program(profile);
+    for (const ViewEntry& entry : profile.view) {
+      if (IsNeeded(entry)) View(entry);
+    }
+    for (const Secret& secret : profile.secrets) {
+      const ImageNode* node = Find(secret.path, secret.rule);
+      if (node != nullptr && node->kind != ImageKind::kFile) {
+        Add(secret.rule, secret.path, "is no file");
+      }
+    }
+  }
+
+ private:
+  void Add(const std::string& statement, const std::string& path, const std::string& what) {
+    problems_.push_back({component_, statement, path, what});
+  }
+
+  // What /run and /tmp hold is made after the boot; /dev, /proc and /sys are the kernel's.
+  const ImageNode* Find(const std::string& path, const std::string& statement) {
+    const auto found = Resolve(tree_, path);
+    if (!found) {
+      Add(statement, path, found.error());
+      return nullptr;
+    }
+    if (found->node != nullptr) return found->node;
+    const std::string_view covering = CoveringDirectory(found->path);
+    if (covering == "/run" || covering == "/tmp") {
+      Add(statement, path, "is beneath " + std::string(covering) + ", which is empty at boot");
+    }
+    return nullptr;
+  }
+
+  void Program(const ProfileData& profile) {
+    const std::string statement = "components." + profile.name + ".exec";
+    const std::string& path = profile.argv.front();
+    const ImageNode* node = Find(path, statement);
+    if (node == nullptr) return;
+    if (node->kind != ImageKind::kFile || (node->mode & 0111) == 0) {
+      return Add(statement, path, "is no program that may be executed");
+    }
+    if (!profile.pin) return;
+    const auto bytes = ReadContent(*node, kMaxProgram);
+    if (!bytes) return Add(statement, path, bytes.error());
+    if (Sha384(*bytes) != *profile.pin) {
+      Add(statement, path, "is another file than the pinned one: sha384:" + Hex(Sha384(*bytes)));
+    }
+  }
+
+  void View(const ViewEntry& entry) {
+    const ImageNode* node = Find(entry.path, entry.rule);
+    if (node == nullptr || entry.kind != ViewKind::kState) return;
+    if (node->kind != ImageKind::kDirectory) return Add(entry.rule, entry.path, "is no directory");
+    if ((node->mode & 022) != 0) Add(entry.rule, entry.path, "may be written by others");
+  }
+
+  const ImageTree& tree_;
+  std::vector<ImageProblem>& problems_;
+  std::string component_;
+};
+
+void Give(ImageTree& tree, const std::string& path, const ProfileData& owner) {
+  const auto found = Resolve(tree, path);
+  if (!found || found->node == nullptr) return;
+  const std::string beneath = found->path + "/";
+  for (auto& [name, node] : tree.nodes) {
+    if (name != found->path && !name.starts_with(beneath)) continue;
+    node.uid = owner.uid;
+    node.gid = owner.gid;
+  }
+}
+
+}  // namespace
+
+std::vector<ImageProblem> CheckTree(const Bundle& bundle, const ImageTree& tree) {
+  std::vector<ImageProblem> problems;
+  Checker checker(tree, problems);
+  for (const ProfileData& profile : bundle->components) checker.Component(profile);
+  return problems;
+}
+
+std::string BundleKeyText(const ImageTree& tree) {
+  constexpr const char* kUnusable = "?";
+  const size_t slash = kBundleKeyPath.rfind('/');
+  const auto directory = Resolve(tree, kBundleKeyPath.substr(0, slash));
+  if (!directory) return directory.error() == "is not there" ? "" : kUnusable;
+  if (!CoveringDirectory(directory->path).empty()) return {};
+  if (directory->node != nullptr && directory->node->kind != ImageKind::kDirectory) {
+    return kUnusable;
+  }
+  const auto key = tree.nodes.find(directory->path + std::string(kBundleKeyPath.substr(slash)));
+  if (key == tree.nodes.end()) return {};
+  if (key->second.kind != ImageKind::kFile || key->second.size == 0) return kUnusable;
+  const auto text = ReadContent(key->second, kMaxSignatureText);
+  return text ? std::string(text->begin(), text->end()) : kUnusable;
+}
+
+std::vector<std::string> SetOwners(const Bundle& bundle, ImageTree& tree) {
+  // Sorted, so that what is beneath another comes after it.
+  std::map<std::string, std::vector<const ProfileData*>> owners;
+  for (const ProfileData& profile : bundle->components) {
+    for (const ViewEntry& entry : profile.view) {
+      if (entry.kind == ViewKind::kState || entry.kind == ViewKind::kWritable) {
+        owners[entry.path].push_back(&profile);
+      }
+    }
+  }
+  std::vector<std::string> shared;
+  for (const auto& [path, components] : owners) {
+    if (components.size() == 1) {
+      Give(tree, path, *components.front());
+    } else {
+      shared.push_back(path);
+    }
+  }
+  return shared;
+}
+
+}  // namespace bulkhead

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/learn_files.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+
+#include "policy/text.h"
+#include "profiles/profile.h"
+
+namespace bulkhead {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMany = 8;  // files in a directory that are granted as the directory
+constexpr size_t kMaxCounted = 20000;
+constexpr int kMaxDepth = 40;
+constexpr uint64_t kFewEntries = 16;  // a directory that is only looked at may be granted
+
+std::string Parent(const std::string& path) {
+  return path.substr(0, std::max<size_t>(path.rfind('/'), 1));
+}
+
+bool Beneath(const std::string& path, const std::string& directory) {
+  return path == directory || directory == "/" || path.starts_with(directory + "/");
+}
+
+bool BeneathAny(const std::string& path, const std::vector<std::string>& directories) {
+  return std::ranges::any_of(directories, [&](const auto& item) { return Beneath(path, item); });
+}
+
+size_t Depth(const std::string& path) {
+  return path == "/" ? 0 : static_cast<size_t>(std::ranges::count(path, '/'));
+}
+
+size_t FilesBeneath(const std::string& directory) {
+  std::error_code error;
+  size_t count = 0;
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (fs::recursive_directory_iterator it(directory, options, error), end; it != end && !error;
+       it.increment(error)) {
+    if (it->is_regular_file(error) && ++count >= kMaxCounted) break;
+  }
+  return count;
+}
+
+// Owner and mode, as the component's only group has the number of its user.
+bool MayWrite(const std::string& path, uint32_t uid) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) return false;
+  const unsigned shift = info.st_uid == uid ? 6 : info.st_gid == uid ? 3 : 0;
+  return ((info.st_mode >> shift) & 2) != 0;
+}
+
+bool Owns(const std::string& path, uint32_t uid) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == uid &&
+         (info.st_mode & 022) == 0;
+}
+
+bool CanBeWritten(const std::string& path) { return IsNormalPath(path) && Escaped(path) == path; }
+
+// The program that a script names in its first line.
+std::optional<std::string> InterpreterOf(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string line;
+  std::getline(file, line);
+  if (!line.starts_with("#!") || line.size() > 4096) return std::nullopt;
+  const size_t from = line.find_first_not_of(' ', 2);
+  if (from == std::string::npos) return std::nullopt;
+  const size_t end = std::min(line.find_first_of(" \t\r", from), line.size());
+  const std::string program = line.substr(from, end - from);
+  return program.starts_with('/') ? std::optional(program) : std::nullopt;
+}
+
+class Learner {
+ public:
+  Learner(const std::map<std::string, SeenFile>& files, const FilesContext& context)
+      : files_(files), context_(context) {}
+
+  LearntFiles Learn() {
+    Grant(Verb::kExecute, context_.program, {});
+    Interpreter(context_.program);
+    for (const auto& [path, file] : files_) {
+      if (!CanBeWritten(path)) Note(Quoted(path), "its name can't stand in a policy");
+    }
+    // What is made decides which directories are the component's own.
+    for (const auto& [path, file] : files_) {
+      if (const auto made = file.uses.find("create"); made != file.uses.end() && !IsOwn(path)) {
+        Make(path, made->second);
+      }
+    }
+    for (const auto& [path, file] : files_) {
+      if (!IsOwn(path)) Use(path, file);
+    }
+    Libraries();
+    Collapse();
+    for (const auto& [path, evidence] : looked_) LookAt(path, evidence);
+    DropCovered();
+    return std::move(learnt_);
+  }
+
+ private:
+  // The runtime's, of a statement about sockets, or noted already.
+  bool IsOwn(const std::string& path) const {
+    if (!CanBeWritten(path)) return true;
+    for (const char* own :
+         {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm",
+          "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/etc/passwd", "/etc/group"}) {
+      if (Beneath(path, own)) return true;
+    }
+    return path == "/dev" || context_.edges.contains(path) || context_.edges.contains(Parent(path));
+  }
+
+  void Note(const std::string& what, const std::string& why) {
+    learnt_.notes.push_back(fmt::format("{}: {}", what, why));
+  }
+
+  void Grant(Verb verb, const std::string& path, const Evidence& evidence) {
+    learnt_.grants[{verb, path}].evidence.Add(evidence);
+  }
+
+  void Interpreter(const std::string& path) {
+    if (const auto program = InterpreterOf(path)) Grant(Verb::kExecute, *program, {});
+  }
+
+  // The nearest directory above that it did not make itself.
+  std::string Base(const std::string& path) const {
+    std::string directory = Parent(path);
+    while (directory != "/") {
+      const auto seen = files_.find(directory);
+      if (seen == files_.end() || !seen->second.uses.contains("create")) break;
+      directory = Parent(directory);
+    }
+    return directory;
+  }
+
+  void Make(const std::string& path, const Evidence& evidence) {
+    const std::string base = Base(path);
+    for (const char* scratch : {"/tmp", "/var/tmp"}) {
+      if (Beneath(base, scratch)) return Own(Verb::kPrivate, scratch, evidence);
+    }
+    if (!MayWrite(base, context_.uid)) {
+      return Note(fmt::format("making {}", Quoted(path)), "its directory is not its user's");
+    }
+    if (IsTooWide(base)) {
+      return Note(
+          fmt::format("making {}", Quoted(path)),
+          fmt::format("{} is too much to give away: give it a directory of its own", Quoted(base)));
+    }
+    if (Beneath(base, "/run") || Beneath(base, "/var/run")) {
+      return Own(Verb::kRuntime, base, evidence);
+    }
+    Own(Owns(base, context_.uid) ? Verb::kState : Verb::kCreate, base, evidence);
+  }
+
+  void Own(Verb verb, const std::string& directory, const Evidence& evidence) {
+    own_.push_back(directory);
+    Grant(verb, directory, evidence);
+  }
+
+  void Use(const std::string& path, const SeenFile& file) {
+    for (const auto& [action, evidence] : file.uses) {
+      if (action.ends_with("-not-permitted")) {
+        Note(fmt::format("{} of {}", action.substr(0, action.find('-')), Quoted(path)),
+             "owner and mode do not permit it to its user");
+      }
+    }
+    if (file.type == 'c' || file.type == 'b') {
+      return Note(fmt::format("device {}", Quoted(path)), "devices are for a person to grant");
+    }
+    if (file.type != 'f' && file.type != 'd') return;
+    const auto of = [&](const char* action) {
+      const auto found = file.uses.find(action);
+      return found == file.uses.end() ? nullptr : &found->second;
+    };
+    if (const Evidence* evidence = of("execute"); evidence != nullptr && file.type == 'f') {
+      if (!file.uses.contains("create") && !BeneathAny(path, own_)) {
+        Grant(Verb::kExecute, path, *evidence);
+        Interpreter(path);
+      } else {
+        Note(fmt::format("execution of {}", Quoted(path)), "it wrote the file itself");
+      }
+    }
+    if (BeneathAny(path, own_) && !BeneathScratch(path)) return;
+    if (BeneathScratch(path) && (file.uses.contains("create") || path == "/tmp" ||
+                                 path == "/var/tmp" || !fs::exists(path))) {
+      return;
+    }
+    for (const char* action : {"write", "metadata"}) {
+      if (const Evidence* evidence = of(action)) Write(path, file.type, action, *evidence);
+    }
+    for (const char* action : {"read", "look"}) {
+      const Evidence* evidence = of(action);
+      if (evidence == nullptr) continue;
+      if (file.type == 'f') {
+        Grant(Verb::kRead, path, *evidence);
+      } else {
+        looked_[path].Add(*evidence);
+      }
+    }
+    if (const Evidence* evidence = of("list")) List(path, *evidence);
+  }
+
+  bool BeneathScratch(const std::string& path) const {
+    return Beneath(path, "/tmp") || Beneath(path, "/var/tmp");
+  }
+
+  void Write(const std::string& path, char type, const std::string& action,
+             const Evidence& evidence) {
+    if (type == 'f' && MayWrite(path, context_.uid)) return Grant(Verb::kWrite, path, evidence);
+    if (action == "metadata") {
+      Note(fmt::format("metadata of {}", Quoted(path)), "it is not in a directory of its own");
+    }
+  }
+
+  void List(const std::string& path, const Evidence& evidence) {
+    if (!IsTooWide(path)) return Grant(Verb::kRead, path, evidence);
+    Note(fmt::format("listing {}", Quoted(path)), "all that is in it is too much to give away");
+  }
+
+  bool Covered(const std::string& path) const {
+    return std::ranges::any_of(learnt_.grants, [&](const auto& grant) {
+      return Beneath(path, grant.first.second) || Beneath(grant.first.second, path);
+    });
+  }
+
+  // That a directory is there can only be seen where something in it is granted.
+  void LookAt(const std::string& path, const Evidence& evidence) {
+    if (Covered(path) || BeneathAny(path, context_.libraries) || path == "/") return;
+    std::error_code error;
+    const auto entries = std::distance(fs::directory_iterator(path, error), {});
+    if (!error && !IsTooWide(path) && static_cast<uint64_t>(entries) <= kFewEntries) {
+      learnt_.grants[{Verb::kRead, path}] = {evidence, "its files, which were not opened"};
+      return;
+    }
+    Note(fmt::format("that {} is there", Quoted(path)), "nothing in it is used");
+  }
+
+  void Libraries() {
+    const auto collapse = [&](const std::vector<std::string>& paths, Verb verb, const char* set) {
+      Evidence all;
+      std::erase_if(learnt_.grants, [&](const auto& grant) {
+        const auto& [key, value] = grant;
+        const auto seen = files_.find(key.second);
+        const std::string& real = seen == files_.end() ? key.second : seen->second.real;
+        const bool meant = key.first == Verb::kRead || verb == Verb::kExecute;
+        if (!meant || !(BeneathAny(key.second, paths) || BeneathAny(real, paths))) return false;
+        all.Add(value.evidence);
+        return true;
+      });
+      learnt_.grants[{verb, set}].evidence.Add(all);
+    };
+    collapse(context_.loader, Verb::kExecute, "@loader");
+    collapse(context_.libraries, Verb::kRead, "@libraries");
+  }
+
+  // Many files of a directory become the directory, from the deepest on.
+  void Collapse() {
+    for (size_t depth = kMaxDepth; depth > 1; --depth) {
+      std::map<std::string, size_t> used;
+      for (const auto& [key, grant] : learnt_.grants) {
+        const std::string& path = key.second;
+        for (std::string above = Parent(path); key.first == Verb::kRead && Depth(above) >= depth;
+             above = Parent(above)) {
+          if (Depth(above) == depth) ++used[above];
+        }
+      }
+      for (const auto& [directory, count] : used) {
+        if (count >= kMany && !IsTooWide(directory)) CollapseInto(directory);
+      }
+    }
+  }
+
+  void CollapseInto(const std::string& directory) {
+    Evidence all;
+    std::erase_if(learnt_.grants, [&](const auto& grant) {
+      const auto& [key, value] = grant;
+      if (key.first != Verb::kRead || !Beneath(key.second, directory)) return false;
+      all.Add(value.evidence);
+      return true;
+    });
+    const auto opened = std::ranges::count_if(files_, [&](const auto& item) {
+      return item.second.type == 'f' && Beneath(item.first, directory);
+    });
+    learnt_.grants[{Verb::kRead, directory}] = {
+        all, fmt::format("{} of {} files beneath were used", opened, FilesBeneath(directory))};
+  }
+
+  // A file that is granted by its directory needs no statement of its own.
+  void DropCovered() {
+    const auto all = learnt_.grants;
+    std::erase_if(learnt_.grants, [&](const auto& grant) {
+      const auto& key = grant.first;
+      if (key.first != Verb::kRead && key.first != Verb::kWrite) return false;
+      return std::ranges::any_of(all, [&](const auto& other) {
+        const auto& [verb, directory] = other.first;
+        if (other.first == key || !Beneath(key.second, directory)) return false;
+        if (verb == Verb::kPrivate) return false;
+        if (directory == key.second) return verb != Verb::kRead;
+        return verb == Verb::kRead ? key.first == Verb::kRead : verb != Verb::kExecute;
+      });
+    });
+  }
+
+  const std::map<std::string, SeenFile>& files_;
+  const FilesContext& context_;
+  LearntFiles learnt_;
+  std::vector<std::string> own_;  // directories in which it makes files
+  std::map<std::string, Evidence> looked_;
+};
+
+}  // namespace
+
+bool IsTooWide(const std::string& directory) {
+  const size_t depth = Depth(directory);
+  if (depth < 2) return true;
+  for (const char* shared : {"/usr", "/var", "/home", "/lib", "/lib64", "/bin", "/sbin"}) {
+    if (depth == 2 && Beneath(directory, shared)) return true;
+  }
+  if (depth == 3 && Beneath(directory, "/usr/local")) return true;
+  return directory == "/usr/lib/x86_64-linux-gnu" || directory == "/usr/lib/aarch64-linux-gnu";
+}
+
+LearntFiles LearnFiles(const std::map<std::string, SeenFile>& files, const FilesContext& context) {
+  return Learner(files, context).Learn();
+}
+
+}  // namespace bulkhead

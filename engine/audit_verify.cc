@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/audit_verify.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <utility>
+
+namespace bulkhead {
+namespace {
+
+constexpr size_t kHexSize = 96;
+// More records than a stream sends again: AuditStream::kSentAgain bytes, of over 400 a line.
+constexpr size_t kRecent = 2048;
+constexpr size_t kHashFieldSize = kHashField.size() + kHexSize + 2;  // ,"hash":"…"}
+constexpr size_t kPrevFieldSize = kPrevField.size() + kHexSize + 1;  // ,"prev":"…"
+
+// The raw text between `key` and the next `end`. Quotes inside values are escaped, so a key with
+// its quotes and colon is found only where the canonical form has it.
+std::string_view Between(std::string_view line, std::string_view key, char end) {
+  const size_t found = line.find(key);
+  if (found == std::string_view::npos) return {};
+  const std::string_view rest = line.substr(found + key.size());
+  return rest.substr(0, rest.find(end));
+}
+
+uint64_t Decimal(std::string_view digits) {
+  uint64_t value = 0;
+  const char* end = digits.data() + digits.size();
+  const auto [stop, error] = std::from_chars(digits.data(), end, value);
+  return error == std::errc() && stop == end ? value : 0;
+}
+
+// "12.000000345" as nanoseconds.
+uint64_t Nanoseconds(std::string_view time) {
+  const size_t point = time.find('.');
+  if (point == std::string_view::npos) return 0;
+  return Decimal(time.substr(0, point)) * 1000000000 + Decimal(time.substr(point + 1));
+}
+
+template <size_t kSize>
+std::optional<std::array<uint8_t, kSize>> ParseHex(std::string_view hex) {
+  std::array<uint8_t, kSize> bytes{};
+  if (hex.size() != 2 * kSize) return std::nullopt;
+  if (hex.find_first_not_of("0123456789abcdef") != std::string_view::npos) return std::nullopt;
+  for (size_t i = 0; i < kSize; ++i) {
+    std::from_chars(hex.data() + 2 * i, hex.data() + 2 * i + 2, bytes[i], 16);
+  }
+  return bytes;
+}
+
+bool IsOwn(std::string_view action) {
+  return action == kLogOpen || action == kLogReopen || action == kLogGap || action == kCheckpoint ||
+         action == kLogClose;
+}
+
+}  // namespace
+
+struct ChainVerifier::Record {
+  std::string_view line;
+  std::string_view text;  // up to its prev field
+  uint64_t sequence = 0;
+  Digest prev{};
+  Digest hash{};
+  std::string unhashed;
+
+  std::string_view Value(std::string_view key) const { return Between(line, key, '"'); }
+  std::string_view action() const { return Value(",\"action\":\""); }
+  uint64_t count() const { return Decimal(Between(line, ",\"count\":", ',')); }
+  uint64_t time() const { return Nanoseconds(Value(",\"time\":\"")); }
+  // Of those that the log writes about itself.
+  bool own() const {
+    return Value(",\"component\":\"").empty() && Value(",\"control\":\"") == "supervisor" &&
+           IsOwn(action());
+  }
+};
+
+// Only what the canonical form fixes; the content is covered by the hash.
+std::optional<ChainVerifier::Record> ChainVerifier::Parse(std::string_view line) {
+  if (line.size() < kPrevFieldSize + kHashFieldSize || line.size() >= kMaxEventLine) return {};
+  if (!line.starts_with("{\"seq\":") || !line.ends_with("\"}")) return {};
+  const size_t hash_at = line.size() - kHashFieldSize;
+  const size_t prev_at = hash_at - kPrevFieldSize;
+  if (line.substr(hash_at, kHashField.size()) != kHashField) return {};
+  if (line.substr(prev_at, kPrevField.size()) != kPrevField || line[hash_at - 1] != '"') return {};
+  const auto prev = ParseDigest(line.substr(prev_at + kPrevField.size(), kHexSize));
+  const auto hash = ParseDigest(line.substr(hash_at + kHashField.size(), kHexSize));
+  if (!prev || !hash) return {};
+  const uint64_t sequence = Decimal(Between(line, "{\"seq\":", ','));
+  return Record{line,     line.substr(0, prev_at),
+                sequence, *prev,
+                *hash,    std::string(line.substr(0, hash_at)) + '}'};
+}
+
+ChainVerifier::ChainVerifier(std::optional<ChainPoint> after, ChainTrust trust)
+    : trust_(std::move(trust)) {
+  if (after) ContinueFrom(*after);
+}
+
+void ChainVerifier::ContinueFrom(const ChainPoint& point) {
+  from_start_ = false;
+  summary_.last = point;
+  summary_.segments.emplace_back();
+  summary_.segments.back().first_line = std::max<uint64_t>(place_.line, 1);
+}
+
+void ChainVerifier::NextFile() {
+  ++place_.file;
+  place_.line = 0;
+}
+
+tl::unexpected<ChainBreak> ChainVerifier::FailAt(const Place& place,
+                                                 const std::string& what) const {
+  return tl::unexpected(ChainBreak{place.file, place.line, summary_.last.sequence + 1, what});
+}
+
+tl::expected<void, ChainBreak> ChainVerifier::Feed(std::string_view line) {
+  ++place_.line;
+  const auto record = Parse(line);
+  if (trust_.stream && line.empty()) return {};
+  if (!record) {
+    if (torn_) return FailAt(*torn_, "two unfinished or malformed lines in a row");
+    torn_ = place_;
+    ++summary_.torn_lines;
+    return {};
+  }
+  const bool starts = record->sequence == 1;
+  if (torn_ && !starts && !trust_.stream)
+    return FailAt(*torn_, "an unfinished or malformed line inside a run");
+  torn_.reset();
+  if (LinkHash(record->prev, record->unhashed) != record->hash) {
+    return Fail("the hash does not fit the record");
+  }
+  if (IsRepeated(*record)) {
+    ++summary_.repeated;
+    return {};
+  }
+  if (starts) {
+    if (auto started = StartSegment(*record); !started) return started;
+  } else if (trust_.partial && summary_.segments.empty()) {
+    summary_.missing = record->sequence - 1;
+    ContinueFrom({summary_.missing, record->prev});
+  }
+  return Accept(*record);
+}
+
+bool ChainVerifier::IsRepeated(const Record& record) const {
+  return std::find(recent_.begin(), recent_.end(), ChainPoint{record.sequence, record.hash}) !=
+         recent_.end();
+}
+
+tl::expected<void, ChainBreak> ChainVerifier::StartSegment(const Record& record) {
+  if (record.action() != kLogOpen) return Fail("a run starts with something else than log-open");
+  ChainSegment segment;
+  segment.bundle = record.Value(",\"object\":\"");
+  segment.boot = record.Value(",\"boot\":\"");
+  segment.first_file = place_.file;
+  segment.first_line = place_.line;
+  const auto bundle = ParseDigest(segment.bundle);
+  if (!bundle) return Fail("log-open names no bundle digest");
+  summary_.last = ChainStart(*bundle, segment.boot);
+  summary_.segments.push_back(std::move(segment));
+  unsigned_records_ = 0;
+  from_start_ = true;
+  return {};
+}
+
+// The key that the run says is its own, at its beginning and in each new file.
+tl::expected<void, ChainBreak> ChainVerifier::TakeKey(const Record& record) {
+  ChainSegment& segment = summary_.segments.back();
+  const std::string_view hex = record.Value("\"public_key\":\"");
+  const auto key = ParseHex<std::tuple_size_v<PublicKey>>(hex);
+  if (!hex.empty() && !key) return Fail("the public key is malformed");
+  if (!segment.key.empty() && segment.key != hex) return Fail("the run's key has changed");
+  const bool first = segment.key.empty();
+  if (key) {
+    segment.key = hex;
+    key_ = *key;
+  }
+  if (!first) return {};
+  if (key && std::count_if(summary_.segments.begin(), summary_.segments.end(),
+                           [&](const ChainSegment& run) { return run.key == hex; }) > 1) {
+    return Fail("a second run of the same key");
+  }
+  if (trust_.keys.empty()) return {};
+  if (!key) return Fail("the run is not signed");
+  if (std::find(trust_.keys.begin(), trust_.keys.end(), *key) == trust_.keys.end()) {
+    return Fail("the run is signed by another key, ed25519:" + segment.key);
+  }
+  return {};
+}
+
+tl::expected<void, ChainBreak> ChainVerifier::CheckSignature(const Record& record) {
+  ChainSegment& segment = summary_.segments.back();
+  const std::string_view hex = record.Value(kSignatureField);
+  const auto signature = ParseHex<std::tuple_size_v<Signature>>(hex);
+  if (!signature) return Fail(std::string(record.action()) + " is not signed");
+  std::string text(record.text);
+  text.erase(text.find(kSignatureField) + kSignatureField.size(), hex.size());
+  if (trust_.check != nullptr &&
+      !trust_.check(key_, SignedMessage(record.prev, text), *signature)) {
+    return Fail("the signature does not fit the key");
+  }
+  unsigned_records_ = 0;
+  ++segment.signed_records;
+  segment.signed_sequence = record.sequence;
+  return {};
+}
+
+// Everything that was made is in the records by then, or counted in one.
+tl::expected<void, ChainBreak> ChainVerifier::CheckClose(const Record& record) {
+  const uint64_t made = Decimal(record.Value("\"events\":\""));
+  const uint64_t held = summary_.segments.back().events;
+  if (!from_start_ || made == held) return {};
+  return Fail(std::to_string(made) + " events were made, the records stand for " +
+              std::to_string(held));
+}
+
+tl::expected<void, ChainBreak> ChainVerifier::CheckUnsigned(const Record& record) {
+  if (unsigned_records_++ == 0) unsigned_since_ = record.time();
+  if (unsigned_records_ > kSignedRecords) {
+    return Fail(std::to_string(kSignedRecords) + " records without a signed one after them");
+  }
+  if (record.time() > unsigned_since_ && record.time() - unsigned_since_ > kSignedTime) {
+    return Fail(std::to_string(kSignedTime / 1000000000) + " s without a signed record");
+  }
+  return {};
+}
+
+tl::expected<void, ChainBreak> ChainVerifier::Accept(const Record& record) {
+  if (summary_.segments.empty()) {
+    return Fail(record.action() == kLogReopen
+                    ? "the log goes on from an older file, which is needed, too, or `--partial`"
+                    : "the log does not begin with the start of a run");
+  }
+  if (record.sequence != summary_.last.sequence + 1) {
+    return Fail("sequence " + std::to_string(record.sequence) + " found, " +
+                std::to_string(summary_.last.sequence + 1) + " expected");
+  }
+  if (record.prev != summary_.last.head) return Fail("prev is not the hash of the record before");
+  ChainSegment& segment = summary_.segments.back();
+  if (segment.closed) return Fail("a record after log-close");
+
+  tl::expected<void, ChainBreak> fine;
+  const std::string_view action = record.action();
+  const bool own = record.own();
+  if (own && (action == kLogOpen || action == kLogReopen)) fine = TakeKey(record);
+  if (fine && !segment.key.empty()) fine = own ? CheckSignature(record) : CheckUnsigned(record);
+  if (fine && !segment.key.empty() && own && action == kLogClose) fine = CheckClose(record);
+  if (!fine) return fine;
+
+  summary_.last = {record.sequence, record.hash};
+  if (trust_.stream) recent_.push_back(summary_.last);
+  if (recent_.size() > kRecent) recent_.pop_front();
+  ++summary_.records;
+  ++segment.records;
+  segment.closed = own && action == kLogClose;
+  if (!own) segment.events += record.count();
+  if (record.Value(",\"kind\":\"") == EventKindName(EventKind::kLoss)) {
+    segment.lost += record.count();
+  }
+  return {};
+}
+
+tl::expected<ChainSummary, ChainBreak> ChainVerifier::Finish() {
+  if (summary_.records == 0) return Fail("the log holds no whole record");
+  for (const PublicKey& key : trust_.keys) {
+    const std::string hex = Hex(key);
+    const bool found = std::any_of(summary_.segments.begin(), summary_.segments.end(),
+                                   [&](const ChainSegment& run) { return run.key == hex; });
+    if (!found) return Fail("no run of the key ed25519:" + hex);
+  }
+  return summary_;
+}
+
+namespace {
+
+// Splits what it is given into lines, holding at most one of the longest length.
+class LineFeeder {
+ public:
+  explicit LineFeeder(ChainVerifier& verifier) : verifier_(verifier) {}
+  tl::expected<void, ChainBreak> Take(std::string_view bytes) {
+    for (const char c : bytes) {
+      if (c != '\n') {
+        if (line_.size() < kMaxEventLine) line_ += c;
+        continue;
+      }
+      if (auto fed = verifier_.Feed(line_); !fed) return fed;
+      line_.clear();
+    }
+    return {};
+  }
+  // A last line without its end is unfinished, whatever it holds.
+  tl::expected<void, ChainBreak> End() {
+    if (line_.empty()) return {};
+    return verifier_.Feed(line_ + "\n");
+  }
+
+ private:
+  ChainVerifier& verifier_;
+  std::string line_;
+};
+
+tl::unexpected<ChainBreak> Unreadable(const std::string& path, size_t file, int error) {
+  return tl::unexpected(ChainBreak{file, 0, 0, "`" + path + "`: " + std::strerror(error)});
+}
+
+tl::expected<void, ChainBreak> FeedFile(ChainVerifier& verifier, const std::string& path,
+                                        size_t file) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return Unreadable(path, file, errno);
+  LineFeeder feeder(verifier);
+  std::string buffer(kMaxEventLine, '\0');
+  tl::expected<void, ChainBreak> fed;
+  ssize_t got = 0;
+  while (fed && (got = read(fd, buffer.data(), buffer.size())) > 0) {
+    fed = feeder.Take(std::string_view(buffer.data(), static_cast<size_t>(got)));
+  }
+  const int error = got < 0 ? errno : 0;
+  close(fd);
+  if (error != 0) return Unreadable(path, file, error);
+  return fed ? feeder.End() : fed;
+}
+
+}  // namespace
+
+tl::expected<ChainSummary, ChainBreak> VerifyChain(std::span<const std::string> paths,
+                                                   ChainTrust trust,
+                                                   std::optional<ChainPoint> after) {
+  ChainVerifier verifier(after, std::move(trust));
+  for (size_t file = 0; file < paths.size(); ++file) {
+    if (file != 0) verifier.NextFile();
+    if (auto fed = FeedFile(verifier, paths[file], file); !fed) return tl::unexpected(fed.error());
+  }
+  return verifier.Finish();
+}
+
+tl::expected<ChainSummary, ChainBreak> VerifyChain(const std::string& path,
+                                                   std::optional<ChainPoint> after) {
+  return VerifyChain(std::span(&path, 1), {}, after);
+}
+
+std::optional<PublicKey> ParsePublicKey(std::string_view text) {
+  constexpr std::string_view kPrefix = "ed25519:";
+  if (text.starts_with(kPrefix)) text.remove_prefix(kPrefix.size());
+  return ParseHex<std::tuple_size_v<PublicKey>>(text);
+}
+
+}  // namespace bulkhead

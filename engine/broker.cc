@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/broker.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "sandbox/cgroup_mounts.h"
+
+namespace bulkhead {
+namespace {
+
+Fd OpenNamespace(pid_t pid, const char* name) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/ns/" + name;
+  return Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+// The process of a thread, by `Tgid:` of its status; 0 if it is gone.
+pid_t ProcessOf(pid_t tid) {
+  const std::string status = ReadSmallFile("/proc/" + std::to_string(tid) + "/status");
+  const size_t at = status.find("\nTgid:");
+  return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + 6);
+}
+
+}  // namespace
+
+Workers::Workers(const ProfileData& profile, Fd mount, Fd network, bool close_range)
+    : mount_(std::move(mount)), network_(std::move(network)), plan_(profile) {
+  plan_.mount_namespace = mount_.get();
+  plan_.network_namespace = network_.get();
+  plan_.close_range = close_range;
+}
+
+std::unique_ptr<Workers> Workers::Open(const ProfileData& profile, pid_t reaper, bool close_range) {
+  Fd mount = OpenNamespace(reaper, "mnt");
+  const bool own_network = profile.network == Network::kNone;
+  Fd network = own_network ? OpenNamespace(reaper, "net") : Fd();
+  if (!mount || (own_network && !network)) return nullptr;
+  return std::unique_ptr<Workers>(
+      new Workers(profile, std::move(mount), std::move(network), close_range));
+}
+
+Workers::~Workers() {
+  for (size_t i = 0; i < workers_.size(); ++i) Reset(i);
+}
+
+std::optional<BrokeredCall> Workers::Reset(size_t index) {
+  Worker& worker = workers_.at(index);
+  if (worker.pid > 0) kill(worker.pid, SIGKILL);
+  if (worker.page != nullptr) munmap(worker.page, sizeof *worker.page);
+  std::optional<BrokeredCall> call = worker.call;
+  worker = {};
+  return call;
+}
+
+bool Workers::Start(Kernel& kernel, Worker& worker) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+    return false;
+  }
+  worker.socket = Fd(ends[0]);
+  const Fd other(ends[1]);
+  // The worker waits in recvmsg; only the supervisor's end must not.
+  fcntl(other.get(), F_SETFL, 0);
+  void* page =
+      mmap(nullptr, sizeof(WorkerPage), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return false;
+  worker.page = new (page) WorkerPage;
+  worker.pid = LaunchWorker(kernel, plan_, other.get(), *worker.page);
+  // Nobody who is forked later has it.
+  return worker.pid > 0 && madvise(page, sizeof(WorkerPage), MADV_DONTFORK) == 0;
+}
+
+std::optional<size_t> Workers::Idle(Kernel& kernel, bool& made, bool& failed) {
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    const Worker& worker = workers_.at(i);
+    if (worker.pid > 0 && !worker.dead && !worker.call) return i;
+  }
+  for (size_t i = 0; i < workers_.size(); ++i) {
+    if (workers_.at(i).socket) continue;
+    made = Start(kernel, workers_.at(i));
+    failed = !made;
+    if (made) return i;
+    Reset(i);
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+bool Workers::Send(size_t index, const BrokerRequest& request, Fd& memory, Fd& socket,
+                   const BrokeredCall& call, uint64_t due) {
+  Worker& worker = workers_.at(index);
+  alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
+  iovec vector{const_cast<BrokerRequest*>(&request), sizeof request};
+  msghdr message{};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  const int fds[2] = {memory.get(), socket.get()};
+  const size_t count = socket ? 2 : 1;
+  message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(count * sizeof(int));
+  std::memcpy(CMSG_DATA(header), fds, count * sizeof(int));
+  const bool sent =
+      sendmsg(worker.socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof request;
+  if (!sent) return false;
+  worker.call = call;
+  worker.due = due;
+  memory.Reset();
+  socket.Reset();
+  worker.page->released.store(request.id, std::memory_order_release);
+  return true;
+}
+
+std::optional<Workers::Done> Workers::Take(size_t index) {
+  Worker& worker = workers_.at(index);
+  BrokerReply reply;
+  const ssize_t size = recv(worker.socket.get(), &reply, sizeof reply, MSG_DONTWAIT);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
+  std::optional<Done> done;
+  if (worker.call) done = Done{*worker.call, std::nullopt};
+  worker.call.reset();
+  // Otherwise it has ended, or says what nobody asked.
+  worker.dead = size != sizeof reply || !done || reply.id != done->call.call.id;
+  if (!worker.dead) done->reply = reply;
+  return done;
+}
+
+std::optional<BrokeredCall> Workers::Expired(size_t index, uint64_t now, bool& decided) {
+  Worker& worker = workers_.at(index);
+  if (!worker.call || worker.due > now) return std::nullopt;
+  decided = worker.page->decided.load(std::memory_order_acquire) == worker.call->call.id;
+  std::optional<BrokeredCall> call = worker.call;
+  worker.call.reset();
+  worker.dead = true;
+  return call;
+}
+
+uint64_t Workers::due(size_t index) const {
+  return workers_.at(index).call ? workers_.at(index).due : 0;
+}
+
+void Workers::Ended(pid_t pid) {
+  for (Worker& worker : workers_) {
+    // What it last said is still in its socket, whose end tells the rest.
+    if (worker.pid == pid) worker.pid = 0;
+  }
+}
+
+Fd OpenMemory(pid_t pid) {
+  const std::string path = "/proc/" + std::to_string(pid) + "/mem";
+  return Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
+
+Fd TakeDescriptor(pid_t tid, int number) {
+  // Threads have their descriptors in common with their process; a thread that is not its first has
+  // no pidfd of this kind.
+  Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, tid, 0)));
+  if (!pidfd) pidfd = Fd(static_cast<int>(syscall(SYS_pidfd_open, ProcessOf(tid), 0)));
+  if (!pidfd) return {};
+  return Fd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
+}
+
+}  // namespace bulkhead

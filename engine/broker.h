@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The workers of one component (sandbox/broker_worker.h), as the supervisor uses them: requests
+// out, replies in, nothing that waits for a worker or for the component. At most kMaxWorkers at a
+// time (sandbox/launch.h), made when they are needed; one that is over its deadline is killed.
+//
+// Order of calls: Open once a run of the component is confined; Send with an idle worker; Take when
+// a worker's descriptor can be read; Expired on time. A worker that is dead after one of these is
+// to be Reset, which closes its descriptor: who watches it stops before. The destructor ends all of
+// them. Their processes are the owner's to reap, and to tell of (Ended). Single-threaded.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "engine/fd.h"
+#include "engine/listener.h"
+#include "sandbox/broker_worker.h"
+#include "sandbox/launch.h"
+
+namespace bulkhead {
+
+// What the supervisor lets a worker take, ms: to read and decide, and to connect a socket that
+// waits. A component that makes one wait keeps nobody but itself.
+inline constexpr uint64_t kReadDeadline = 500;
+inline constexpr uint64_t kConnectDeadline = 10'000;
+
+// A call that a worker has, or that waits for one.
+struct BrokeredCall {
+  Notification call;
+  BrokerRequest::Kind kind = BrokerRequest::Kind::kRead;
+};
+
+class Workers {
+ public:
+  // `reaper` is the component's PID 1, a child that was not waited for yet. Null if its
+  // namespaces can't be opened.
+  static std::unique_ptr<Workers> Open(const ProfileData& profile, pid_t reaper, bool close_range);
+  Workers(const Workers&) = delete;
+  Workers& operator=(const Workers&) = delete;
+  ~Workers();
+
+  // The index of one that has nothing to do; makes one if it has to (`made`). Nothing: all are
+  // busy, or none can be made (`failed`).
+  std::optional<size_t> Idle(Kernel& kernel, bool& made, bool& failed);
+  int fd(size_t index) const { return workers_.at(index).socket.get(); }  // -1: no worker
+  pid_t pid(size_t index) const { return workers_.at(index).pid; }        // 0 or -1: nobody's
+
+  // Hands the request over with the descriptors, which it closes. False: the worker is dead, and
+  // they are as they were.
+  bool Send(size_t index, const BrokerRequest& request, Fd& memory, Fd& socket,
+            const BrokeredCall& call, uint64_t due);
+
+  // The call that worker `index` had, with its reply; without one the worker has ended.
+  struct Done {
+    BrokeredCall call;
+    std::optional<BrokerReply> reply;
+  };
+  // Nothing: it had none, or has said nothing yet.
+  std::optional<Done> Take(size_t index);
+
+  // The call of worker `index` if it is over its deadline: the worker is killed. `decided`: the
+  // call was being made.
+  std::optional<BrokeredCall> Expired(size_t index, uint64_t now, bool& decided);
+  uint64_t due(size_t index) const;  // ms, 0: never
+
+  bool IsDead(size_t index) const { return workers_.at(index).dead; }
+  // Kills it and closes its descriptor; the call that it had.
+  std::optional<BrokeredCall> Reset(size_t index);
+
+  // The process was waited for: if it was one of these its pid is nobody's from now on.
+  void Ended(pid_t pid);
+
+ private:
+  struct Worker {
+    pid_t pid = -1;
+    Fd socket;
+    WorkerPage* page = nullptr;
+    std::optional<BrokeredCall> call;
+    uint64_t due = 0;
+    bool dead = false;
+  };
+
+  Workers(const ProfileData& profile, Fd mount, Fd network, bool close_range);
+  bool Start(Kernel& kernel, Worker& worker);
+
+  Fd mount_, network_;
+  WorkerPlan plan_;
+  std::array<Worker, kMaxWorkers> workers_;
+};
+
+// The memory of the process that a call came from, and its descriptor `number`. Both are its own
+// only if the call is still valid after this. They open what the kernel keeps of the process and do
+// not touch its memory.
+Fd OpenMemory(pid_t pid);
+// -1 with errno: EBADF where the process has no such descriptor.
+Fd TakeDescriptor(pid_t tid, int number);
+
+}  // namespace bulkhead

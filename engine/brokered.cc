@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls that workers make for a component, and arguments that they read: from the notification to
+// the answer. Nothing here waits for a worker.
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "engine/arguments.h"
+#include "engine/clock.h"
+#include "engine/supervisor.h"
+#include "profiles/syscalls.h"
+
+namespace bulkhead {
+namespace {
+
+using Kind = BrokerRequest::Kind;
+
+BrokerCall CallOf(Kind kind) {
+  if (kind == Kind::kConnect) return BrokerCall::kConnect;
+  return kind == Kind::kBind ? BrokerCall::kBind : BrokerCall::kSend;
+}
+
+BrokerRequest RequestOf(Arch arch, const BrokeredCall& brokered) {
+  const auto& args = brokered.call.data.args;
+  BrokerRequest request;
+  request.id = brokered.call.id;
+  request.kind = brokered.kind;
+  switch (brokered.kind) {
+    case Kind::kConnect:
+    case Kind::kBind:
+      request.address = args[1];
+      request.address_size = args[2];
+      break;
+    case Kind::kSendTo:
+      request.data = args[1];
+      request.data_size = args[2];
+      request.flags = static_cast<uint32_t>(args[3]);
+      request.address = args[4];
+      request.address_size = args[5];
+      break;
+    case Kind::kSendMessage:
+      request.address = args[1];
+      request.flags = static_cast<uint32_t>(args[2]);
+      break;
+    case Kind::kRead: {
+      const Pieces pieces = PiecesOf(arch, brokered.call.data);
+      std::copy(pieces.begin(), pieces.end(), std::begin(request.pieces));
+      break;
+    }
+  }
+  return request;
+}
+
+std::string SocketText(const SocketKind& socket) {
+  return "domain " + std::to_string(socket.domain) + " type " + std::to_string(socket.type) +
+         " protocol " + std::to_string(socket.protocol);
+}
+
+uint64_t DeadlineOf(Kind kind, int socket) {
+  const bool waits = socket >= 0 && (fcntl(socket, F_GETFL) & O_NONBLOCK) == 0;
+  return NowMs() + (kind != Kind::kRead && waits ? kConnectDeadline : kReadDeadline);
+}
+
+}  // namespace
+
+// Where the component's own connections are made by a worker, or its arguments are read by one.
+void Supervisor::OpenWorkers(Component& component) {
+  component.workers = Workers::Open(*component.profile, component.reaper,
+                                    kernel_features_.Has(Feature::kCloseRange));
+}
+
+void Supervisor::CloseWorkers(Component& component) {
+  if (!component.workers) return;
+  for (size_t i = 0; i < kMaxWorkers; ++i) ResetWorker(component, i);
+  component.workers.reset();
+  // Whoever made these calls is dead, which refuses as well.
+  for (const BrokeredCall& waiting : component.waiting) {
+    if (waiting.kind == Kind::kRead) log_.Append(RefusalEvent(component, waiting.call, false));
+  }
+  component.waiting.clear();
+  component.full = false;
+}
+
+void Supervisor::ResetWorker(Component& component, size_t index) {
+  if (const pid_t pid = component.workers->pid(index); pid > 0) killed_workers_.insert(pid);
+  const int fd = component.workers->fd(index);
+  if (fd >= 0) Unwatch(fd);
+  if (auto call = component.workers->Reset(index); call && call->kind == Kind::kRead) {
+    Violation(component, RefusalEvent(component, call->call, false));
+  }
+}
+
+std::optional<Kind> Supervisor::BrokeredKind(const Component& component,
+                                             const Notification& call) const {
+  const ProfileData& profile = *component.profile;
+  if (component.launch_pending || !std::ranges::binary_search(profile.broker.calls, call.data.nr)) {
+    return std::nullopt;
+  }
+  const std::string_view name = SyscallName(profile.arch, call.data.nr);
+  if (name == "connect") return Kind::kConnect;
+  if (name == "bind") return Kind::kBind;
+  return name == "sendto" ? Kind::kSendTo : Kind::kSendMessage;
+}
+
+// Whether its arguments are to be read before it is refused.
+bool Supervisor::ReadsArguments(Component& component, const Notification& call) {
+  if (!component.workers || component.launch_pending || component.read >= kReadBudget) return false;
+  const Pieces pieces = PiecesOf(component.profile->arch, call.data);
+  if (pieces[0].size == 0) return false;
+  ++component.read;
+  return true;
+}
+
+void Supervisor::Broker(Component& component, const Notification& call, Kind kind) {
+  BrokeredCall brokered{call, kind};
+  if (HandOver(component, brokered)) return;
+  component.waiting.push_back(brokered);
+  component.full = component.waiting.size() >= kMaxWaiting;
+  if (component.full) Unwatch(component.listener.fd());
+}
+
+// False: no worker is free.
+bool Supervisor::HandOver(Component& component, const BrokeredCall& brokered) {
+  bool failed = !component.workers;
+  bool made = false;
+  const auto index = failed ? std::nullopt : component.workers->Idle(kernel_, made, failed);
+  if (failed) {
+    RefuseUnread(component, brokered);
+    return true;
+  }
+  if (!index) return false;
+  if (made) Watch(Role::kWorker, IndexOf(component), component.workers->fd(*index));
+
+  const Notification& call = brokered.call;
+  Fd memory = OpenMemory(call.pid);
+  Fd socket;
+  int error = 0;
+  if (brokered.kind != Kind::kRead) {
+    socket = TakeDescriptor(call.pid, static_cast<int>(call.data.args[0]));
+    error = socket ? 0 : errno;
+  }
+  // Until here its pid was its own; and a socket is not closed here, where closing can wait.
+  const bool valid = component.listener.IsValid(call);
+  const bool ready = valid && memory && error == 0;
+  if (ready && component.workers->Send(*index, RequestOf(component.profile->arch, brokered), memory,
+                                       socket, brokered, DeadlineOf(brokered.kind, socket.get()))) {
+    return true;
+  }
+  CloseElsewhere(socket);
+  if (error == EBADF && valid) {
+    component.listener.RespondResult(call, -EBADF);
+    SpendBrokered(component);
+  } else if (valid) {
+    RefuseUnread(component, brokered);
+  } else if (brokered.kind == Kind::kRead) {
+    Violation(component, RefusalEvent(component, call, false));
+  }
+  return true;
+}
+
+void Supervisor::OnWorker(Component& component, int fd) {
+  if (!component.workers) return;
+  for (size_t i = 0; i < kMaxWorkers; ++i) {
+    if (component.workers->fd(i) != fd) continue;
+    const auto done = component.workers->Take(i);
+    const bool dead = component.workers->IsDead(i);
+    if (dead) ResetWorker(component, i);
+    // It ends by itself only where it could not be confined, or was killed from outside.
+    if (dead && !done) Status("a worker of `" + NameOf(component) + "` has ended");
+    if (done && done->reply) {
+      Finish(component, done->call, *done->reply);
+    } else if (done) {
+      RefuseUnread(component, done->call);
+    }
+    return Proceed(component);
+  }
+}
+
+void Supervisor::Finish(Component& component, const BrokeredCall& brokered,
+                        const BrokerReply& reply) {
+  using Outcome = BrokerReply::Outcome;
+  const Notification& call = brokered.call;
+  if (brokered.kind == Kind::kRead) {
+    Event event = RefusalEvent(component, call, false);
+    const Pieces pieces = PiecesOf(component.profile->arch, call.data);
+    const std::string claimed = DescribePieces(pieces, reply);
+    event.extra.push_back({"arguments", claimed.empty() ? "unread" : "claimed"});
+    if (!claimed.empty()) {
+      event.extra.push_back({"registers", event.object});
+      event.object = claimed;
+    }
+    return Refuse(component, call, std::move(event));
+  }
+  if (reply.outcome == Outcome::kMade) {
+    component.listener.RespondResult(call, reply.result);
+    SpendBrokered(component);
+    return;
+  }
+  if (reply.outcome == Outcome::kUnread) return RefuseUnread(component, brokered);
+  Refuse(component, call, BrokerEvent(component, brokered, reply));
+}
+
+Event Supervisor::BrokerEvent(const Component& component, const BrokeredCall& brokered,
+                              const BrokerReply& reply) {
+  Event event = RefusalEvent(component, brokered.call, false);
+  event.control = "broker";
+  const std::string registers = std::exchange(event.object, {});
+  const size_t size = std::min<size_t>(reply.sizes[0], kMaxSocketAddress);
+  const std::span<const uint8_t> address(reply.bytes[0], size);
+  if (reply.outcome == BrokerReply::Outcome::kControl) {
+    event.object = "control data";
+  } else {
+    event.object = EndpointText(reply.socket, address);
+    event.extra.push_back({"socket", SocketText(reply.socket)});
+  }
+  event.extra.push_back({"registers", registers});
+  const std::string statement = BrokerStatement(CallOf(brokered.kind), reply.socket);
+  event.rule =
+      "components." + event.component + ".network" + (statement.empty() ? "" : "." + statement);
+  return event;
+}
+
+void Supervisor::RefuseUnread(Component& component, const BrokeredCall& brokered) {
+  Event event = RefusalEvent(component, brokered.call, false);
+  if (brokered.kind != Kind::kRead) {
+    event.control = "broker";
+    event.rule = "components." + event.component + ".network";
+  }
+  event.extra.push_back({"arguments", "unread"});
+  Refuse(component, brokered.call, std::move(event));
+}
+
+void Supervisor::Refuse(Component& component, const Notification& call, Event event) {
+  component.listener.Respond(call, Answer::kRefuse);
+  Violation(component, std::move(event));
+  SpendAnswer(component);
+}
+
+void Supervisor::Violation(Component& component, Event event) {
+  component.last_refused = event.action;
+  log_.Append(std::move(event));
+  Violated(component);
+}
+
+// Hands over what waits, and takes new calls again when there is room.
+void Supervisor::Proceed(Component& component) {
+  while (!component.waiting.empty() && HandOver(component, component.waiting.front())) {
+    component.waiting.pop_front();
+  }
+  if (!component.full || component.waiting.size() >= kMaxWaiting) return;
+  component.full = false;
+  if (component.listener && !component.muted) {
+    Watch(Role::kListener, IndexOf(component), component.listener.fd());
+  }
+}
+
+void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
+  if (!component.workers) return;
+  for (size_t i = 0; i < kMaxWorkers; ++i) {
+    bool decided = false;
+    const auto call = component.workers->Expired(i, now, decided);
+    if (!call) continue;
+    ResetWorker(component, i);
+    if (decided) {
+      // It was allowed, and its other end does not answer.
+      component.listener.RespondResult(call->call, -ETIMEDOUT);
+    } else {
+      RefuseUnread(component, *call);
+    }
+    Proceed(component);
+  }
+}
+
+void Supervisor::SpendBrokered(Component& component) {
+  if (++component.brokered <= kBrokeredBudget || component.muted || !component.listener) return;
+  component.muted = true;
+  Unwatch(component.listener.fd());
+}
+
+}  // namespace bulkhead

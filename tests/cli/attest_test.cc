@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// The relying party's side, against documents of a test CA and quotes made by hand.
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <ctime>
+
+#include "cli/attest_judge.h"
+#include "cli/cose.h"
+#include "engine/nsm.h"
+#include "profiles/attestation.h"
+#include "tests/cli/support.h"
+#include "tests/platform/fake_nsm.h"
+
+namespace bulkhead {
+namespace {
+
+const Digest kBundle = Sha384(std::string_view("a bundle"));
+const std::vector<uint8_t> kNonce{9, 9};
+
+struct Signed {
+  test::FakeNsm nsm;
+  std::vector<uint8_t> Document() {
+    nsm.registers[20] = {PolicyRegister(kBundle), true};
+    const Digest user = BoundUserData("signer", kBundle, {});
+    const std::vector<uint8_t> key{7};
+    const auto answer = nsm.Answer(NsmAttestationRequest({user, kNonce, key}), kMaxNsmAnswer);
+    return ReadNsmDocument(answer).value();
+  }
+};
+
+BOOST_FIXTURE_TEST_SUITE(AttestDocuments, Signed)
+
+BOOST_AUTO_TEST_CASE(ADocumentIsReadUpToItsRoot) {
+  const auto document = CheckNitroDocument(Document(), nsm.RootPem(), std::time(nullptr));
+  BOOST_TEST_REQUIRE(document.has_value(), document.error());
+  BOOST_TEST(document->module_id == "i-test-enc1234");
+  BOOST_TEST((document->nonce == kNonce));
+  BOOST_TEST((document->public_key == std::vector<uint8_t>{7}));
+  BOOST_TEST(document->pcrs.size() == 17U);  // the locked ones
+  BOOST_TEST((document->pcrs.at(20) == PolicyRegister(kBundle)));
+  BOOST_TEST(!document->pcrs.contains(21));
+}
+
+BOOST_AUTO_TEST_CASE(EveryByteCounts) {
+  const std::vector<uint8_t> good = Document();
+  for (size_t at = 0; at < good.size(); at += 13) {
+    std::vector<uint8_t> changed = good;
+    changed[at] ^= 1;
+    BOOST_TEST(!CheckNitroDocument(changed, nsm.RootPem(), std::time(nullptr)).has_value(), at);
+  }
+  std::vector<uint8_t> longer = good;
+  longer.push_back(0);
+  BOOST_TEST(!CheckNitroDocument(longer, nsm.RootPem(), std::time(nullptr)).has_value());
+  for (size_t size = 0; size < good.size(); size += 29) {
+    const auto cut = std::span(good).first(size);
+    BOOST_TEST(!CheckNitroDocument(cut, nsm.RootPem(), std::time(nullptr)).has_value(), size);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(AnotherRootAndAnotherTimeAreRefused) {
+  const std::vector<uint8_t> document = Document();
+  const test::FakeNsm other;
+  BOOST_TEST(CheckNitroDocument(document, other.RootPem(), std::time(nullptr))
+                 .error()
+                 .starts_with("the certificate chain does not lead to the root"));
+  constexpr int64_t kDay = 86400;
+  BOOST_TEST(!CheckNitroDocument(document, nsm.RootPem(), std::time(nullptr) + kDay).has_value());
+  BOOST_TEST(!CheckNitroDocument(document, nsm.RootPem(), std::time(nullptr) - kDay).has_value());
+  BOOST_TEST(CheckNitroDocument(document, "no certificate", std::time(nullptr)).error() ==
+             "the root is no certificate in PEM");
+}
+
+// One field in place of another would be read as what it is not.
+BOOST_AUTO_TEST_CASE(QuotesAreReadAtTheirOffsets) {
+  std::vector<uint8_t> quote(48 + 584, 0);
+  quote[0] = 4;
+  quote[4] = 0x81;
+  for (size_t i = 0; i < 48; ++i) quote[48 + 472 + i] = 0x33;
+  for (size_t i = 0; i < 64; ++i) quote[48 + 520 + i] = 0x44;
+  const auto values = ReadQuote(quote);
+  BOOST_REQUIRE(values.has_value());
+  BOOST_TEST(std::ranges::all_of(values->rtmr3, [](uint8_t b) { return b == 0x33; }));
+  BOOST_TEST(values->report_data.size() == 64U);
+  BOOST_TEST(std::ranges::all_of(values->report_data, [](uint8_t b) { return b == 0x44; }));
+  quote[0] = 5;
+  BOOST_TEST(!ReadQuote(quote).has_value());  // six bytes stand before its report
+  quote.insert(quote.begin() + 48, {2, 0, 0x48, 2, 0, 0});
+  BOOST_REQUIRE(ReadQuote(quote).has_value());
+  BOOST_TEST((ReadQuote(quote)->rtmr3 == values->rtmr3));
+  quote[4] = 0;  // SGX
+  BOOST_TEST(!ReadQuote(quote).has_value());
+  BOOST_TEST(!ReadQuote(std::span(quote).first(600)).has_value());
+}
+
+// What is wrong with the bundle or the file is said, and not what another platform would need.
+BOOST_AUTO_TEST_CASE(FilesThatCanNotBeDocumentsAreRefused) {
+  const struct {
+    const char* target;
+    const char* measure;
+    const char* content;
+    int exit;
+    const char* error;
+  } rows[] = {
+      {"linux-6.18", "", "x", 1,
+       "bulkhead: error: this bundle is not measured\n"
+       "  help: no document shows whether it is in force; name a register by `measure:`\n"},
+      {"tdx-ubuntu-25.10", "measure: {policy: rtmr3}\n", "broken", 3,
+       "bulkhead: error: `document` is no TDX quote\n"},
+      {"tdx-ubuntu-25.10", "measure: {policy: rtmr3}\n", "04 00\n", 3,
+       "bulkhead: error: `document` is no TDX quote\n"
+       "  help: this looks like hexadecimal: `xxd -r -p`\n"},
+      {"nitro-custom", "measure: {policy: pcr20}\n", "8444a101\n", 3,
+       "bulkhead: error: `document` is no Nitro document\n"
+       "  help: this looks like hexadecimal: `xxd -r -p`\n"},
+      {"nitro-custom", "measure: {policy: pcr20}\n", "8444a10", 2,
+       "bulkhead: error: a Nitro document needs `--root`\n"
+       "  help: the certificate of AWS's root, in PEM\n"},
+  };
+  const test::TemporaryDirectory directory;
+  const test::Surroundings here{.directory = directory.path()};
+  for (const auto& row : rows) {
+    std::string policy = test::SmallPolicy();
+    policy.replace(policy.find("linux-6.18"), 10, row.target);
+    test::WriteText(directory / "policy.yaml", policy + row.measure);
+    test::WriteText(directory / "document", row.content);
+    const auto compiled = test::Bulkhead({"compile", "policy.yaml", "-o", "bundle"}, here);
+    BOOST_REQUIRE_MESSAGE(compiled.exit == 0, compiled.err);
+    const auto run = test::Bulkhead({"attest", "verify", "bundle", "document"}, here);
+    BOOST_TEST(run.exit == row.exit, row.content);
+    BOOST_TEST(run.err == row.error);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace bulkhead

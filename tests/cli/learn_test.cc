@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+
+#include <fstream>
+
+#include "cli/learn_calls.h"
+#include "cli/learn_files.h"
+#include "cli/learn_observed.h"
+#include "cli/learn_policy.h"
+#include "compiler/resolve_calls.h"
+#include "engine/observed_call.h"
+#include "policy/load.h"
+#include "profiles/syscalls.h"
+#include "tests/cli/support.h"
+
+namespace bulkhead {
+namespace {
+
+LoadedPolicy Shipped() {
+  Sources sources;
+  Diagnostics diagnostics;
+  auto loaded = LoadPolicyText("learn",
+                               "bulkhead: 1\nenclave: a\ntarget: linux-6.18\ncomponents: "
+                               "{a: {exec: [/usr/bin/true]}}\n",
+                               ".", {}, sources, diagnostics);
+  BOOST_REQUIRE(loaded);
+  return *loaded;
+}
+
+// As an audit log has them.
+std::string Line(const std::string& control, const std::string& action, const std::string& object,
+                 const std::string& more = "", const std::string& kind = "observed") {
+  return R"({"seq":1,"time":"7.5","component":"a","pid":12,"exe":"/usr/bin/x","kind":")" + kind +
+         R"(","control":")" + control + R"(","action":")" + action + R"(","object":")" + object +
+         R"(","count":3)" + more + "}\n";
+}
+
+Observed Read(const std::string& text) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory.path() + "/log";
+  std::ofstream(path) << text;
+  auto observed = ReadObserved(path, "a", Arch::kX86_64);
+  BOOST_REQUIRE(observed.has_value());
+  return std::move(*observed);
+}
+
+LearntFiles Files(const std::map<std::string, SeenFile>& files) {
+  FilesContext context;
+  context.uid = 4711;
+  context.program = "/usr/bin/true";
+  context.libraries = {"/usr/lib/x86_64-linux-gnu", "/etc/ld.so.cache"};
+  context.loader = {"/lib64/ld-linux-x86-64.so.2"};
+  return LearnFiles(files, context);
+}
+
+SeenFile Seen(const std::string& action, char type = 'f', const std::string& real = "") {
+  return {type, real, {{action, {1, "/usr/bin/x", 12, "7.5"}}}};
+}
+
+BOOST_AUTO_TEST_SUITE(Learn)
+
+BOOST_AUTO_TEST_CASE(ObservationsAreMergedAndForeignOnesLeftOut) {
+  const std::string call = Line("seccomp", "ioctl", "request=0x5401");
+  std::string other = call;
+  other.replace(other.find(R"("component":"a")"), 15, R"("component":"b")");
+  const Observed seen = Read(
+      call + call + other + "no json\n" +
+      Line("files", "read", "/srv/a\\\\x0ab", R"(,"extra":{"type":"f","real":"/srv/x"})") +
+      Line("files", "read", "/srv/long", R"(,"cut":{"object":900})") +
+      Line("network", "bind", "tcp 127.0.0.1:80") + Line("seccomp", "chroot", "", "", "violation"));
+  BOOST_REQUIRE_EQUAL(seen.calls.size(), 1U);
+  const SeenCall& ioctl = seen.calls.begin()->second;
+  BOOST_TEST(ioctl.data.args[1] == 0x5401U);
+  BOOST_TEST(ioctl.evidence.count == 6U);
+  BOOST_TEST(ioctl.evidence.exe == "/usr/bin/x");
+  BOOST_REQUIRE_EQUAL(seen.files.size(), 1U);
+  BOOST_TEST(seen.files.begin()->first == "/srv/a\nb");
+  BOOST_TEST(seen.files.begin()->second.real == "/srv/x");
+  BOOST_TEST(seen.addresses.size() == 1U);
+  BOOST_TEST(seen.refused.size() == 1U);
+  BOOST_TEST(seen.unreadable == 1U);
+}
+
+// An argument that a group tests and the observer doesn't tell would be taken for 0.
+BOOST_AUTO_TEST_CASE(WhatTheLibraryTestsIsTold) {
+  size_t tested = 0;
+  for (const SyscallGroup& group : Shipped().policy.groups) {
+    for (const SyscallRule& rule : group.calls) {
+      for (const auto& [argument, test] : rule.args) {
+        ++tested;
+        BOOST_CHECK_MESSAGE(IsToldArgument(rule.name, argument),
+                            rule.name << " " << argument << " of @" << group.name);
+      }
+    }
+  }
+  BOOST_TEST(tested > 30U);
+}
+
+SeenCall Call(const std::string& name, std::array<uint64_t, 6> args = {}) {
+  const Arch arch = Arch::kX86_64;
+  SeccompData data{*SyscallNumber(arch, name), AuditArch(arch), 0, args};
+  return {name, ToldArguments(arch, data), data, {1, "/usr/bin/x", 12, "7.5"}};
+}
+
+LearntCalls Choose(const std::vector<SeenCall>& calls) {
+  static const LoadedPolicy shipped = Shipped();
+  std::vector<const SeenCall*> needed;
+  for (const SeenCall& call : calls) needed.push_back(&call);
+  return LearnCalls(needed, shipped.policy, Arch::kX86_64);
+}
+
+BOOST_AUTO_TEST_CASE(AGroupIsTakenWhereHalfOfItIsUsed) {
+  const std::vector<SeenCall> one{Call("setitimer")};
+  LearntCalls learnt = Choose(one);
+  BOOST_TEST(learnt.groups.empty());
+  BOOST_REQUIRE_EQUAL(learnt.single.size(), 1U);
+  const std::vector<SeenCall> most{Call("setitimer"), Call("getitimer"), Call("alarm"),
+                                   Call("timerfd_create"), Call("timerfd_settime")};
+  learnt = Choose(most);
+  BOOST_REQUIRE_EQUAL(learnt.groups.size(), 1U);
+  BOOST_TEST(learnt.groups[0].name == "timers");
+  BOOST_TEST(learnt.groups[0].used.size() == 5U);
+  BOOST_TEST(learnt.groups[0].unused.size() == 1U);
+  BOOST_TEST(learnt.single.empty());
+}
+
+BOOST_AUTO_TEST_CASE(SingleCallsHaveTheTestsOfTheLibrary) {
+  const std::vector<SeenCall> calls{Call("ioctl", {1, 0x5401})};
+  const LearntCalls learnt = Choose(calls);
+  BOOST_REQUIRE_EQUAL(learnt.single.size(), 1U);
+  const CallPlan plan{.arch = Arch::kX86_64, .rules = learnt.single};
+  BOOST_TEST(ReferenceAction(plan, calls[0].data) == kRetAllow);
+  BOOST_TEST(ReferenceAction(plan, Call("ioctl", {1, 0x5402}).data) != kRetAllow);
+}
+
+// What a library's loader does is within @memory, and never a reason for more than that.
+BOOST_AUTO_TEST_CASE(MemoryThatIsWrittenAndExecutedIsLeft) {
+  const std::vector<SeenCall> loader{Call("mmap", {0, 0, 5, 2}), Call("mmap", {0, 0, 3, 0x22}),
+                                     Call("mprotect", {0, 0, 1}), Call("munmap"), Call("brk")};
+  const LearntCalls learnt = Choose(loader);
+  BOOST_TEST(learnt.left.empty());
+  for (const GroupChoice& group : learnt.groups) BOOST_TEST(group.name == "memory");
+  const std::vector<SeenCall> jit{Call("mmap", {0, 0, 7, 0x22}), Call("mprotect", {0, 0, 5}),
+                                  Call("brk"), Call("munmap"), Call("madvise")};
+  BOOST_TEST(Choose(jit).left.size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(DangerousCallsAreLeft) {
+  const std::vector<SeenCall> calls{Call("ioctl", {1, 0x8913}),
+                                    Call("memfd_create"),
+                                    Call("personality"),
+                                    Call("keyctl"),
+                                    Call("setuid"),
+                                    Call("prctl", {38, 1})};
+  const LearntCalls learnt = Choose(calls);
+  BOOST_TEST(learnt.groups.empty());
+  BOOST_TEST(learnt.single.empty());
+  BOOST_TEST(learnt.left.size() == calls.size());
+  // Control: one that reaches nothing is granted.
+  const std::vector<SeenCall> harmless{Call("membarrier")};
+  BOOST_TEST(Choose(harmless).single.size() == 1U);
+}
+
+BOOST_AUTO_TEST_CASE(WhatIsTooWide) {
+  for (const char* wide : {"/", "/etc", "/usr", "/usr/bin", "/usr/lib", "/var/lib", "/home/me",
+                           "/usr/local/bin", "/run"}) {
+    BOOST_TEST(IsTooWide(wide), wide);
+  }
+  for (const char* narrow : {"/etc/nginx", "/usr/share/zoneinfo", "/usr/lib/python3.11", "/srv/web",
+                             "/var/lib/redis", "/run/redis"}) {
+    BOOST_TEST(!IsTooWide(narrow), narrow);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(LibrariesBecomeTheirSet) {
+  const LearntFiles learnt = Files({{"/usr/lib/x86_64-linux-gnu/libc.so.6", Seen("read")},
+                                    {"/lib/x86_64-linux-gnu/libm.so.6",
+                                     Seen("read", 'f', "/usr/lib/x86_64-linux-gnu/libm.so.6")},
+                                    {"/etc/ld.so.cache", Seen("read")},
+                                    {"/etc/hostname", Seen("read")}});
+  const auto& grants = learnt.grants;
+  BOOST_TEST(grants.contains({Verb::kRead, "@libraries"}));
+  BOOST_TEST((grants.at({Verb::kRead, "@libraries"}).evidence.count == 3));
+  BOOST_TEST(grants.contains({Verb::kRead, "/etc/hostname"}));
+  BOOST_TEST(grants.size() == 4U);  // and the program and @loader
+}
+
+BOOST_AUTO_TEST_CASE(ManyFilesBecomeTheirDirectory) {
+  std::map<std::string, SeenFile> files;
+  for (int i = 0; i < 8; ++i) files["/srv/web/" + std::to_string(i)] = Seen("read");
+  const LearntFiles learnt = Files(files);
+  const auto found = learnt.grants.find({Verb::kRead, "/srv/web"});
+  BOOST_REQUIRE(found != learnt.grants.end());
+  BOOST_TEST(found->second.widened.starts_with("8 of "));
+  // Never one that is too wide.
+  std::map<std::string, SeenFile> shared;
+  for (int i = 0; i < 8; ++i) shared["/etc/" + std::to_string(i)] = Seen("read");
+  BOOST_TEST(!Files(shared).grants.contains({Verb::kRead, "/etc"}));
+}
+
+BOOST_AUTO_TEST_CASE(ScratchIsPrivateAndDevicesAreNotGranted) {
+  const LearntFiles learnt = Files({{"/tmp/x/y", Seen("create", '-')},
+                                    {"/tmp/x", Seen("create", '-')},
+                                    {"/dev/nsm", Seen("write", 'c')},
+                                    {"/dev/null", Seen("write", 'c')},
+                                    {"/etc", Seen("list", 'd')},
+                                    {"/etc/shadow", Seen("read-not-permitted")}});
+  BOOST_TEST(learnt.grants.contains({Verb::kPrivate, "/tmp"}));
+  BOOST_TEST(learnt.grants.size() == 4U);
+  BOOST_TEST(learnt.notes.size() == 3U);
+}
+
+BOOST_AUTO_TEST_CASE(APolicyNeedsItsComponent) {
+  const test::TemporaryDirectory directory;
+  const std::string policy = directory / "small.yaml";
+  test::WriteText(policy, test::SmallPolicy());
+  const auto run = test::Bulkhead({"learn", "-o", directory / "x.yaml", "--policy", policy});
+  if (geteuid() != 0) {
+    BOOST_TEST(run.exit == 3);  // the privileges are asked for first
+    return;
+  }
+  BOOST_TEST(run.exit == 2);
+  BOOST_TEST(run.err == "bulkhead: error: `--policy` needs `--component`: hello\n");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
+
+}  // namespace
+}  // namespace bulkhead

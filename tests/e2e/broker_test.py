@@ -1,0 +1,437 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""Addresses: what the policy names is connected and sent to, and nothing else; by whom; whatever the
+component does to the address meanwhile, and whatever it lets the broker wait for.
+
+vsock on this machine: only what is refused before the kernel sees it, to the machine's own loopback.
+What is allowed is connected in a guest of ours alone:
+scripts/guest --kernel 6.12 --modules vsock_loopback -- ctest --preset dev -R e2e-broker
+"""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import threading
+import time
+import unittest
+
+import enclave
+from enclave import python
+
+PROGRAM = os.environ["BULKHEAD_BROKER"]
+
+TRY = """
+import errno, os, socket, struct, sys, time
+def name(error):
+    return 'ok' if error == 0 else errno.errorcode.get(error, str(error))
+def say(what, result):
+    print(what, result, flush=True)
+def attempt(what, function):
+    try:
+        result = function()
+        say(what, 'ok' if result is None else result)
+    except OSError as error:
+        say(what, name(error.errno))
+def connect(what, to, family=socket.AF_INET, kind=socket.SOCK_STREAM, blocking=True):
+    def make():
+        with socket.socket(family, kind) as one:
+            one.setblocking(blocking)
+            one.connect(to)
+    attempt(what, make)
+def send(what, to, family=socket.AF_INET):
+    with socket.socket(family, socket.SOCK_DGRAM) as one:
+        attempt(what, lambda: one.sendto(b'x', to))
+"""
+
+
+class Listener:
+    """Counts who comes to an address of this machine."""
+
+    def __init__(self, case, address, kind=socket.SOCK_STREAM, port=0, family=socket.AF_INET):
+        self.socket = socket.socket(family, kind)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind((address, port))
+        self.kind = kind
+        if kind == socket.SOCK_STREAM:
+            self.socket.listen(512)
+        self.socket.settimeout(0.2)
+        self.port = self.socket.getsockname()[1]
+        self.count = 0
+        self.peers = []
+        self.stopped = False
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+        case.addCleanup(self.stop)
+
+    def run(self):
+        while not self.stopped:
+            try:
+                if self.kind == socket.SOCK_STREAM:
+                    connection, peer = self.socket.accept()
+                    connection.close()
+                else:
+                    _, peer = self.socket.recvfrom(65536)
+            except socket.timeout:
+                continue
+            self.count += 1
+            self.peers.append(peer)
+
+    def stop(self):
+        self.stopped = True
+        self.thread.join()
+        self.socket.close()
+
+
+class Broker(enclave.Case):
+    def run_job(self, name, code, network):
+        """What a component that ends by itself says, word by word, and its refusals."""
+        keys = {"network": network} if network else {}
+        job = python(TRY + code, restart={"when": "never"}, **keys)
+        running = self.boot(enclave.policy(name, {"job": job}), ready=[])
+        running.wait_event("job", "exit", seconds=60)
+        self.assertEqual(running.wait(), 0, running.output())
+        lines = re.findall(r"(?m)^job \| (\S+) (\S+)$", running.output())
+        events = [e for e in running.events("job") if e["control"] == "broker"]
+        running.verify_audit()
+        return dict(lines), events, running
+
+    def objects(self, events):
+        return [event["object"] for event in events]
+
+
+class Tcp(Broker):
+    def test_one_address_and_port_is_connected(self):
+        granted = Listener(self, "127.0.0.1")
+        elsewhere = Listener(self, "127.0.0.2", port=granted.port)
+        other = Listener(self, "127.0.0.1")
+        code = f"""
+connect('granted', ('127.0.0.1', {granted.port}))
+connect('elsewhere', ('127.0.0.2', {granted.port}))
+connect('other', ('127.0.0.1', {other.port}))
+connect('any', ('0.0.0.0', {granted.port}))
+connect('quick', ('127.0.0.1', {granted.port}), blocking=False)
+connect('datagram', ('127.0.0.1', {granted.port}), kind=socket.SOCK_DGRAM)
+connect('six', ('::ffff:127.0.0.1', {granted.port}), family=socket.AF_INET6)
+with socket.socket() as one:
+    attempt('fast-open', lambda: one.sendto(b'x', 0x20000000, ('127.0.0.1', {granted.port})))
+    attempt('bind', lambda: one.bind(('127.0.0.1', 0)))
+    attempt('listen', lambda: one.listen())
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def raw(what, *arguments):
+    ctypes.set_errno(0)
+    libc.connect(*arguments)
+    say(what, name(ctypes.get_errno()))
+with socket.socket() as one:
+    good = socket.inet_aton('127.0.0.1')
+    address = struct.pack('<H', 2) + struct.pack('>H', {granted.port}) + good + bytes(8)
+    raw('short', one.fileno(), address, 15)
+    raw('huge', one.fileno(), address, 4096)
+    raw('wild', one.fileno(), ctypes.c_void_p(8), 16)
+    raw('unspecified', one.fileno(), bytes(16), 16)
+    raw('closed', 999, address, 16)
+    raw('file', 0, address, 16)
+    raw('long', one.fileno(), address + bytes(16), 32)
+"""
+        said, events, _ = self.run_job("e2e-broker-tcp", code, {
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}})
+        # Sockets of other kinds are not made, and bind is nobody's to make.
+        refused = {"elsewhere", "other", "any", "datagram", "six", "fast-open", "bind", "short",
+                   "wild", "unspecified"}
+        expected = {name: "EPERM" for name in refused}
+        expected |= {"granted": "ok", "quick": "EINPROGRESS", "huge": "EINVAL", "closed": "EBADF",
+                     "file": "ENOTSOCK", "long": "ok"}
+        self.assertEqual({k: v for k, v in said.items() if k != "listen"}, expected)
+        enclave.wait_until(lambda: granted.count == 3, 5, "connections")
+        self.assertEqual((elsewhere.count, other.count), (0, 0))
+        rule = "components.job.network.tcp.connect"
+        self.assertEqual([(e["object"], e["rule"]) for e in events][:3],
+                         [(f"tcp:127.0.0.2:{granted.port}", rule), (f"tcp:127.0.0.1:{other.port}", rule),
+                          (f"tcp:0.0.0.0:{granted.port}", rule)])
+        self.assertTrue(all(e["verdict"] == "refused" and e["kind"] == "violation" for e in events))
+        unread = [e for e in events if e["extra"].get("arguments") == "unread"]
+        self.assertEqual(len(unread), 1)
+
+    def test_a_port_beside_an_address(self):
+        one, two = Listener(self, "127.0.0.1"), Listener(self, "127.0.0.2")
+        code = f"""
+connect('any-port', ('127.0.0.2', {two.port}))
+connect('any-six', ('::ffff:127.0.0.2', {two.port}), family=socket.AF_INET6)
+connect('address', ('127.0.0.1', {one.port}))
+connect('no-address', ('127.0.0.3', {one.port}))
+"""
+        said, events, _ = self.run_job("e2e-broker-mixed", code, {
+            "tcp": {"connect": [two.port, {"to": "127.0.0.1", "port": one.port}]}})
+        self.assertEqual(said, {"any-port": "ok", "any-six": "ok", "address": "ok",
+                                "no-address": "EPERM"})
+        self.assertEqual(self.objects(events), [f"tcp:127.0.0.3:{one.port}"])
+
+    def test_edges_see_the_component_itself(self):
+        granted = Listener(self, "127.0.0.1")
+        server = python(TRY + """
+listener = socket.socket(fileno=3)
+for _ in range(2):
+    one, _ = listener.accept()
+    pid, uid, gid = struct.unpack('3i', one.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    say('peer', f'{uid}:{gid}')
+time.sleep(1000)
+""", network={"unix": {"listen": [{"path": "/run/edges/x/s", "name": "s", "from": ["client"]}]}})
+        client = python(TRY + f"""
+connect('edge', '/run/edges/x/s', family=socket.AF_UNIX)
+connect('edge-again', '/run/edges/x/../x/s', family=socket.AF_UNIX)
+connect('nothing', '/run/edges/x/t', family=socket.AF_UNIX)
+connect('relative', 's', family=socket.AF_UNIX)
+connect('abstract', b'\\0name', family=socket.AF_UNIX)
+connect('address', ('127.0.0.1', {granted.port}))
+a, b = socket.socketpair()
+attempt('passing', lambda: socket.send_fds(a, [b'x'], [0]))
+attempt('message', lambda: a.sendmsg([b'hello ', b'there']))
+say('got', b.recv(64).decode().replace(' ', '-'))
+time.sleep(1000)
+""", network={"unix": {"connect": ["/run/edges/x/s"]},
+                      "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}})
+        running = self.boot(enclave.policy("e2e-broker-edges", {"server": server, "client": client}))
+        running.wait_output("client | got")
+        said = dict(re.findall(r"(?m)^client \| (\S+) (\S+)$", running.output()))
+        self.assertEqual(said, {"edge": "ok", "edge-again": "ok", "nothing": "ENOENT",
+                                "relative": "EPERM", "abstract": "EPERM", "address": "ok",
+                                "passing": "EPERM", "message": "11", "got": "hello-there"})
+        uid = running.uids["client"]
+        enclave.wait_until(lambda: running.output().count(f"server | peer {uid}:{uid}") == 2, 10,
+                           running.output())
+        objects = self.objects([e for e in running.events("client") if e["control"] == "broker"])
+        self.assertEqual(objects, ["unix:s", "unix:@name", "control data"])
+        # The workers are nobody's to see or to signal, and nothing of them outlives the enclave.
+        uids = {running.uids["client"]}
+        self.assertGreater(len(enclave.processes_of(uids)), 1)
+        self.assertEqual(running.stop(), 0)
+        enclave.wait_until(lambda: not enclave.processes_of(uids), 5, "the end of the workers")
+
+
+class Udp(Broker):
+    def test_destinations_and_ports(self):
+        granted = Listener(self, "127.0.0.1", socket.SOCK_DGRAM)
+        other = Listener(self, "127.0.0.1", socket.SOCK_DGRAM)
+        own = enclave.free_port()
+        code = f"""
+send('granted', ('127.0.0.1', {granted.port}))
+send('other', ('127.0.0.1', {other.port}))
+with socket.socket(type=socket.SOCK_DGRAM) as one:
+    attempt('message', lambda: one.sendmsg([b'a', b'b'], [], 0, ('127.0.0.1', {granted.port})))
+    attempt('message-other', lambda: one.sendmsg([b'a'], [], 0, ('127.0.0.1', {other.port})))
+    attempt('large', lambda: one.sendto(bytes(60000), ('127.0.0.1', {granted.port})))
+    attempt('too-large', lambda: one.sendto(bytes(70000), ('127.0.0.1', {granted.port})))
+    attempt('connect', lambda: one.connect(('127.0.0.1', {granted.port})))
+    attempt('connected', lambda: one.send(b'x'))
+    attempt('connected-message', lambda: one.sendmsg([b'x']))
+    attempt('away', lambda: one.connect(('127.0.0.1', {other.port})))
+    attempt('oob', lambda: one.sendto(b'x', socket.MSG_OOB, ('127.0.0.1', {granted.port})))
+with socket.socket(type=socket.SOCK_DGRAM) as one:
+    attempt('bind-other', lambda: one.bind(('127.0.0.1', {other.port + 1 if other.port < 65000 else 999})))
+    attempt('bind', lambda: one.bind(('127.0.0.1', {own})))
+    attempt('own-port', lambda: one.sendto(b'x', ('127.0.0.1', {granted.port})))
+with socket.socket(type=socket.SOCK_DGRAM) as one:
+    attempt('bind-any', lambda: one.bind(('127.0.0.1', 0)))
+connect('stream', ('127.0.0.1', {granted.port}))
+"""
+        said, events, _ = self.run_job("e2e-broker-udp", code, {
+            "udp": {"connect": [{"to": "127.0.0.1", "port": granted.port}], "bind": [own]}})
+        self.assertEqual(said, {
+            "granted": "1", "other": "EPERM", "message": "2", "message-other": "EPERM",
+            "large": "60000", "too-large": "EMSGSIZE", "connect": "ok", "connected": "1",
+            "connected-message": "1", "away": "EPERM", "oob": "EPERM", "bind-other": "EPERM",
+            "bind": "ok", "own-port": "1", "bind-any": "ok", "stream": "EPERM"})
+        enclave.wait_until(lambda: granted.count == 6, 5, "datagrams")
+        self.assertEqual(other.count, 0)
+        self.assertIn(own, [peer[1] for peer in granted.peers])
+        self.assertEqual(len(events), 5)
+        self.assertEqual({e["rule"] for e in events}, {"components.job.network.udp.connect",
+                                                       "components.job.network.udp.bind"})
+
+
+class Flips(Broker):
+    def flip(self, kind, sockets, network, calls):
+        program = self.directory / "broker"
+        shutil.copy(PROGRAM, program)
+        granted, refused = sockets
+        job = {"profile": ["stateful-service"],
+               "exec": [str(program), kind, str(granted.port), str(refused.port), str(calls)],
+               "files": {"execute": [str(program)]}, "network": network,
+               "restart": {"when": "never"}}
+        running = self.boot(enclave.policy(f"e2e-flips-{kind}", {"job": job}), ready=[])
+        running.wait_event("job", "exit", seconds=300)
+        self.assertEqual(running.wait(), 0)
+        said = re.search(r"flips (\d+) allowed (\d+) refused (\d+) wrong (\d+) other (\d+)",
+                         running.output())
+        flips, allowed, refused_calls, wrong, other = map(int, said.groups())
+        print(f"{kind}: {said[0]}, arrived {granted.count}")
+        self.assertGreaterEqual(flips, 1_000_000)
+        self.assertGreater(allowed, calls // 20)
+        self.assertGreater(refused_calls, calls // 20)
+        self.assertEqual((wrong, other, allowed + refused_calls), (0, 0, calls))
+        # Nothing came to where no rule leads, and all that was allowed came to where one does.
+        time.sleep(0.5)
+        self.assertEqual(refused.count, 0)
+        self.assertEqual(granted.count, allowed)
+        events = [e for e in running.events("job") if e["control"] == "broker"]
+        self.assertEqual(sum(e["count"] for e in events), refused_calls)
+        here = "1" if kind == "vsock" else "127.0.0.1"
+        self.assertNotIn(f"{kind}:{here}:{granted.port}", self.objects(events))
+
+    def test_a_thread_flips_the_address_of_a_connect(self):
+        granted = Listener(self, "127.0.0.1")
+        elsewhere = Listener(self, "127.0.0.2", port=granted.port)
+        refused = Listener(self, "127.0.0.1")
+        self.flip("tcp", (granted, refused),
+                  {"tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}}, 4000)
+        self.assertEqual(elsewhere.count, 0)
+
+    def test_a_thread_flips_the_address_of_a_datagram(self):
+        granted = Listener(self, "127.0.0.1", socket.SOCK_DGRAM)
+        elsewhere = Listener(self, "127.0.0.2", socket.SOCK_DGRAM, port=granted.port)
+        refused = Listener(self, "127.0.0.1", socket.SOCK_DGRAM)
+        self.flip("udp", (granted, refused),
+                  {"udp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}}, 4000)
+        self.assertEqual(elsewhere.count, 0)
+
+
+class Waiting(Broker):
+    def workers(self, running, component):
+        """Processes with its uid that are in no PID namespace of its own."""
+        found = []
+        for pid, status in running.processes(component).items():
+            if len(status["NSpid"].split()) == 1:
+                found.append(pid)
+        return found
+
+    def test_a_stopped_worker_holds_up_its_component_alone(self):
+        granted = Listener(self, "127.0.0.1")
+        code = TRY + f"""
+while True:
+    began = time.monotonic()
+    with socket.socket() as one:
+        one.setblocking(False)
+        result = one.connect_ex(('127.0.0.1', {granted.port}))
+    say(name(result), int((time.monotonic() - began) * 1000))
+    time.sleep(0.02)
+"""
+        network = {"tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}}
+        running = self.boot(enclave.policy("e2e-broker-stuck", {
+            "stuck": python(code, network=network), "other": python(code, network=network)}))
+        running.wait_output("stuck | EINPROGRESS")
+        running.wait_output("other | EINPROGRESS")
+        for _ in range(5):
+            late = running.output().count("stuck | ETIMEDOUT")
+            for worker in self.workers(running, "stuck"):
+                os.kill(worker, signal.SIGSTOP)
+            enclave.wait_until(lambda before=late: "stuck | EPERM" in running.output() or
+                               running.output().count("stuck | ETIMEDOUT") > before, 15, "an answer")
+            # One that was stopped when it had decided already is answered so.
+            if "stuck | EPERM" in running.output():
+                break
+        self.assertIn("stuck | EPERM", running.output())
+        times = [int(t) for t in re.findall(r"other \| EINPROGRESS (\d+)", running.output())]
+        # Its own calls go on with a worker made anew, and those of the other have never waited.
+        before = running.output().count("stuck | EINPROGRESS")
+        enclave.wait_until(lambda: running.output().count("stuck | EINPROGRESS") > before + 5, 10,
+                           "new workers")
+        self.assertLess(max(times), 400)
+        unread = [e for e in running.events("stuck") if e["control"] == "broker"]
+        self.assertEqual([e["extra"]["arguments"] for e in unread], ["unread"])
+        self.assertEqual(running.stop(), 0)
+
+    def test_a_connection_that_nobody_accepts(self):
+        # Its queue is full, so a connect waits; the others of the component don't.
+        full = socket.socket(socket.AF_INET)
+        self.addCleanup(full.close)
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        granted = Listener(self, "127.0.0.1")
+        port = full.getsockname()[1]
+        code = f"""
+import threading
+def wait(number):
+    began = time.monotonic()
+    with socket.socket() as one:
+        result = one.connect_ex(('127.0.0.1', {port}))
+    if time.monotonic() - began > 5:
+        waited.add(name(result))
+waited = set()
+threads = [threading.Thread(target=wait, args=(n,)) for n in range(3)]
+for thread in threads: thread.start()
+time.sleep(1)
+began = time.monotonic()
+connect('granted', ('127.0.0.1', {granted.port}))
+say('soon', time.monotonic() - began < 2)
+for thread in threads: thread.join()
+say('waited', '+'.join(waited))
+"""
+        said, events, _ = self.run_job("e2e-broker-full", code, {
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": port},
+                                {"to": "127.0.0.1", "port": granted.port}]}})
+        self.assertEqual((said["granted"], said["soon"]), ("ok", "True"))
+        self.assertEqual(said.get("waited"), "ETIMEDOUT")
+        self.assertEqual(events, [])
+
+
+class Arguments(Broker):
+    def test_what_a_refused_call_points_to_is_on_record(self):
+        code = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+libc.chroot(b'/var/lib/secret')
+libc.mount(b'/dev/vda', b'/mnt', b'ext4', 0, None)
+libc.chroot(ctypes.c_void_p(8))
+libc.connect(0, struct.pack('<HHII', 40, 0, 9001, 3) + bytes(4), 16)
+say('done', 'ok')
+"""
+        _, _, running = self.run_job("e2e-broker-arguments", code, {})
+        found = [(e["action"], e["object"], e["extra"]["arguments"])
+                 for e in running.events("job") if "arguments" in e.get("extra", {})]
+        self.assertEqual([f for f in found if f[0] in ("chroot", "mount", "connect")][:2],
+                         [("chroot", "/var/lib/secret", "claimed"),
+                          ("mount", "/dev/vda /mnt", "claimed")])
+        self.assertIn(("chroot", "8 ", "unread"),
+                      [(a, o[:2], x) for a, o, x in found])
+        self.assertIn(("connect", "vsock:3:9001", "claimed"), found)
+
+
+class Vsock(Flips):
+    def test_a_thread_flips_the_address_of_a_connect(self):
+        assert enclave.in_guest(), "the other side of a real vsock is somebody else's"
+        granted, refused = (Listener(self, 1, socket.SOCK_STREAM, port, socket.AF_VSOCK)
+                            for port in (5101, 5102))
+        self.flip("vsock", (granted, refused), {"vsock": {"connect": [f"1:{granted.port}"]}}, 4000)
+
+    # Of UDP there is nothing here.
+    test_a_thread_flips_the_address_of_a_datagram = None
+
+    def test_an_address_of_the_policy(self):
+        port = 5001
+        assert enclave.in_guest(), "the other side of a real vsock is somebody else's"
+        listener = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+        self.addCleanup(listener.close)
+        listener.bind((1, port))
+        listener.listen(4)
+        code = f"""
+connect('other', (1, {port + 1}), family=40)
+connect('elsewhere', (4, {port}), family=40)
+with socket.socket(40, socket.SOCK_STREAM) as one:
+    attempt('bind', lambda: one.bind((1, {port + 2})))
+    attempt('listen', lambda: one.listen())
+attempt('datagram', lambda: socket.socket(40, socket.SOCK_DGRAM))
+connect('granted', (1, {port}), family=40)
+"""
+        said, events, _ = self.run_job("e2e-broker-vsock", code,
+                                       {"vsock": {"connect": [f"1:{port}"]}})
+        self.assertEqual(said.pop("granted"), "ok")
+        self.assertEqual({said[name] for name in ("other", "elsewhere", "bind", "datagram")},
+                         {"EPERM"})
+        self.assertEqual(self.objects(events), [f"vsock:1:{port + 1}", f"vsock:4:{port}"])
+        self.assertEqual({e["rule"] for e in events}, {"components.job.network.vsock.connect"})
+
+
+if __name__ == "__main__":
+    enclave.main()

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent example as an image: a root with nothing but its programs and what they load, and its
+policy with a client inside and the audit log on the console.
+"""
+
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples/agent-enclave"
+PROGRAMS = ["/usr/sbin/nginx", "/usr/bin/python3", "/usr/bin/redis-server", "/usr/bin/gpg-agent"]
+FILES = ["/etc/nginx/mime.types", "/etc/ld.so.cache", "/lib64/ld-linux-x86-64.so.2"]
+# Not needed by the example, and large.
+LEFT_OUT = ["__pycache__", "dist-packages", "idlelib", "lib2to3", "test", "tests", "tkinter", "turtledemo",
+            "ensurepip", "distutils", "pydoc_data", "config-3*"]
+CLIENT = """
+  client:
+    profile: [stateful-service, python]
+    exec: [/usr/bin/python3, -I, /opt/agent-enclave/client/main.py]
+    files: {read: [/opt/agent-enclave/client]}
+    network: {unix: {connect: [/run/edges/agent/agent.sock]}}
+    after: [gateway]
+    ready: {exit: 0}
+    start-within: 300s
+    restart: {when: never}
+"""
+
+
+def copy(path, tree):
+    """Copies a file of this machine, and the links on the way to it."""
+    place = pathlib.Path("/")
+    for part in pathlib.Path(path).parts[1:]:
+        place = place / part
+        target = tree / place.relative_to("/")
+        if place.is_symlink():
+            if not target.is_symlink():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(os.readlink(place))
+            rest = pathlib.Path(path).relative_to(place)
+            return copy(os.path.normpath(place.parent / os.readlink(place) / rest), tree)
+        if place.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        elif not target.exists():
+            shutil.copyfile(place, target)
+            target.chmod(0o755 if os.access(place, os.X_OK) else 0o644)
+    return None
+
+
+def libraries(program):
+    output = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+    return re.findall(r"(/[^ ]+) \(0x", output)
+
+
+def make_tree(tree, laid_out):
+    """`laid_out` is what the example's setup made."""
+    subprocess.run([EXAMPLE / "setup", laid_out], check=True, capture_output=True)
+    shutil.copytree(laid_out, tree, symlinks=True, dirs_exist_ok=True)
+    python = os.path.realpath("/usr/bin/python3")
+    standard = pathlib.Path("/usr/lib") / pathlib.Path(python).name
+    for path in [*PROGRAMS, *FILES]:
+        copy(path, tree)
+    shutil.copytree(standard, tree / standard.relative_to("/"), symlinks=True,
+                    ignore=shutil.ignore_patterns(*LEFT_OUT))
+    for name in ["sitecustomize.py"]:
+        (tree / standard.relative_to("/") / name).unlink(missing_ok=True)
+    (tree / "usr/lib/python3").mkdir(exist_ok=True)
+    extensions = [str(path) for path in (standard / "lib-dynload").glob("*.so")]
+    for program in [*PROGRAMS, *extensions]:
+        for library in libraries(program):
+            copy(library, tree)
+    client = tree / "opt/agent-enclave/client"
+    client.mkdir()
+    shutil.copyfile(pathlib.Path(__file__).with_name("client.py"), client / "main.py")
+    # By their hash: in an image all times are the same.
+    subprocess.run([python, "-m", "compileall", "-q", "-s", tree, "-p", "/", "--invalidation-mode",
+                    "unchecked-hash", tree / standard.relative_to("/"), tree / "opt"], check=True)
+
+
+def policy(text):
+    text = re.sub(r"(?m)^audit: .*$", "audit: {sinks: [stdout]}", text)
+    text = text.replace("from: [gateway]", "from: [gateway, client]")
+    text = re.sub(r"start-within: \d+s", "start-within: 300s", text)
+    return text + CLIENT

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One boot of an image in QEMU, watched on its console, ended by ctrl-alt-delete."""
+
+import json
+import os
+import pathlib
+import re
+import select
+import socket
+import subprocess
+import tempfile
+import time
+
+ARGUMENTS = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-nodefaults",
+             "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"]
+
+
+class Machine:
+    def __init__(self, kernel, image, append="", memory=1024):
+        self.console = ""
+        self._work = tempfile.TemporaryDirectory(prefix="bulkhead-guest-")
+        monitor = os.path.join(self._work.name, "qmp")
+        command = ["qemu-system-x86_64", *ARGUMENTS, "-m", str(memory), "-kernel", str(kernel),
+                   "-initrd", str(image), "-qmp", f"unix:{monitor},server=on,wait=off", "-append",
+                   f"console=ttyS0 quiet loglevel=3 panic=-1 {append}"]
+        self._monitor = monitor
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                         stderr=subprocess.STDOUT)
+
+    def _read(self, until):
+        left = until - time.monotonic()
+        if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
+            return None
+        part = os.read(self._process.stdout.fileno(), 65536)
+        self.console += part.decode(errors="replace").replace("\r", "")
+        return part
+
+    def wait_for(self, pattern, within):
+        """Whether the pattern comes up on the console before the machine's end and in time."""
+        until = time.monotonic() + within
+        while not re.search(pattern, self.console):
+            if not self._read(until):
+                return False
+        return True
+
+    def ended(self, within):
+        """Whether the machine ends by itself in time."""
+        until = time.monotonic() + within
+        while True:
+            part = self._read(until)
+            if part == b"":
+                return self._process.wait() == 0
+            if part is None:
+                return False
+
+    def press_ctrl_alt_delete(self):
+        keys = [{"type": "qcode", "data": key} for key in ("ctrl", "alt", "delete")]
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(self._monitor)
+            stream = monitor.makefile("rw")
+            stream.readline()
+            for command in ({"execute": "qmp_capabilities"},
+                            {"execute": "send-key", "arguments": {"keys": keys}}):
+                stream.write(json.dumps(command) + "\n")
+                stream.flush()
+                stream.readline()
+
+    def events(self):
+        """The records of the audit log on the console."""
+        lines = [line for line in self.console.splitlines() if line.startswith('{"seq":')]
+        return [json.loads(line) for line in lines]
+
+    def close(self):
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+        self._process.stdout.close()
+        self._work.cleanup()
+
+
+def kernel_of(directory):
+    return next(pathlib.Path(directory, "boot").glob("vmlinuz-*"))
