@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <tuple>
@@ -66,10 +67,26 @@ namespace {
 
 constexpr uint32_t kLookEach = 100;  // records
 
+constexpr uint64_t kStopSignal = uint64_t{1} << (SIGSTOP - 1);
+
+// What follows the label in a /proc/PID/status, empty without it.
+std::string_view StatusField(std::string_view status, std::string_view label) {
+  const size_t at = status.find(label);
+  if (at == std::string_view::npos) return {};
+  status.remove_prefix(at + label.size());
+  return status.substr(0, status.find('\n'));
+}
+
+// One that has not come to its stop for want of a processor still has it pending; a SIGCONT takes
+// that back (signal(7)).
 bool Runs(std::string_view pid) {
   const std::string status = ReadSmallFile("/proc/" + std::string(pid) + "/status");
-  const size_t at = status.find("State:\t");
-  return at != std::string::npos && (status[at + 7] == 'R' || status[at + 7] == 'S');
+  const std::string_view state = StatusField(status, "State:\t");
+  if (!state.starts_with('R') && !state.starts_with('S')) return false;
+  const std::string_view pending = StatusField(status, "ShdPnd:\t");
+  uint64_t signals = 0;
+  std::from_chars(pending.data(), pending.data() + pending.size(), signals, 16);
+  return (signals & kStopSignal) == 0;
 }
 
 }  // namespace
@@ -104,8 +121,19 @@ void Supervisor::Hold(Component& component) {
             "over " + std::to_string(kDenialBudget) + " refusals by Landlock a second");
 }
 
+// Looked at with the records of what it is still refused, and before it is let go: who does one of
+// the two without the other is seen all the same. A second whose stop came late says nothing.
+void Supervisor::JudgeStop(Component& component) {
+  if (!component.held || NowMs() - component.held_since < kStopTakes) return;
+  const bool runs = component.runs_on || AnyRuns(component);
+  const bool again = std::exchange(component.ran_on, runs);
+  if (!runs || !again) return;
+  Lifecycle(component, "hold", "failed", "it goes on though it is stopped: it is killed");
+  KillAll(component);
+}
+
 void Supervisor::Release(Component& component) {
-  component.ran_on = std::exchange(component.runs_on, false);
+  component.runs_on = false;
   component.denials = 0;
   if (!component.held) return;
   component.held = false;
@@ -147,11 +175,7 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   if (running && ++component->denials > kDenialBudget) Hold(*component);
   const bool looks = component->held && component->denials % kLookEach == 0 &&
                      NowMs() - component->held_since >= kStopTakes;
-  if (!running || !looks || component->runs_on || !AnyRuns(*component)) return;
-  component->runs_on = true;
-  if (!component->ran_on) return;
-  Lifecycle(*component, "hold", "failed", "it goes on though it is stopped: it is killed");
-  KillAll(*component);
+  if (running && looks && !component->runs_on) component->runs_on = AnyRuns(*component);
 }
 
 // The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.

@@ -320,6 +320,7 @@ void Supervisor::OnTimers(uint64_t now) {
   for (size_t i = 0; i < components_.size(); ++i) {
     Component& component = *components_[i];
     component.spent = 0;
+    JudgeStop(component);
     Release(component);
     component.brokered = 0;
     component.read = 0;

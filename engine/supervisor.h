@@ -62,8 +62,7 @@ inline constexpr uint32_t kNotificationBudget = 1000;
 inline constexpr uint32_t kDenialBudget = 250;
 
 // So long after its stop no process of it runs any more. One of which a process is seen running
-// then, in two seconds in a row, undoes its stop, by timers that send it SIGCONT say, and is
-// killed.
+// then, in two of its stops in a row, undoes them (timers can send it SIGCONT), and is killed.
 inline constexpr uint64_t kStopTakes = 300;  // ms
 
 // Bytes a second of one run's output, beyond which it waits at its pipes.
@@ -178,7 +177,7 @@ class Supervisor {
     bool held_before = false;  // in this run
     uint64_t held_since = 0;   // ms
     bool runs_on = false;      // it was seen running though it is held, in this second
-    bool ran_on = false;       // and in the one before
+    bool ran_on = false;       // and in the last one that says so
     uint32_t written = 0;      // bytes of output, since the last tick
     bool choked = false;       // over budget: its output is not watched
     uint64_t violations = 0;   // in this run
@@ -313,6 +312,7 @@ class Supervisor {
   // where they are too many, are everybody's: who floods is stopped for the rest of the second.
   void Hold(Component& component);
   static bool AnyRuns(const Component& component);
+  void JudgeStop(Component& component);
   void Release(Component& component);
   std::string FailureText(const Component& component, const Failure& failure) const;
   void Status(const std::string& text) const;
