@@ -240,6 +240,8 @@ class Supervisor {
   void Finish(Component& component, const BrokeredCall& brokered, const BrokerReply& reply);
   static Event BrokerEvent(const Component& component, const BrokeredCall& brokered,
                            const BrokerReply& reply);
+  static Event UnreadEvent(const Component& component, const BrokeredCall& brokered);
+  void Allowed(Event event, int64_t result);
   void RefuseUnread(Component& component, const BrokeredCall& brokered);
   void Refuse(Component& component, const Notification& call, Event event);
   void Violation(Component& component, Event event);

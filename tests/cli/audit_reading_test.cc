@@ -146,7 +146,7 @@ BOOST_AUTO_TEST_CASE(FiltersAreByComponentKindControlActionStatementAndTime) {
     BOOST_TEST(run.exit == 2);
     BOOST_TEST(run.err ==
                "bulkhead: error: `foo` is no kind of record: kinds are violation, absent, witness, "
-               "lifecycle, measure, ledger, loss, checkpoint, observed\n");
+               "lifecycle, measure, ledger, loss, checkpoint, observed, brokered\n");
   }
 }
 
