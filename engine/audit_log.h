@@ -3,10 +3,10 @@
 // writes them to every sink. Each sink has a chain of its own (the same as long as none fails), so
 // a line that could not be written leaves no gap in the numbers.
 //
-// Folding: the first refusal or brokered call of a kind (component, kind, control, action, object, verdict,
-// errno, rule) is written at once; identical ones that follow are counted and written as one record
-// a second. At most kMaxFoldKeys kinds and kMaxFoldBytes bytes are held; what does not fit flushes
-// the table.
+// Folding: the first refusal or brokered call of a kind (component, kind, control, action, object,
+// verdict, errno, rule) is written at once; identical ones that follow are counted and written as
+// one record a second. At most kMaxFoldKeys kinds and kMaxFoldBytes bytes are held; what does not
+// fit flushes the table.
 //
 // What a sink does not take (a full disk, a receiver that is away or does not read) is folded in a
 // backlog of its own (engine/audit_backlog.h). When the sink takes lines again, these come first,
