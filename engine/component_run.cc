@@ -183,6 +183,7 @@ void Supervisor::StartOne(Component& component) {
     if (auto used = UsePreparedView(OwnerOf(component), plan); !used) {
       return FailLaunch(component, used.error());
     }
+    if (profile.network == Network::kNone) plan.network_namespace = spare_network_.fd();
   }
   // Its reaper's copy is the last one, from the launch on: what is queued there is not ours to
   // close.
@@ -214,6 +215,8 @@ void Supervisor::StartOne(Component& component) {
 
   int error = 0;
   const LaunchResult launched = Launch(kernel_, plan, error);
+  // Whatever came of it, no other run gets the same.
+  if (plan.network_namespace >= 0) spare_network_.Drop();
   if (launched.reaper < 0) {
     return FailLaunch(component, std::string("clone: ") + std::strerror(error));
   }

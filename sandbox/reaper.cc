@@ -283,6 +283,10 @@ void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
   Require(kernel, control, kernel(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
           Step::kParentDeath);
   Require(kernel, control, OfferItsMemory(kernel), Step::kOutOfMemory);
+  if (plan.network_namespace >= 0) {
+    Require(kernel, control, kernel(SYS_setns, plan.network_namespace, CLONE_NEWNET),
+            Step::kSpareNetwork);
+  }
   Failure failure;
   const bool prepared = plan.view_namespace >= 0;
   const bool in_view =
