@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/answer_json.h"
+#include "cli/audit_call.h"
 #include "cli/audit_chain_report.h"
 #include "cli/audit_question.h"
 #include "cli/audit_records.h"
@@ -15,7 +16,6 @@
 #include "cli/console.h"
 #include "cli/inputs.h"
 #include "compiler/ask.h"
-#include "compiler/calls_text.h"
 #include "compiler/ways_of.h"
 #include "engine/audit_chain.h"
 
@@ -88,14 +88,29 @@ void Ask(Explained& explained) {
   }
 }
 
+// Of the enclave, where its bundle says.
+std::optional<Arch> ArchOf(const Explained& explained) {
+  if (!explained.opened) return std::nullopt;
+  return explained.opened->bundle->target.arch;
+}
+
+// Null for what is no call.
+Json ArgumentsJson(const Explained& explained) {
+  const AuditRecord& record = explained.found.record;
+  if (!RecordedCallOf(record)) return {};
+  Json json = Json::object();
+  for (const auto& [name, text] : RecordedArguments(record, ArchOf(explained))) {
+    json[std::string(name)] = text;
+  }
+  return json;
+}
+
 std::string What(const Explained& explained) {
   const AuditRecord& record = explained.found.record;
   const std::string who = record.component.empty() ? "the enclave" : "`" + record.component + "`";
-  std::string what = record.action + (record.object.empty() ? "" : " " + record.object);
-  const Arch arch = explained.component != nullptr ? explained.component->arch : Arch::kX86_64;
-  if (const auto call = CallOf(record, arch)) what = CallText(arch, *call);
   return fmt::format("{}{}{}: {}", who, record.pid == 0 ? "" : fmt::format(", pid {}", record.pid),
-                     record.exe.empty() ? "" : ", " + record.exe, what);
+                     record.exe.empty() ? "" : ", " + record.exe,
+                     TriedText(record, ArchOf(explained)));
 }
 
 std::string HowAnswered(const AuditRecord& record) {
@@ -140,6 +155,7 @@ Json ExplainedJson(const Explained& explained, const CheckedLog& log) {
             {"bundle",
              explained.found.bundle.empty() ? Json() : Json("sha384:" + explained.found.bundle)},
             {"what", What(explained)},
+            {"arguments", ArgumentsJson(explained)},
             {"answered", HowAnswered(record)},
             {"rule", record.rule}};
   json["place"] = explained.opened ? PlaceOf(explained.opened->places, record.rule) : "";

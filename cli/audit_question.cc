@@ -2,9 +2,9 @@
 #include "cli/audit_question.h"
 
 #include <charconv>
-#include <sstream>
 #include <utility>
 
+#include "cli/audit_call.h"
 #include "engine/event.h"
 #include "profiles/syscalls.h"
 
@@ -58,12 +58,9 @@ std::optional<Question> LandlockQuestion(const AuditRecord& record) {
 std::optional<SeccompData> CallOf(const AuditRecord& record, Arch arch) {
   if (!record.IsRefusal() || record.control != "seccomp") return std::nullopt;
   const auto nr = SyscallNumber(arch, record.action);
-  if (!nr) return std::nullopt;
-  SeccompData data{*nr, AuditArch(arch), 0, {}};
-  std::istringstream registers(record.object);
-  for (auto& arg : data.args) registers >> std::hex >> arg;
-  if (!registers) return std::nullopt;
-  return data;
+  const auto call = RecordedCallOf(record);
+  if (!nr || !call || !call->known.all()) return std::nullopt;
+  return SeccompData{*nr, AuditArch(arch), 0, call->registers};
 }
 
 std::optional<Question> QuestionOf(const AuditRecord& record, Arch arch) {

@@ -110,12 +110,11 @@ std::string AsciiJson(const Json& json, int indent) {
   return json.dump(indent, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
-std::string RecordText(const AuditRecord& record) {
+std::string RecordText(const AuditRecord& record, const std::string& tried) {
   std::string text =
       fmt::format("{} {:>5} {:<10} {:<9} {:<10} {}", ClaimedText(record.claimed), record.sequence,
                   record.component.empty() ? "-" : Shown(record.component), Shown(record.kind),
-                  Shown(record.control), Shown(record.action));
-  if (!record.object.empty()) text += " " + Shown(record.object);
+                  Shown(record.control), Shown(tried));
   text += " " + Shown(record.verdict);
   if (!record.error.empty()) text += " " + Shown(record.error);
   if (record.count != 1) text += fmt::format(" x{}", record.count);

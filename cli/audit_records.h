@@ -37,8 +37,8 @@ std::string ClaimedText(int64_t seconds);
 // holds. `indent` -1: in one line.
 std::string AsciiJson(const Json& json, int indent = 2);
 
-// The record in one line for people.
-std::string RecordText(const AuditRecord& record);
+// The record in one line for people; `tried` is what stands for its action and object.
+std::string RecordText(const AuditRecord& record, const std::string& tried);
 
 struct RecordFilter {
   std::string component, kind, control, action;  // empty: any
