@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "compiler/argument_text.h"
 #include "compiler/ask_file_ways.h"
 #include "compiler/diff_enclave.h"
 #include "compiler/diff_scope.h"
@@ -200,9 +201,10 @@ class Differ {
     const std::string_view name = SyscallName(component.arch, nr);
     std::string witness = fmt::format("syscall {}", name);
     const SyscallArgList args = SyscallArgs(component.arch, name);
-    for (size_t i = 0; i < args.size(); ++i) {
+    for (unsigned i = 0; i < args.size(); ++i) {
       // All are said: with others the answer may be another.
-      witness += fmt::format(" {}={:#x}", args[i].name, data.args.at(i));
+      witness +=
+          fmt::format(" {}={}", args[i].name, ArgumentText(component.arch, name, data.args, i));
     }
     const bool widened = change == Change::kWidened;
     const std::string rule = "components." + component.name + ".syscalls";
