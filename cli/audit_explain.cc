@@ -48,6 +48,7 @@ struct Explained {
   std::optional<Opened> opened;            // the bundle, where it was given
   const ProfileData* component = nullptr;  // of it
   std::optional<Explanation> answer;
+  RecordStatement statement;
   const LedgerRow* ledger = nullptr;  // of the statement, or of what stands above it
   std::vector<const WayRound*> ways;
 };
@@ -55,11 +56,8 @@ struct Explained {
 const LedgerRow* LedgerOf(const BundleData& bundle, const std::string& rule) {
   const LedgerRow* best = nullptr;
   for (const LedgerRow& row : bundle.ledger) {
-    const bool above = rule.starts_with(row.statement) &&
-                       (rule.size() == row.statement.size() || rule[row.statement.size()] == '.' ||
-                        rule[row.statement.size()] == ':');
     const bool longer = best == nullptr || row.statement.size() > best->statement.size();
-    if (!row.statement.empty() && above && longer) best = &row;
+    if (!row.statement.empty() && IsBeneath(rule, row.statement) && longer) best = &row;
   }
   return best;
 }
@@ -72,20 +70,27 @@ std::vector<const WayRound*> WaysOf(const AuditRecord& record, Arch arch) {
   return {};
 }
 
+std::optional<Explanation> AnswerTo(const AuditRecord& record, const Bundle& bundle,
+                                    const ProfileData& component) {
+  const auto question = QuestionOf(record, component.arch);
+  if (!question) return std::nullopt;
+  Evaluator evaluator(bundle);
+  auto answer = evaluator.Ask(component, *question);
+  if (!answer) return std::nullopt;
+  return std::move(*answer);
+}
+
 void Ask(Explained& explained) {
   const AuditRecord& record = explained.found.record;
+  explained.statement.rule = record.rule;
   if (!explained.opened) return;
   const Bundle& bundle = explained.opened->bundle;
-  if (const Profile* profile = bundle.Find(record.component)) explained.component = &**profile;
-  explained.ledger = LedgerOf(*bundle, record.rule);
-  if (explained.component == nullptr) return;
-  const auto question = QuestionOf(record, explained.component->arch);
-  if (!question) return;
-  Evaluator evaluator(bundle);
-  if (auto answer = evaluator.Ask(*explained.component, *question)) {
-    explained.answer = std::move(*answer);
-    explained.ledger = LedgerOf(*bundle, explained.answer->rule);
+  if (const Profile* profile = bundle.Find(record.component)) {
+    explained.component = &**profile;
+    explained.answer = AnswerTo(record, bundle, *explained.component);
   }
+  explained.statement = StatementOf(record, explained.answer ? &*explained.answer : nullptr);
+  explained.ledger = LedgerOf(*bundle, explained.statement.rule);
 }
 
 // Of the enclave, where its bundle says.
@@ -137,6 +142,10 @@ std::string WithoutIt(const Explained& explained) {
   return "the kernel would have gone on by its own rules: owners, modes, capabilities";
 }
 
+std::string PlaceIn(const Explained& explained, const std::string& rule) {
+  return explained.opened ? PlaceOf(explained.opened->places, rule) : "";
+}
+
 Json WaysJson(const std::vector<const WayRound*>& ways) {
   Json json = Json::array();
   for (const WayRound* way : ways) {
@@ -158,7 +167,10 @@ Json ExplainedJson(const Explained& explained, const CheckedLog& log) {
             {"arguments", ArgumentsJson(explained)},
             {"answered", HowAnswered(record)},
             {"rule", record.rule}};
-  json["place"] = explained.opened ? PlaceOf(explained.opened->places, record.rule) : "";
+  json["place"] = PlaceIn(explained, record.rule);
+  json["statement"] = {{"rule", explained.statement.rule},
+                       {"place", PlaceIn(explained, explained.statement.rule)},
+                       {"note", explained.statement.note}};
   json["why"] = explained.answer
                     ? AnswerJson(*explained.answer, *explained.opened, *explained.component)
                     : Json();
@@ -172,15 +184,24 @@ std::string Line(std::string_view name, const std::string& value) {
   return value.empty() ? "" : fmt::format("  {:<11} {}\n", name, Shown(value));
 }
 
+std::string StatementText(const Explained& explained) {
+  const RecordStatement& statement = explained.statement;
+  const std::string& recorded = explained.found.record.rule;
+  std::string out = Line("statement", statement.rule);
+  out += Line("place", PlaceIn(explained, statement.rule));
+  if (statement.note.empty()) return out;
+  const bool same = recorded == statement.rule;
+  return out + Line(same ? "but" : "recorded as",
+                    same ? statement.note : fmt::format("{}: {}", recorded, statement.note));
+}
+
 std::string AnswerText(const Explained& explained) {
   std::string out;
-  const Places& places = explained.opened->places;
   for (const ControlVerdict& control : explained.answer->controls) {
     out += Line(LayerName(control.layer),
                 fmt::format("{}: {}", VerdictName(control.verdict), control.text));
   }
-  out += Line("statement", explained.answer->rule);
-  out += Line("place", PlaceOf(places, explained.answer->rule));
+  out += StatementText(explained);
   for (const auto& chain :
        LinesBehind(*explained.answer, *explained.opened, *explained.component)) {
     std::string text;
@@ -202,8 +223,7 @@ std::string ExplainedText(const Explained& explained) {
   if (explained.answer) {
     out += AnswerText(explained);
   } else {
-    out += Line("statement", record.rule);
-    if (explained.opened) out += Line("place", PlaceOf(explained.opened->places, record.rule));
+    out += StatementText(explained);
   }
   if (explained.ledger != nullptr) {
     out += Line(
@@ -258,7 +278,7 @@ int ExplainRecord(const Invocation& invocation) {
   }
   auto opened = OpenGiven(invocation, *found);
   if (!opened) return opened.error();
-  Explained explained{std::move(*found), std::move(*opened), nullptr, {}, nullptr, {}};
+  Explained explained{std::move(*found), std::move(*opened), nullptr, {}, {}, nullptr, {}};
   Ask(explained);
   const Arch arch = explained.component != nullptr ? explained.component->arch : Arch::kX86_64;
   explained.ways = WaysOf(explained.found.record, arch);

@@ -57,12 +57,6 @@ std::optional<int64_t> Moment(const std::string& text) {
   return static_cast<int64_t>(timegm(&moment));
 }
 
-// A statement and what stands beneath it: "components.tools" is above "components.tools.files".
-bool IsBeneath(std::string_view rule, std::string_view above) {
-  if (!rule.starts_with(above)) return false;
-  return rule.size() == above.size() || rule[above.size()] == '.' || rule[above.size()] == ':';
-}
-
 bool IsAny(const std::string& wanted, const std::string& value) {
   return wanted.empty() || wanted == value;
 }
@@ -77,6 +71,11 @@ std::vector<std::string_view> Kinds() {
 }
 
 }  // namespace
+
+bool IsBeneath(std::string_view rule, std::string_view above) {
+  if (!rule.starts_with(above)) return false;
+  return rule.size() == above.size() || rule[above.size()] == '.' || rule[above.size()] == ':';
+}
 
 std::optional<AuditRecord> ParseRecord(std::string_view line) {
   Json json = Json::parse(line, nullptr, false);

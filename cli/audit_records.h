@@ -27,6 +27,10 @@ struct AuditRecord {
   bool IsRefusal() const { return kind == "violation" || kind == "absent"; }
 };
 
+// Whether a statement is this one or stands beneath it: "components.tools" is above
+// "components.tools.files".
+bool IsBeneath(std::string_view rule, std::string_view above);
+
 // Nothing for a line that is no record.
 std::optional<AuditRecord> ParseRecord(std::string_view line);
 

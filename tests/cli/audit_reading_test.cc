@@ -137,6 +137,9 @@ BOOST_AUTO_TEST_CASE(CallsAreShownWithTheirArgumentsByName) {
     log.Append(observed);
     log.Append(Refusal("tools", "(several)", "(several)"));
     log.Append(Refusal("tools", "syscall 4000", "1 0 0 0 0 0"));
+    Event witness = Refusal("tools", "kill", "1 9 0 0 0 0");
+    witness.kind = EventKind::kWitness;
+    log.Append(witness);
     Event life = Refusal("tools", "socket", "28 1 0 0 0 0");
     life.kind = EventKind::kLifecycle;
     log.Append(life);
@@ -147,8 +150,8 @@ BOOST_AUTO_TEST_CASE(CallsAreShownWithTheirArgumentsByName) {
        {" socket(domain=AF_VSOCK, type=SOCK_STREAM|SOCK_CLOEXEC, protocol=0) refused",
         " openat(dirfd=AT_FDCWD, flags=O_RDONLY|O_CLOEXEC|0x10000, mode=0) 1 2 3 4 5 6 refused",
         " connect(sockfd=0x3, addrlen=0x10) tcp:192.0.2.1:80 refused", " ioctl(request=TCGETS) ",
-        " (several) (several) refused", " syscall 4000 1 0 0 0 0 0 refused",
-        " socket 28 1 0 0 0 0 "}) {
+        " kill(pid=0x1, sig=SIGKILL) refused", " (several) (several) refused",
+        " syscall 4000 1 0 0 0 0 0 refused", " socket 28 1 0 0 0 0 "}) {
     BOOST_TEST(run.out.find(part) != std::string::npos, part << " in " << run.out);
   }
   // The records themselves stay as they are.
@@ -367,6 +370,56 @@ BOOST_AUTO_TEST_CASE(WaysComeFromTheCallsThatCloseThem) {
   BOOST_TEST(WaysOfRight("what is no right").empty());
 }
 
+BOOST_AUTO_TEST_CASE(TheStatementIsTheMoreExactOne) {
+  const auto statement = [](const char* control, const char* action, const char* recorded,
+                            Verdict verdict, const char* answered) {
+    AuditRecord record;
+    record.control = control;
+    record.action = action;
+    record.rule = recorded;
+    Explanation answer;
+    answer.verdict = verdict;
+    answer.rule = answered;
+    return StatementOf(record, &answer);
+  };
+  struct Case {
+    const char* control;
+    const char* action;
+    const char* recorded;
+    Verdict verdict;
+    const char* answered;
+    const char* rule;
+    const char* note;  // a part of it
+  };
+  const char* calls = "components.a.syscalls";
+  const Case cases[] = {
+      {"seccomp", "ptrace", calls, Verdict::kDeny, calls, calls, ""},
+      {"seccomp", "socket", calls, Verdict::kDeny, "components.a.network", "components.a.network",
+       "`socket` is a call of `network`"},
+      {"seccomp", "ioctl", calls, Verdict::kDeny, "components.a.devices", "components.a.devices",
+       "who answered"},
+      {"landlock", "fs.read_file", "components.a.files", Verdict::kDeny, "assets.gold",
+       "assets.gold", "a tripwire stands"},
+      {"landlock", "fs.read_file", "components.a.files", Verdict::kDeny, "components.a.files.read",
+       "components.a.files.read", "the statement in it"},
+      {"broker", "connect", "components.a.network.tcp.connect", Verdict::kDeny,
+       "components.a.network", "components.a.network.tcp.connect", ""},
+      {"seccomp", "listen", calls, Verdict::kUntilReady, "components.a.syscalls.startup",
+       "components.a.syscalls.startup", "until the component was ready"},
+      {"landlock", "fs.read_file", "components.a.files", Verdict::kAllow, "components.a.files.read",
+       "components.a.files", "`allow`, by components.a.files.read"},
+  };
+  for (const Case& one : cases) {
+    const auto found = statement(one.control, one.action, one.recorded, one.verdict, one.answered);
+    BOOST_TEST(found.rule == one.rule);
+    BOOST_TEST((found.note.empty() == (*one.note == '\0')), found.note);
+    BOOST_TEST(found.note.find(one.note) != std::string::npos, found.note << one.note);
+  }
+  AuditRecord alone;
+  alone.rule = calls;
+  BOOST_TEST(StatementOf(alone, nullptr).rule == calls);
+}
+
 BOOST_AUTO_TEST_CASE(OnlyRefusalsAreQuestions) {
   const auto record = [](const char* control, const char* action, const char* object) {
     AuditRecord made;
@@ -383,6 +436,10 @@ BOOST_AUTO_TEST_CASE(OnlyRefusalsAreQuestions) {
   BOOST_TEST(ask(record("landlock", "fs.read_file", "/a\\\\b"))->path == "/a\\b");
   BOOST_TEST(ask(record("landlock", "net.connect_tcp", "[::1]:80"))->endpoint.port == 80U);
   BOOST_TEST(!ask(record("landlock", "scope.signal", "pid 3 (x)")));
+  BOOST_TEST(ask(record("broker", "connect", "tcp:192.0.2.1:80"))->endpoint.address == "192.0.2.1");
+  BOOST_TEST(ask(record("broker", "sendto", "unix:/run/a\\\\b"))->endpoint.address == "/run/a\\b");
+  BOOST_TEST(!ask(record("broker", "connect", "inet:192.0.2.1:80")));
+  BOOST_TEST(!ask(record("broker", "bind", "udp:192.0.2.1:80")));
   AuditRecord life = record("seccomp", "socket", "28 1 0 0 0 0");
   life.kind = "lifecycle";
   BOOST_TEST(!ask(life));
