@@ -116,14 +116,15 @@ class Differ {
   void CompareAttestation(const ProfileData& one, const ProfileData& other) {
     const Attestation& before = one.attestation;
     const Attestation& after = other.attestation;
-    const auto verb = [&](bool was, bool is, std::string_view name) {
+    const auto verb = [&](bool was, bool is, std::string_view object) {
       if (was == is) return;
-      Add(is ? Change::kWidened : Change::kNarrowed, one.name, "attestation", std::string(name),
-          before.rule, after.rule, is ? "may be asked for now" : "may not be asked for any more");
+      Add(is ? Change::kWidened : Change::kNarrowed, one.name, "attestation",
+          fmt::format("{} {}", Row(Action::kAttest).name, object), before.rule, after.rule,
+          is ? "may be asked for now" : "may not be asked for any more");
     };
-    verb(before.attest, after.attest, "attest");
-    verb(before.public_key, after.public_key, "attest with a key");
-    verb(before.random, after.random, "random");
+    verb(before.attest, after.attest, kAttestDocument);
+    verb(before.public_key, after.public_key, kAttestKey);
+    verb(before.random, after.random, kAttestRandom);
     if (!before.given || !after.given) return;
     const uint64_t often = uint64_t{before.count} * after.window_ms;
     const uint64_t now = uint64_t{after.count} * before.window_ms;

@@ -45,6 +45,9 @@ constexpr ActionRow kActions[] = {
     {Action::kMemory, "memory", K::kComponent, "reads or writes the memory of a process", "tools"},
     {Action::kCapability, "capability", K::kCapability, "uses a capability", "CAP_NET_RAW"},
     {Action::kReach, "reach", K::kTarget, "gets at a component, or at an asset's files", "signer"},
+    {Action::kAttest, "attest", K::kAttestation,
+     "asks for an attestation: document, public-key (a key of its own in one) or random (bytes)",
+     "document"},
 };
 
 constexpr bool InOrder() {
@@ -271,6 +274,12 @@ Parsed ParseObject(Arch arch, const ActionRow& row, const std::vector<std::strin
       if (words.size() != 1 ||
           std::ranges::find(kCapabilities, words[0]) == std::end(kCapabilities)) {
         return Wrong(row, "the name of a capability, such as CAP_NET_RAW");
+      }
+      question.name = words[0];
+      return {};
+    case ObjectKind::kAttestation:
+      if (words.size() != 1 || std::ranges::find(kAttested, words[0]) == std::end(kAttested)) {
+        return Wrong(row, fmt::format("{}, {} or {}", kAttestDocument, kAttestKey, kAttestRandom));
       }
       question.name = words[0];
       return {};
