@@ -130,9 +130,13 @@ class Importer {
     const auto loaded = LoadPolicyText("<imported policy>", Policy(calls, otherwise), "", options,
                                        sources_, diagnostics_);
     if (!loaded) return std::nullopt;
-    auto compilation = Compile(*loaded, {"1970-01-01"}, diagnostics_);  // it has no waivers
-    if (!compilation) return std::nullopt;
-    return std::move(compilation->bundle);
+    // It has no waivers. Of a policy that compiles there is nothing to say: one without the calls is
+    // compiled on the way, and what is printed in the end is for `check`.
+    Diagnostics found;
+    auto compilation = Compile(*loaded, {"1970-01-01"}, found);
+    if (compilation) return std::move(compilation->bundle);
+    diagnostics_.Append(found);
+    return std::nullopt;
   }
 
   static const ProfileData& ProfileOf(const Bundle& bundle) { return **bundle.Find(kComponent); }
