@@ -131,10 +131,30 @@ int UnderTool(const std::string& directory, const std::string& loader,
 // a word a line. Whatever is reached there is told in the file `reached` of the directory.
 int Outside(const std::string& directory);
 
+// As PID 1 of a guest of ours, from an image (tests/guest/suite.py): tries everything without
+// confinement on this kernel, makes what there is to attack, and becomes the bulkhead-init that is
+// in the image's root; whatever is reached is told on the console.
+int Machine();
+
 // From inside a component: NAME=VALUE... and either the ids of classes, all of which is tried, or
 // `attacks FROM`: all attacks from this number on, each announced and timed, then waits for its
-// end; `attacks-alone FROM`: the same with no call that isn't the attack's.
+// end; `attacks-alone FROM`: the same with no call that isn't the attack's; `attacks-kept FILE`:
+// from the number in the file on, which says at any time what comes next.
 int Inside(std::span<char*> words);
+
+// --- what is around a supervisor (outside.cc) ----------------------------------------------------
+
+struct Report {
+  std::string path;
+  std::string_view mark;  // what its lines begin with
+};
+
+// Makes all of it, in the directory, and watches it.
+Place Surround(const std::string& directory, const Report& report);
+// What is changed and not only read is seen from here, too.
+void StartGuard(const std::string& decoy, const Report& report);
+[[noreturn]] void Become(std::vector<std::string> words);
+void RaiseLoopback();
 
 // --- what attempts are made of (attempts.cc) -----------------------------------------------------
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The attempts from inside a component.
 #include <dirent.h>
+#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,8 +61,22 @@ void ClearOwn(const Place& place) {
   closedir(directory);
 }
 
+size_t NumberOf(std::string_view text) {
+  size_t number = 0;
+  std::from_chars(text.begin(), text.end(), number);
+  return number;
+}
+
+size_t ReadKept(const std::string& kept) {
+  const int fd = open(kept.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  const std::string text = Slurp(fd);
+  close(fd);
+  return NumberOf(text);
+}
+
 // One line before an attack, so that it is known whose end it was, and one after it.
-int TryAttacks(const Place& place, size_t from, bool alone) {
+int TryAttacks(const Place& place, size_t from, bool alone, const std::string& kept = "") {
   ExpectBroken();
   if (alone) StayAlone();
   const std::vector<Attack> attacks = AllAttacks();
@@ -69,6 +84,7 @@ int TryAttacks(const Place& place, size_t from, bool alone) {
   for (size_t i = from; i < attacks.size(); ++i) {
     const Attack& attack = attacks[i];
     const std::string name = std::string(attack.rule->id) + " " + std::string(attack.way->name);
+    if (!kept.empty()) WriteFile(kept, std::to_string(i + 1), 0600);
     const long start = SinceBoot();
     std::printf("attack %zu %s %ld\n", i, name.c_str(), start);
     std::fflush(stdout);
@@ -101,10 +117,10 @@ int Inside(std::span<char*> words) {
   const Place place = TakePlace(words);
   const bool alone = words.size() == 2 && strcmp(words[0], "attacks-alone") == 0;
   if (alone || (words.size() == 2 && strcmp(words[0], "attacks") == 0)) {
-    const std::string_view text = words[1];
-    size_t from = 0;
-    std::from_chars(text.begin(), text.end(), from);
-    return TryAttacks(place, from, alone);
+    return TryAttacks(place, NumberOf(words[1]), alone);
+  }
+  if (words.size() == 2 && strcmp(words[0], "attacks-kept") == 0) {
+    return TryAttacks(place, ReadKept(words[1]), false, words[1]);
   }
   if (words.size() == 2 && strcmp(words[0], "attack") == 0) {
     ExpectBroken();

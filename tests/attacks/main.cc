@@ -11,6 +11,8 @@
 //   bulkhead-attacks vsock-client PORT          connects there, if so, and says what it is sent
 //   bulkhead-attacks vsock                      whether vsock addresses may be used here (vsock.h)
 //   bulkhead-attacks idle                       does nothing, until it is ended
+//   /init                                       as PID 1 of a guest (attacks.h)
+//   /init                                       as PID 1 of an image (attacks.h)
 //   bulkhead-attacks ran                        says by its exit code that it was executed
 //   bulkhead-attacks root                       and as root
 //
@@ -126,6 +128,9 @@ int AskVsock(const char* port) {
 int Dispatch(std::span<char*> arguments) {
   const std::string_view what = arguments.size() > 1 ? arguments[1] : "";
   const std::vector<std::string> words(arguments.begin(), arguments.end());
+  if (words[0] == "/init" && getpid() == 1 && access("/enclave.bundle", F_OK) == 0) {
+    return Machine();
+  }
   if (what == "ran") return kRan;
   if (what == "root") return geteuid() == 0 ? kRan : 1;
   if (what == "list") return List();

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The attempts past naive rules, and under tools of others: on decoys, in namespaces made for them.
 #include <fcntl.h>
-#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -19,16 +17,8 @@
 #include "tests/attacks/attacks.h"
 
 namespace bulkhead::attacks {
-namespace {
 
-void RaiseLoopback() {
-  const auto fd = static_cast<int>(Needed(socket(AF_INET, SOCK_DGRAM, 0), "a socket"));
-  ifreq request{};
-  std::string_view("lo").copy(request.ifr_name, sizeof request.ifr_name - 1);
-  request.ifr_flags = IFF_UP;
-  Needed(ioctl(fd, SIOCSIFFLAGS, &request), "the loopback");
-  close(fd);
-}
+namespace {
 
 std::string Contents(const std::string& path) {
   const auto fd = static_cast<int>(Needed(open(path.c_str(), O_RDONLY | O_CLOEXEC), path));

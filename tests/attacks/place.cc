@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// A place as words on a command line: from one table both ways.
+// A place as words on a command line or in a file: from one table both ways.
 #include <sys/types.h>
 #include <unistd.h>
 
 #include <array>
 #include <charconv>
+#include <fstream>
 #include <variant>
 
 #include "tests/attacks/attacks.h"
@@ -101,9 +102,22 @@ struct Getter {
   }
 };
 
+// A file of such words, one a line.
+bool ReadPlace(Place& place, const std::string& path) {
+  std::ifstream file(path);
+  bool good = file.is_open();
+  for (std::string word; good && std::getline(file, word);) {
+    const size_t equals = word.find('=');
+    good = equals != std::string::npos &&
+           SetInPlace(place, std::string_view(word).substr(0, equals), word.substr(equals + 1));
+  }
+  return good;
+}
+
 }  // namespace
 
 bool SetInPlace(Place& place, std::string_view name, const std::string& value) {
+  if (name == "place") return ReadPlace(place, value);
   for (const Row& row : kRows) {
     if (row.name != name) continue;
     std::visit(Setter{place, value}, row.member);

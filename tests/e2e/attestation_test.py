@@ -80,7 +80,11 @@ class Attestation(enclave.Case):
         # pylint: disable=consider-using-with
         self.machine = subprocess.Popen([PLATFORM, self.socket])
         self.addCleanup(self.machine.kill)
-        wait_until(lambda: os.path.exists(self.socket), 10, "the platform's socket")
+        wait_until(self.machine_listens, 10, "the platform's socket")
+
+    def machine_listens(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            return client.connect_ex(self.socket) == 0
 
     def ask(self, operation, path="", most=0, data=b""):
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:

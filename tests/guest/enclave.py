@@ -54,19 +54,23 @@ def libraries(program):
     return re.findall(r"(/[^ ]+) \(0x", output)
 
 
+def copy_python(tree):
+    """Its standard library, whose place on this machine is returned."""
+    standard = pathlib.Path("/usr/lib") / pathlib.Path(os.path.realpath("/usr/bin/python3")).name
+    shutil.copytree(standard, tree / standard.relative_to("/"), symlinks=True,
+                    ignore=shutil.ignore_patterns(*LEFT_OUT))
+    (tree / standard.relative_to("/") / "sitecustomize.py").unlink(missing_ok=True)
+    (tree / "usr/lib/python3").mkdir(exist_ok=True)
+    return standard
+
+
 def make_tree(tree, laid_out):
     """`laid_out` is what the example's setup made."""
     subprocess.run([EXAMPLE / "setup", laid_out], check=True, capture_output=True)
     shutil.copytree(laid_out, tree, symlinks=True, dirs_exist_ok=True)
-    python = os.path.realpath("/usr/bin/python3")
-    standard = pathlib.Path("/usr/lib") / pathlib.Path(python).name
     for path in [*PROGRAMS, *FILES]:
         copy(path, tree)
-    shutil.copytree(standard, tree / standard.relative_to("/"), symlinks=True,
-                    ignore=shutil.ignore_patterns(*LEFT_OUT))
-    for name in ["sitecustomize.py"]:
-        (tree / standard.relative_to("/") / name).unlink(missing_ok=True)
-    (tree / "usr/lib/python3").mkdir(exist_ok=True)
+    standard = copy_python(tree)
     extensions = [str(path) for path in (standard / "lib-dynload").glob("*.so")]
     for program in [*PROGRAMS, *extensions]:
         for library in libraries(program):
@@ -75,7 +79,7 @@ def make_tree(tree, laid_out):
     client.mkdir()
     shutil.copyfile(pathlib.Path(__file__).with_name("client.py"), client / "main.py")
     # By their hash: in an image all times are the same.
-    subprocess.run([python, "-m", "compileall", "-q", "-s", tree, "-p", "/", "--invalidation-mode",
+    subprocess.run(["/usr/bin/python3", "-m", "compileall", "-q", "-s", tree, "-p", "/", "--invalidation-mode",
                     "unchecked-hash", tree / standard.relative_to("/"), tree / "opt"], check=True)
 
 

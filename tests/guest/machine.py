@@ -18,6 +18,7 @@ ARGUMENTS = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-s
 class Machine:
     def __init__(self, kernel, image, append="", memory=1024):
         self.console = ""
+        self._followed = 0
         self._work = tempfile.TemporaryDirectory(prefix="bulkhead-guest-")
         monitor = os.path.join(self._work.name, "qmp")
         command = ["qemu-system-x86_64", *ARGUMENTS, "-m", str(memory), "-kernel", str(kernel),
@@ -31,6 +32,7 @@ class Machine:
         left = until - time.monotonic()
         if left <= 0 or not select.select([self._process.stdout], [], [], left)[0]:
             return None
+        time.sleep(0.01)  # a console comes byte by byte, and each look at it takes time
         part = os.read(self._process.stdout.fileno(), 65536)
         self.console += part.decode(errors="replace").replace("\r", "")
         return part
@@ -42,6 +44,19 @@ class Machine:
             if not self._read(until):
                 return False
         return True
+
+    def follow(self, visit, within):
+        """Gives each whole line to `visit` once, until it is true; whether that was in time."""
+        until = time.monotonic() + within
+        while True:
+            end = self.console.find("\n", self._followed)
+            if end >= 0:
+                line = self.console[self._followed:end]
+                self._followed = end + 1
+                if visit(line):
+                    return True
+            elif not self._read(until):
+                return False
 
     def ended(self, within):
         """Whether the machine ends by itself in time."""

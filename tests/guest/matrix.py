@@ -1,14 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Boots the agent example as an image on other kernels, with bulkhead-init as PID 1, and compares what
-comes of it with what must come. Writes the table of docs/BOOT-MATRIX.md with --write.
+comes of it with what must come; with --attacks the attack suite as one. Writes the table of
+docs/BOOT-MATRIX.md with --write.
 
-usage: matrix.py --build DIR --kernels DIR [--write FILE] [--quick]
+usage: matrix.py --build DIR --kernels DIR [--write FILE] [--quick] [--attacks]
 --quick: the rows marked so, without the boot that is compared with.
 """
 
 import argparse
 import dataclasses
+import json
 import pathlib
 import re
 import subprocess
@@ -20,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import enclave  # noqa: E402
 import machine  # noqa: E402
+import suite  # noqa: E402
 
 NO_LANDLOCK = "lsm=lockdown,yama"
 PATIENCE = 150.0
@@ -47,18 +50,18 @@ CASES = [
     Case("6.12", NO_LANDLOCK, "debian-13 without Landlock"),
 ]
 
+ATTACKS = [
+    Case("6.1", "", "debian-12", quick=True),
+    Case("6.12", "", "debian-13"),
+    Case("6.12", NO_LANDLOCK, "debian-13 without Landlock"),
+]
 
-class Builder:
+
+class Compiler:
     def __init__(self, build, work):
         self.bulkhead = build / "bulkhead"
         self.init = build / "bulkhead-init"
         self.work = work
-        self.tree = work / "tree"
-        enclave.make_tree(self.tree, work / "laid-out")
-        self.keygrip = (work / "laid-out/keygrip").read_text().strip()
-        text = enclave.policy((enclave.EXAMPLE / "enclave.yaml").read_text())
-        (work / "enclave.yaml").write_text(text)
-        self._images = {}
 
     def target(self, name):
         shipped = name.removesuffix(" without Landlock")
@@ -77,6 +80,19 @@ class Builder:
             sys.exit(f"bulkhead {' '.join(map(str, words))}: {done.stdout}{done.stderr}")
         return done.stdout
 
+
+class Builder(Compiler):
+    """Of images of the agent example."""
+
+    def __init__(self, build, work):
+        super().__init__(build, work)
+        self.tree = work / "tree"
+        enclave.make_tree(self.tree, work / "laid-out")
+        self.keygrip = (work / "laid-out/keygrip").read_text().strip()
+        text = enclave.policy((enclave.EXAMPLE / "enclave.yaml").read_text())
+        (work / "enclave.yaml").write_text(text)
+        self._images = {}
+
     def image(self, target):
         if target not in self._images:
             stem = self.work / target.replace(" ", "-")
@@ -86,6 +102,51 @@ class Builder:
             self.run("image", bundle, "--root", self.tree, "--init", self.init, "-o", image)
             self._images[target] = image
         return self._images[target]
+
+
+class SuiteBuilder(Compiler):
+    """Of images of the attack suite."""
+
+    def __init__(self, build, work):
+        super().__init__(build, work)
+        self.program = build / "bulkhead-attacks"
+        self.attacks = suite.names_of_attacks(self.program)
+        self.tree = work / "suite-tree"
+        suite.make_tree(self.tree, self.program, self.init)
+        (work / "suite.yaml").write_text(json.dumps(suite.policy()))
+        self._modules = {}
+
+    def image(self, kernel, target):
+        if kernel not in self._modules:
+            self._modules[kernel] = suite.unpack_modules(kernel, self.work / f"modules-{kernel.name}")
+        bundle, image = self.work / "suite.bundle", self.work / "suite.cpio"
+        self.run("compile", self.work / "suite.yaml", "-o", bundle, "--target", self.target(target))
+        modules = [word for path in self._modules[kernel] for word in ("--module", path)]
+        self.run("image", bundle, "--root", self.tree, "--init", self.program, *modules, "-o", image)
+        return image
+
+
+def run_attacks(build, work, kernels, quick):
+    """How many went wrong, and the text for the page."""
+    builder = SuiteBuilder(build, work)
+    suite.check_judge(builder.attacks)
+    failed, table, lists = 0, suite.HEAD, ""
+    for case in ATTACKS:
+        if quick and not case.quick:
+            continue
+        kernel = kernels / case.kernel
+        guest, said, wrong = suite.run(builder.image(kernel, case.target), kernel, case.append,
+                                       builder.attacks)
+        whole, text = check_chain(builder, guest)
+        wrong = wrong or ("" if whole else f"the audit log is not whole: {text}")
+        if wrong:
+            print(guest.console[-6000:], flush=True)
+        line = suite.row(case, said)
+        print(f"WRONG {case}: {wrong}" if wrong else line.rstrip(), flush=True)
+        failed += bool(wrong)
+        table += line
+        lists += suite.lists(case, said)
+    return failed, f"{table}\n{lists}"
 
 
 def bare_image(builder, starter):
@@ -192,44 +253,54 @@ def row(case, answer, figures):
                               verdict, *times]) + " |"
 
 
+def run_boots(build, work, kernels, quick):
+    """How many went wrong, and the table."""
+    builder = Builder(build, work)
+    bare = None if quick else bare_image(builder, build / "tests/guest-bare-start")
+    failed, rows = 0, []
+    for case in CASES:
+        if quick and not case.quick:
+            continue
+        wrong, answer, figures = run(case, builder, kernels)
+        if bare and figures and not case.append:
+            figures["bare"] = run_bare(bare, machine.kernel_of(kernels / case.kernel))
+            wrong = wrong or ("" if figures["bare"] else "it does not boot bare")
+        rows.append(row(case, answer, figures))
+        failed += bool(wrong)
+        print(f"WRONG {case}: {wrong}" if wrong else rows[-1], flush=True)
+    return failed, HEAD + "".join(line + "\n" for line in rows)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("--kernels", type=pathlib.Path, required=True)
     parser.add_argument("--write", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--attacks", action="store_true")
     options = parser.parse_args()
-    failed = 0
-    rows = []
     with tempfile.TemporaryDirectory(prefix="bulkhead-matrix-") as work:
-        builder = Builder(options.build, pathlib.Path(work))
-        starter = options.build / "tests/guest-bare-start"
-        bare = None if options.quick else bare_image(builder, starter)
-        for case in CASES:
-            if options.quick and not case.quick:
-                continue
-            wrong, answer, figures = run(case, builder, options.kernels)
-            if bare and figures and not case.append:
-                figures["bare"] = run_bare(bare, machine.kernel_of(options.kernels / case.kernel))
-                wrong = wrong or ("" if figures["bare"] else "it does not boot bare")
-            rows.append(row(case, answer, figures))
-            failed += bool(wrong)
-            print(f"WRONG {case}: {wrong}" if wrong else rows[-1], flush=True)
-    if options.write and not failed:
-        write(options.write, rows)
-    sys.exit(1 if failed else 0)
+        place = options.build, pathlib.Path(work), options.kernels, options.quick
+        parts = {}
+        if not options.attacks or options.quick:
+            parts["boots"] = run_boots(*place)
+        if options.attacks or options.quick:
+            parts["attacks"] = run_attacks(*place)
+    if any(failed for failed, _ in parts.values()):
+        sys.exit(1)
+    if options.write and not options.quick:
+        for part, (_, text) in parts.items():
+            write(options.write, part, text)
 
 
-BEGIN, END = "<!-- generated: begin -->\n", "<!-- generated: end -->\n"
 HEAD = ("| kernel | Linux security modules | compiled for | comes of it | set up, s | all ready, s | bare, s | "
         "ratio |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n")
 
 
-def write(path, rows):
-    text = path.read_text()
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    path.write_text(before + BEGIN + HEAD + "".join(line + "\n" for line in rows) + END + after)
+def write(path, part, generated):
+    begin, end = f"<!-- generated: {part} begin -->\n", f"<!-- generated: {part} end -->\n"
+    before, rest = path.read_text().split(begin)
+    path.write_text(before + begin + generated + end + rest.split(end)[1])
 
 
 if __name__ == "__main__":
