@@ -256,6 +256,7 @@ class Supervisor {
   bool OnOutput(Component& component, bool err);
   void SpendOutput(Component& component, size_t bytes);
   void OnReaperDead(Component& component);
+  void EndRun(Component& component, int status);
   void CheckListening(Component& component);
   void KillAll(Component& component);
 
