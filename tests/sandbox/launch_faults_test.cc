@@ -47,7 +47,7 @@ class Faulty final : public Kernel {
   long Call(long number, const long (&args)[6]) override {
     // Who does not come back into its own network aborts.
     const bool returns = number == SYS_setns && Own() == kSupervisor;
-    if (Fails(number) && !returns) return -EIO;
+    if (!returns && Fails(number)) return -EIO;
     const long result = RawCall(number, args);
     if (number == SYS_clone && result == 0) own_ = kReaper;
     return result;
