@@ -202,9 +202,8 @@ constexpr CommandRow kCommands[] = {
      "place, a stable code and advice. Nothing is written.\n"
      "Mistakes go to standard error; with --format json or sarif the whole answer goes to standard "
      "output.\n"
-     "With `--target all` prints what becomes of each statement on each shipped target; exit code "
-     "1: "
-     "one of them does not hold the policy.",
+     "With `--target all` prints what becomes of each statement on each shipped target. Exit code "
+     "1: a target refuses the policy, of all shipped ones as of a single one.",
      kCheckParameters,
      "bulkhead check enclave.yaml\nbulkhead check --target debian-12 enclave.yaml"},
     {Command::kCompile, "compile", "compile a policy to a bundle",
@@ -217,9 +216,9 @@ constexpr CommandRow kCommands[] = {
      "length and how many instructions run for a call, on average and at worst, over the mix of "
      "calls and over those that the kernel runs the filter for.\n"
      "With `--target all` nothing is written: prints what becomes of each statement on each "
-     "shipped "
-     "target, enforced, substituted, waived or refused, and for each refusal the reason and the "
-     "choices. Exit code 1: no target holds the policy.",
+     "shipped target, enforced, substituted, waived or refused, and for each refusal the reason "
+     "and the choices. Exit code 1: a target refuses the policy, of all shipped ones as of a "
+     "single one.",
      kCompileParameters,
      "bulkhead compile enclave.yaml -o enclave.bundle\nbulkhead compile enclave.yaml --target all"},
     {Command::kInspect, "inspect", "show everything that is in a bundle",
