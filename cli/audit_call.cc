@@ -63,7 +63,8 @@ bool ReadTold(const AuditRecord& record, RecordedCall& call) {
 std::optional<RecordedCall> RecordedCallOf(const AuditRecord& record) {
   const bool by_call = record.control == "seccomp" || record.control == "broker";
   if (!by_call || !IsSyscallName(record.action)) return std::nullopt;
-  const bool of_call = record.IsRefusal() || record.kind == "observed" || record.kind == "witness";
+  const bool of_call = record.IsRefusal() || record.IsBrokered() || record.kind == "observed" ||
+                       record.kind == "witness";
   if (!of_call) return std::nullopt;
   const std::string registers = ExtraOf(record, "registers");
   RecordedCall call;

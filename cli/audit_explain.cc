@@ -120,7 +120,9 @@ std::string What(const Explained& explained) {
 
 std::string HowAnswered(const AuditRecord& record) {
   std::string text = fmt::format("{} by {}", record.verdict, record.control);
-  if (!record.error.empty()) text += ", " + record.error;
+  if (!record.error.empty()) {
+    text += (record.IsBrokered() ? "; the kernel answered " : ", ") + record.error;
+  }
   if (record.count != 1) text += fmt::format(", {} times", record.count);
   if (record.kind == "absent") text += "; honest programs ask this, too";
   return text;
@@ -128,7 +130,7 @@ std::string HowAnswered(const AuditRecord& record) {
 
 // What stands behind the control that answered.
 std::string WithoutIt(const Explained& explained) {
-  if (!explained.answer) return "";
+  if (!explained.answer || explained.found.record.IsBrokered()) return "";
   std::string others;
   for (const ControlVerdict& control : explained.answer->controls) {
     const std::string& by = explained.found.record.control;

@@ -76,6 +76,7 @@ std::optional<SeccompData> CallOf(const AuditRecord& record, Arch arch) {
 }
 
 std::optional<Question> QuestionOf(const AuditRecord& record, Arch arch) {
+  if (record.IsBrokered()) return BrokerQuestion(record, arch);
   if (!record.IsRefusal()) return std::nullopt;
   if (const auto call = CallOf(record, arch)) {
     Question question;
@@ -96,6 +97,7 @@ std::optional<Question> QuestionOf(const AuditRecord& record, Arch arch) {
 
 RecordStatement StatementOf(const AuditRecord& record, const Explanation* answer) {
   if (answer == nullptr || answer->rule.empty()) return {record.rule, {}};
+  if (record.IsBrokered() && answer->verdict == Verdict::kAllow) return {record.rule, {}};
   if (answer->verdict == Verdict::kUntilReady) {
     return {answer->rule, "it was allowed until the component was ready, which it was by then"};
   }

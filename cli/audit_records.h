@@ -25,6 +25,7 @@ struct AuditRecord {
   int64_t pid = 0;
 
   bool IsRefusal() const { return kind == "violation" || kind == "absent"; }
+  bool IsBrokered() const { return kind == "brokered"; }  // allowed, and made
 };
 
 // Whether a statement is this one or stands beneath it: "components.tools" is above

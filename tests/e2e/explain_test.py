@@ -37,9 +37,9 @@ class Explain(enclave.Case):
         self.assertEqual(running.wait(), 0, running.output())
         return dict(re.findall(r"(?m)^\w+ \| (\S+) (ok|refused)$", running.output())), running
 
-    def explained(self, running, component, action):
+    def explained(self, running, component, action, kind="violation"):
         """The record of this action, and what `audit explain` says of it, both ways."""
-        record = running.events(component, action)[-1]
+        record = [e for e in running.events(component, action) if e["kind"] == kind][-1]
         command = [enclave.BULKHEAD, "audit", "explain", "--bundle",
                    str(self.directory / "policy.bundle"), str(running.audit), str(record["seq"])]
         text = enclave.run(*command)
@@ -93,6 +93,10 @@ class Explain(enclave.Case):
         for key, answer in answers.items():
             self.assertEqual(answer["statement"]["rule"], statements[key], answer)
             self.assertEqual(answer["why"]["verdict"], "deny")
+        made = self.explained(running, "one", "connect", kind="brokered")
+        self.assertEqual(made["statement"]["rule"], "components.one.network.tcp.connect")
+        self.assertEqual((made["why"]["verdict"], made["answered"]), ("allow", "allowed by broker"))
+        self.assertEqual(made["without"], "")
         self.assertEqual(answers["rest", "ioctl"]["arguments"]["request"], "TIOCSTI")
         self.assertEqual(answers["rest", "socket"]["arguments"]["domain"], "AF_PACKET")
         self.assertIsNone(answers["rest", "fs.read_file"]["arguments"])
