@@ -3,6 +3,8 @@
 """What a call that nobody refuses costs inside a component: getppid, with the kernel's audit on for
 Landlock's records and without it (a target that has no such records), each in a boot of its own, in
 turn; and outside of all compartments. Prints medians, and the median of the ratios of paired boots.
+Then, where auditctl is there and nobody has rules, what the same call and an open cost everybody while
+the kernel's audit has one rule about refused calls of one uid; its state is put back.
 
 usage: calls.py BUILD [ROUNDS]
 """
@@ -20,6 +22,7 @@ import launch
 BATCHES, CALLS = 60, 20000
 PROGRAM = f"""
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -29,7 +32,7 @@ static int order(const void *a, const void *b) {{
   const double x = *(const double *)a, y = *(const double *)b;
   return (x > y) - (x < y);
 }}
-int main(void) {{
+int main(int argc, char **argv) {{
   static double times[{BATCHES}];
   for (int i = 0; i < {BATCHES}; ++i) {{
     struct timespec from, to;
@@ -40,6 +43,15 @@ int main(void) {{
   }}
   qsort(times, {BATCHES}, sizeof *times, order);
   printf("getppid %.1f\\n", times[{BATCHES} / 2]);
+  for (int i = 0; argc > 1 && i < {BATCHES}; ++i) {{
+    struct timespec from, to;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (int j = 0; j < {CALLS} / 10; ++j) close(open(argv[1], O_RDONLY));
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    times[i] = ((to.tv_sec - from.tv_sec) * 1e9 + (to.tv_nsec - from.tv_nsec)) / ({CALLS} / 10);
+  }}
+  qsort(times, {BATCHES}, sizeof *times, order);
+  if (argc > 1) printf("open %.0f\\n", times[{BATCHES} / 2]);
   return 0;
 }}
 """
@@ -72,6 +84,30 @@ def nanoseconds(command):
     return float(found[1])
 
 
+def auditctl(*arguments):
+    return subprocess.run(["auditctl", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def rules(program):
+    """What a rule at the exit of system calls costs, beside audit with the rule that spares all."""
+    if not shutil.which("auditctl"):
+        return
+    if "No rules" not in auditctl("-l") or "enabled 0" not in auditctl("-s"):
+        return
+    refused = ["always,exit", "-F", "arch=b64", "-S", "openat,connect", "-F", "exit=-EACCES", "-F", "uid=64999"]
+    try:
+        auditctl("-e", "1")
+        for name, rule in (("task,never, as bulkhead sets it", ["task,never"]),
+                           ("one rule about refused calls of one uid", refused)):
+            auditctl("-a", *rule)
+            said = subprocess.run([program, "/etc/passwd"], capture_output=True, text=True, check=True).stdout
+            print(f"audit on, {name}: " + ", ".join(f"{line} ns" for line in said.splitlines()))
+            auditctl("-D")
+    finally:
+        auditctl("-D")
+        auditctl("-e", "0")
+
+
 def main():
     build, rounds = pathlib.Path(sys.argv[1]), int((sys.argv[2:] or ["15"])[0])
     directory = pathlib.Path(tempfile.mkdtemp(prefix="bulkhead-bench."))
@@ -94,6 +130,7 @@ def main():
         ratios = [a / b for a, b in zip(times["records"], times["none"])]
         print(f"with records {statistics.median(ratios):.3f} times as long as without "
               f"({min(ratios):.3f} to {max(ratios):.3f}, {rounds} pairs)")
+        rules(program)
     finally:
         shutil.rmtree(directory)
 
