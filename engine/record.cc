@@ -32,6 +32,16 @@ std::string ReadLink(const std::string& path) {
   return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : std::string();
 }
 
+Event LossEvent(const char* control, const char* action, uint64_t count) {
+  Event event;
+  event.kind = EventKind::kLoss;
+  event.control = control;
+  event.action = action;
+  event.verdict = "failed";
+  event.count = count;
+  return event;
+}
+
 }  // namespace
 
 Event Supervisor::RefusalEvent(const Component& component, const Notification& call, bool absent) {
@@ -181,15 +191,10 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
 // The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.
 void Supervisor::OnLandlockEnd(const LandlockDomainEnd& end) {
   if (end.received >= end.denials) return;
-  Event event;
+  Event event = LossEvent("landlock", "records-lost", end.denials - end.received);
   if (const Component* component = FindByPid(end.pid)) event.component = component->profile->name;
   event.pid = end.pid;
-  event.kind = EventKind::kLoss;
-  event.control = "landlock";
-  event.action = "records-lost";
   event.object = "domain " + Hex(end.domain);
-  event.verdict = "failed";
-  event.count = end.denials - end.received;
   log_.Append(std::move(event));
 }
 
@@ -234,13 +239,7 @@ void Supervisor::RecordAuditLoss() {
       {"domains-forgotten", reported_.landlock.forgotten, now.landlock.forgotten}};
   for (const auto& [action, before, after] : rows) {
     if (after <= before) continue;
-    Event event;
-    event.kind = EventKind::kLoss;
-    event.control = "kernel-audit";
-    event.action = action;
-    event.verdict = "failed";
-    event.count = after - before;
-    log_.Append(std::move(event));
+    log_.Append(LossEvent("kernel-audit", action, after - before));
   }
   reported_ = now;
 }
@@ -253,6 +252,17 @@ void Supervisor::ReportSinks() {
     Status("an audit sink takes no records: " + std::to_string(missed) +
            " events so far are not in it, and will be, folded, when it does again");
     reported_missed_ = missed;
+  }
+}
+
+// What a component wrote and its readers did not take, or had no disk for. It is no record's loss.
+void Supervisor::RecordLostOutput(const std::vector<OutputLoss>& losses) {
+  for (const OutputLoss& loss : losses) {
+    Event event = LossEvent("supervisor", "output", loss.lines);
+    event.component = loss.component;
+    event.object = loss.sink;
+    event.error = ErrnoName(loss.error);
+    log_.Append(std::move(event));
   }
 }
 

@@ -31,6 +31,7 @@
 #include "engine/listener.h"
 #include "engine/measure.h"
 #include "engine/observer.h"
+#include "engine/output_log.h"
 #include "engine/service_notify.h"
 #include "engine/tripwire.h"
 #include "engine/unit.h"
@@ -187,7 +188,7 @@ class Supervisor {
   };
 
   Supervisor(Bundle bundle, const Digest& digest, const FeatureSet& kernel,
-             SupervisorOptions options, AuditLog log);
+             SupervisorOptions options, AuditLog log, OutputLog output);
   tl::expected<void, StartError> Prepare();
 
   // Loop.
@@ -249,6 +250,7 @@ class Supervisor {
 
   // Passes on what the component wrote; whether there may be more.
   bool OnOutput(Component& component, bool err);
+  void PassOn(Component& component, bool err, const std::string& lines, const std::string& label);
   void SpendOutput(Component& component, size_t bytes);
   void OnReaperDead(Component& component);
   void EndRun(Component& component, int status);
@@ -275,6 +277,7 @@ class Supervisor {
   void FinishAudit();
   void RecordAuditLoss();
   void ReportSinks();
+  void RecordLostOutput(const std::vector<OutputLoss>& losses);
   void OnSeccompKill(const SeccompKill& kill);
 
   // Attestation: see attestation.cc.
@@ -301,8 +304,8 @@ class Supervisor {
   std::string StatusText() const;
   std::string StatusLine(const Component& component) const;
   void RecordControl(const ControlRequest& request, const ControlPeer& peer);
-  // Keeps what the component said, labelled, for those who ask for it.
-  void Remember(Component& component, std::string_view text);
+  // Keeps what the component said, without its label of that size, for those who ask for it.
+  void Remember(Component& component, std::string_view text, size_t label);
 
   // Record.
   void Lifecycle(const Component& component, const std::string& action, const std::string& verdict,
@@ -316,7 +319,7 @@ class Supervisor {
   void JudgeStop(Component& component);
   void Release(Component& component);
   std::string FailureText(const Component& component, const Failure& failure) const;
-  void Status(const std::string& text) const;
+  void Status(const std::string& text);
   static std::string NameOf(const Component& component);  // of an instance `tools@3`
   size_t IndexOf(const Component& component) const;
 
@@ -324,6 +327,7 @@ class Supervisor {
   FeatureSet kernel_features_;
   SupervisorOptions options_;
   AuditLog log_;
+  OutputLog output_;  // may write by a sink of the audit log
   RealKernel kernel_;
   std::unique_ptr<KernelAudit> kernel_audit_;
   std::unique_ptr<Tripwires> tripwires_;
