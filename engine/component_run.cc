@@ -309,6 +309,7 @@ void Supervisor::CloseRun(Component& component) {
   component.pid = -1;
   component.witnessed.reset();
   component.root_device = 0;
+  component.pid_namespace = 0;
   component.muted = component.choked = false;
   component.written = 0;
   component.held = component.held_before = false;

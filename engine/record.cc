@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "engine/clock.h"
+#include "engine/pid_namespace.h"
 #include "engine/supervisor.h"
 #include "profiles/syscalls.h"
 
@@ -64,9 +65,10 @@ Event Supervisor::RefusalEvent(const Component& component, const Notification& c
   return event;
 }
 
-void Supervisor::Violated(Component& component) {
-  ++component.violations;
+void Supervisor::Violated(Component& component, bool now) {
   ++component.all_violations;
+  if (!now) return;
+  ++component.violations;
   if (component.profile->on_violation == OnViolation::kKill && component.reaper >= 0) {
     Lifecycle(component, "violation", "killed");
     KillAll(component);
@@ -180,8 +182,8 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   if (component != nullptr) component->last_refused = event.action;
   log_.Append(std::move(event));
   if (component == nullptr) return;
-  Violated(*component);
   const bool running = component->pid == denial.pid;
+  Violated(*component, running);
   if (running && ++component->denials > kDenialBudget) Hold(*component);
   const bool looks = component->held && component->denials % kLookEach == 0 &&
                      NowMs() - component->held_since >= kStopTakes;
@@ -198,32 +200,39 @@ void Supervisor::OnLandlockEnd(const LandlockDomainEnd& end) {
   log_.Append(std::move(event));
 }
 
-// A foreign architecture's call: the filter kills, and no notification tells of it.
+// A foreign architecture's call: the filter kills, and no notification tells of it. The process is
+// told by its pid while it is the component's own or not yet waited for; else by its uid, which all
+// instances have. None of them ends for what another one may have done.
 void Supervisor::OnSeccompKill(const SeccompKill& kill) {
   if (kill.signal == 0) return;
-  const Component* ran = FindByPid(kill.pid);
-  if (ran != nullptr && ran->profile->uid != kill.uid) ran = nullptr;
-  bool recorded = false;
-  for (auto& component : components_) {
-    // Of instances each has the uid: without a known pid it was any of those that run.
-    if (component->profile->uid != kill.uid || (ran != nullptr && ran != component.get())) continue;
-    if (recorded) {
-      Violated(*component);
-      continue;
-    }
-    Event event;
-    event.component = component->profile->name;
-    event.pid = kill.pid;
-    event.kind = EventKind::kViolation;
-    event.control = "seccomp";
-    event.action = "syscall " + std::to_string(kill.nr);
-    event.object = "arch " + Hex(kill.arch);
-    event.verdict = "killed";
-    event.rule = "components." + event.component + ".syscalls";
-    log_.Append(std::move(event));
-    recorded = true;
-    Violated(*component);
+  const auto has_uid = [&](const Component& component) {
+    return component.profile->uid == kill.uid;
+  };
+  Component* ran = FindByPid(kill.pid);
+  bool now = ran != nullptr && ran->pid == kill.pid && has_uid(*ran);
+  if (!now) {
+    Component* const in = FindByNamespace(PidNamespaceOf(kill.pid));
+    now = in != nullptr && has_uid(*in);
+    if (now) ran = in;
   }
+  if (ran != nullptr && !has_uid(*ran)) ran = nullptr;
+  for (auto& component : components_) {
+    if (ran != nullptr || !has_uid(*component)) continue;
+    ran = component.get();
+    now = ran->profile->instances.at_most == 0;
+  }
+  if (ran == nullptr) return;
+  Event event;
+  event.component = ran->profile->name;
+  event.pid = kill.pid;
+  event.kind = EventKind::kViolation;
+  event.control = "seccomp";
+  event.action = "syscall " + std::to_string(kill.nr);
+  event.object = "arch " + Hex(kill.arch);
+  event.verdict = "killed";
+  event.rule = "components." + event.component + ".syscalls";
+  log_.Append(std::move(event));
+  Violated(*ran, now);
 }
 
 // What the kernel or its socket to us dropped: whose refusals these were nobody knows, so the loss
@@ -302,8 +311,11 @@ void Supervisor::OnTripwires() {
   for (int turn = 0; turn < 64; ++turn) {
     const auto access = tripwires_->Next();
     if (!access) return;
+    const Component* const in = FindByNamespace(access->pid_namespace);
     for (auto& component : components_) {
       if (component->root_device != access->device) continue;
+      // Instances have copies of one view.
+      if (in != nullptr && in != component.get()) continue;
       Event event;
       event.component = component->profile->name;
       event.pid = access->pid;
@@ -316,7 +328,8 @@ void Supervisor::OnTripwires() {
       event.error = "EPERM";
       event.rule = "components." + event.component + ".files";
       log_.Append(std::move(event));
-      Violated(*component);
+      Violated(*component, in != nullptr || component->instance == 0);
+      break;
     }
   }
 }

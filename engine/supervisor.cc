@@ -442,6 +442,13 @@ Supervisor::Component* Supervisor::FindByPid(pid_t pid) {
   return nullptr;
 }
 
+Supervisor::Component* Supervisor::FindByNamespace(uint64_t pid_namespace) {
+  for (auto& component : components_) {
+    if (pid_namespace != 0 && component->pid_namespace == pid_namespace) return component.get();
+  }
+  return nullptr;
+}
+
 size_t Supervisor::IndexOf(const Component& component) const {
   for (size_t i = 0; i < components_.size(); ++i) {
     if (components_[i].get() == &component) return i;

@@ -168,20 +168,21 @@ class Supervisor {
     std::optional<Witnessed> witnessed;
     bool launch_pending = false;  // the launch's own call has not passed the listener yet
     int exit_status = -1;
-    uint64_t root_device = 0;  // of its view's root tmpfs, 0 while not known
-    uint64_t since = 0;        // ms, of the state
-    uint32_t spent = 0;        // of the notification budget
-    uint64_t spent_since = 0;  // ms
-    bool muted = false;        // over budget: its listener is not watched
-    uint32_t denials = 0;      // by Landlock, since the last tick
-    bool held = false;         // over budget: all of it is stopped until the next tick
-    bool held_before = false;  // in this run
-    uint64_t held_since = 0;   // ms
-    bool runs_on = false;      // it was seen running though it is held, in this second
-    bool ran_on = false;       // and in the last one that says so
-    uint32_t written = 0;      // bytes of output, since the last tick
-    bool choked = false;       // over budget: its output is not watched
-    uint64_t violations = 0;   // in this run
+    uint64_t root_device = 0;    // of its view's root tmpfs, 0 while not known; instances share it
+    uint64_t pid_namespace = 0;  // its inode, of this run
+    uint64_t since = 0;          // ms, of the state
+    uint32_t spent = 0;          // of the notification budget
+    uint64_t spent_since = 0;    // ms
+    bool muted = false;          // over budget: its listener is not watched
+    uint32_t denials = 0;        // by Landlock, since the last tick
+    bool held = false;           // over budget: all of it is stopped until the next tick
+    bool held_before = false;    // in this run
+    uint64_t held_since = 0;     // ms
+    bool runs_on = false;        // it was seen running though it is held, in this second
+    bool ran_on = false;         // and in the last one that says so
+    uint32_t written = 0;        // bytes of output, since the last tick
+    bool choked = false;         // over budget: its output is not watched
+    uint64_t violations = 0;     // in this run
     uint64_t all_violations = 0;
     std::string recent;        // its last output, whole lines, at most kKeptOutput bytes
     std::string last_refused;  // the action of the last one
@@ -271,6 +272,7 @@ class Supervisor {
   void CloseRun(Component& component);
   void RecordLimits(Component& component);
   Component* FindByPid(pid_t pid);
+  Component* FindByNamespace(uint64_t pid_namespace);
   LandlockHandler AuditHandler();
   void OnLandlockDenial(const LandlockDenial& denial);
   void OnLandlockEnd(const LandlockDomainEnd& end);
@@ -311,7 +313,9 @@ class Supervisor {
   void Lifecycle(const Component& component, const std::string& action, const std::string& verdict,
                  const std::string& detail = {}, std::vector<EventField> extra = {});
   static Event RefusalEvent(const Component& component, const Notification& call, bool absent);
-  void Violated(Component& component);
+  // `now`: by the run that there is now, which ends of it with `on-violation: kill`. Else by one
+  // that has ended, or by one of several instances, and nobody knows which.
+  void Violated(Component& component, bool now = true);
   // Landlock's refusals can't be delayed one by one, and their records, which the kernel drops
   // where they are too many, are everybody's: who floods is stopped for the rest of the second.
   void Hold(Component& component);
