@@ -295,6 +295,9 @@ Json EnclaveJson(const BundleData& bundle) {
                        })},
       {"requirements", List(bundle.requirements, RequirementJson)},
       {"sinks", List(bundle.sinks, SinkJson)},
+      {"output",
+       {{"sinks", List(bundle.output.sinks, SinkJson)},
+        {"file_size", bundle.output.file_size == 0 ? Json() : Json(bundle.output.file_size)}}},
       {"assets",
        List(bundle.assets,
             [](const Asset& asset) {

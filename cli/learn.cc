@@ -152,6 +152,7 @@ tl::expected<Scene, int> SceneOfPolicy(const Invocation& invocation) {
 int Observe(const Invocation& invocation, const Scene& scene, const std::string& log) {
   BundleData data = *scene.bundle;
   data.sinks = {{SinkKind::kFile, log}};
+  data.output = {{{SinkKind::kStdout, ""}}, 0};
   const auto base = Bundle::Make(std::move(data));
   if (!base) return Fail(kExitDefect, base.error()).value();
   const std::string& name = scene.subject.name;

@@ -62,6 +62,7 @@ tl::expected<Bundle, std::string> ProbeBundle(const Bundle& bundle, const ProbeF
   data.measure.policy = 0;
   data.measure.events.reset();
   data.sinks = {{SinkKind::kFile, files.audit}};
+  data.output = {{{SinkKind::kStdout, ""}}, 0};
   return Bundle::Make(std::move(data));
 }
 

@@ -24,7 +24,7 @@ struct Difference {
   Change change = Change::kNeutral;
   std::string component;  // empty: of the enclave itself
   // "files", "network", "syscalls", "peers", "assets", "limits", "attestation", "component",
-  // "ledger"; of the enclave "assets", "audit", "measure"
+  // "ledger"; of the enclave "assets", "audit", "measure", "output"
   std::string area;
   // What changed its answer, as words of `why`. "/srv/data/elsewhere" is any name beneath /srv/data
   // that neither bundle has.

@@ -44,7 +44,7 @@ std::string InTheWay(const EnclavePlan& enclave, const std::vector<ComponentPlan
   for (const std::string_view own : {"/proc", "/sys", "/dev", "/etc/passwd", "/etc/group"}) {
     if (Overlap(own, directory)) return fmt::format("the runtime's `{}`", own);
   }
-  const std::string_view reserved = ReservedPath(enclave, directory);
+  const std::string reserved = ReservedPath(enclave, directory);
   if (!reserved.empty()) return fmt::format("the supervisor's `{}`", reserved);
   if (const auto files = taken.files.Meeting(directory); !files.empty()) {
     return fmt::format("`{}` of `{}`", files.front().path,

@@ -94,6 +94,7 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
   data.requirements = std::move(enclave.requirements);
   data.sinks = policy.sinks;
   if (data.sinks.empty()) data.sinks = {{SinkKind::kFile, "/var/log/bulkhead/audit.jsonl"}};
+  data.output = policy.output;
   for (const AssetPolicy& asset : policy.assets) {
     Asset entry{asset.name, {}, Readers(asset, components)};
     for (const Text& file : asset.files) entry.files.push_back(file.value);
@@ -116,7 +117,9 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
   SortBy(data.assets, by_name);
   SortBy(data.channels, by_name);
   SortBy(data.components, by_name);
-  SortBy(data.sinks, [](const Sink& s) { return std::pair(s.kind, s.path); });
+  for (std::vector<Sink>* sinks : {&data.sinks, &data.output.sinks}) {
+    SortBy(*sinks, [](const Sink& s) { return std::pair(s.kind, s.path); });
+  }
   SortBy(data.waivers,
          [](const Waiver& w) { return std::tuple(w.component, w.statement, w.until, w.reason); });
   SortBy(data.requirements, [](const Requirement& r) {

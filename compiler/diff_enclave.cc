@@ -57,28 +57,43 @@ std::string SinkText(const Sink& sink) {
   return {};
 }
 
-std::set<std::string> SinksOf(const BundleData& bundle) {
-  std::set<std::string> sinks;
-  for (const Sink& sink : bundle.sinks) sinks.insert(SinkText(sink));
-  return sinks;
+std::set<std::string> Texts(const std::vector<Sink>& sinks) {
+  std::set<std::string> texts;
+  for (const Sink& sink : sinks) texts.insert(SinkText(sink));
+  return texts;
 }
 
-// Where else the log goes, both say.
-void DiffSinks(const BundleData& before, const BundleData& after, std::vector<Difference>& out) {
-  const std::set<std::string> old_sinks = SinksOf(before);
-  const std::set<std::string> new_sinks = SinksOf(after);
+// `area` is the key of the policy. Where else the lines go, both say.
+void DiffSinks(const std::string& area, const std::vector<Sink>& before,
+               const std::vector<Sink>& after, std::vector<Difference>& out) {
+  const std::set<std::string> old_sinks = Texts(before);
+  const std::set<std::string> new_sinks = Texts(after);
   std::set<std::string> all = old_sinks;
   all.insert(new_sinks.begin(), new_sinks.end());
   for (const std::string& sink : all) {
     const bool was = old_sinks.contains(sink);
     const bool is = new_sinks.contains(sink);
     if (was == is) continue;
-    Difference line =
-        Compared("", "audit", "sink " + sink, "audit.sinks", ValueOf(was, {}), ValueOf(is, {}));
+    Difference line = Compared("", area, area == "audit" ? "sink " + sink : "output to " + sink,
+                               area + ".sinks", ValueOf(was, {}), ValueOf(is, {}));
     line.text =
         fmt::format("{}, now {}", fmt::join(old_sinks, " and "), fmt::join(new_sinks, " and "));
     out.push_back(std::move(line));
   }
+}
+
+// A record that has no place any more is missed. Of output it is the new place that counts: what
+// components write there has a way out that it did not have.
+void DiffOutput(const OutputPlan& before, const OutputPlan& after, std::vector<Difference>& out) {
+  const size_t first = out.size();
+  DiffSinks("output", before.sinks, after.sinks, out);
+  for (size_t i = first; i < out.size(); ++i) {
+    out[i].change = out[i].new_rule.empty() ? Change::kNeutral : Change::kWidened;
+  }
+  if (before.file_size == after.file_size || before.file_size == 0 || after.file_size == 0) return;
+  out.push_back({Change::kNeutral, "", "output", "output file-size", "output.file-size",
+                 "output.file-size",
+                 fmt::format("{}, now {} bytes", before.file_size, after.file_size), false});
 }
 
 Value PolicyRegister(const Measure& measure) {
@@ -166,8 +181,9 @@ Value PinOf(const ProfileData& profile) {
 std::vector<Difference> DiffEnclaves(const BundleData& before, const BundleData& after) {
   std::vector<Difference> out;
   DiffAssets(before, after, out);
-  DiffSinks(before, after, out);
+  DiffSinks("audit", before.sinks, after.sinks, out);
   DiffMeasure(before.measure, after.measure, out);
+  DiffOutput(before.output, after.output, out);
   return out;
 }
 

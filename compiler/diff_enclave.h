@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What no answer of `why` hangs on and a review must still see: where the audit log goes, which
 // register shows the bundle, what stands guard over assets, which programs are pinned. To lose one
-// is to widen, to gain one to narrow; another in its place is neutral. Each text says both values.
+// is to widen, to gain one to narrow; another in its place is neutral. A new place of components'
+// output widens. Each text says both values.
 // Pure, thread-safe; internal to compiler/.
 #pragma once
 

@@ -22,7 +22,7 @@ const FileRule* RuleOver(const ComponentPlan& plan, const std::string& path) {
 }
 
 void CheckPath(const ComponentPlan& plan, const AssetPolicy& asset, const Text& file) {
-  std::string_view closed = ReservedPath(plan.enclave, file.value);
+  std::string closed = ReservedPath(plan.enclave, file.value);
   for (const std::string_view own : {"/proc", "/sys", "/dev", "/etc/passwd", "/etc/group"}) {
     if (Covers(own, file.value) || file.value == "/") closed = own;
   }

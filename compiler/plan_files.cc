@@ -57,11 +57,12 @@ void CheckReserved(const ComponentPlan& plan, const FileRule& rule) {
                "view; device nodes are named under `devices`");
     return;
   }
-  const std::string_view own = ReservedPath(plan.enclave, rule.path);
+  const std::string own = ReservedPath(plan.enclave, rule.path);
   if (own.empty()) return;
   // Its own tmpfs hides what the enclave has there.
-  const bool sink =
-      std::ranges::any_of(plan.enclave.policy.sinks, [&](const Sink& s) { return s.path == own; });
+  const Policy& policy = plan.enclave.policy;
+  const auto sinks = SinkPaths(policy.sinks, policy.output);
+  const bool sink = std::ranges::find(sinks, own) != sinks.end();
   if (sink && !IsPersistent(rule.verb) && own != rule.path) return;
   plan.Error(rule.at.place, "E0524",
              fmt::format("`{}` reaches the supervisor's `{}`", rule.path, own),
@@ -286,12 +287,12 @@ void PlanSecrets(ComponentPlan& plan) {
   std::ranges::sort(plan.profile.secrets, {}, &Secret::name);
 }
 
-std::string_view ReservedPath(const EnclavePlan& enclave, std::string_view path) {
+std::string ReservedPath(const EnclavePlan& enclave, std::string_view path) {
   for (const std::string_view own : {"/run/bulkhead", "/run/notify", "/var/log/bulkhead"}) {
-    if (Covers(path, own) || Covers(own, path)) return own;
+    if (Covers(path, own) || Covers(own, path)) return std::string(own);
   }
-  for (const Sink& sink : enclave.policy.sinks) {
-    if (HasPath(sink.kind) && Covers(path, sink.path)) return sink.path;
+  for (const std::string& sink : SinkPaths(enclave.policy.sinks, enclave.policy.output)) {
+    if (Covers(path, sink)) return sink;
   }
   for (const auto& [name, device] : enclave.loaded.target.devices) {
     if (Covers(path, device) || Covers(device, path)) return device;

@@ -150,7 +150,7 @@ Measure PlanMeasure(EnclavePlan& enclave);
 PathIndex PersistentPaths(const std::vector<ComponentPlan>& components);
 
 // What the runtime or the supervisor keeps for itself and `path` would reach; empty: nothing.
-std::string_view ReservedPath(const EnclavePlan& enclave, std::string_view path);
+std::string ReservedPath(const EnclavePlan& enclave, std::string_view path);
 
 // Whether files of this verb are the enclave's, and not a tmpfs of the component's own.
 bool IsPersistent(Verb verb);

@@ -182,9 +182,8 @@ bool HidesSupervisor(const Inside& inside) {
   for (const std::string_view own : {"/run/bulkhead", "/run/notify", "/var/log/bulkhead"}) {
     if (ViewHolds(inside, own)) return false;
   }
-  return std::ranges::none_of(inside.enclave.sinks, [&](const Sink& sink) {
-    return HasPath(sink.kind) && ViewHolds(inside, sink.path);
-  });
+  return std::ranges::none_of(SinkPaths(inside.enclave.sinks, inside.enclave.output),
+                              [&](const std::string& path) { return ViewHolds(inside, path); });
 }
 
 bool HasNoDevice(const Inside& inside, std::initializer_list<std::string_view> starts) {

@@ -78,6 +78,13 @@ tl::expected<AuditLog, SinkError> AuditLog::Open(const std::vector<Sink>& sinks,
   return log;
 }
 
+AuditSink* AuditLog::StandardOutput() {
+  for (Output& output : outputs_) {
+    if (output.sink.is_stdout()) return &output.sink;
+  }
+  return nullptr;
+}
+
 Event AuditLog::Stamp(Event event) const {
   if (event.boot_ns == 0) event.boot_ns = clock_.boot();
   event.claimed_ns = clock_.claimed();

@@ -93,6 +93,9 @@ class AuditLog {
   // stays in use where that fails; the first failure is returned.
   tl::expected<void, SinkError> Reopen();
 
+  // Null: none of the sinks is standard output. It lives until Close.
+  AuditSink* StandardOutput();
+
   const AuditCounters& counters() const { return counters_; }
   const ChainPoint& head() const { return head_; }  // of the first sink
   // By which this run's records are to be judged; to be told to others before anything is logged.

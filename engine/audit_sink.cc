@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "engine/clock.h"
+#include "engine/fd.h"
 
 namespace bulkhead {
 namespace {
@@ -87,31 +88,19 @@ tl::expected<int, SinkError> OpenFile(const std::string& path, int current) {
 
 // A description of its own, so that O_NONBLOCK does not change anybody else's. A socket cannot be
 // opened again; it is written with MSG_DONTWAIT.
-tl::expected<int, SinkError> OpenStdout() {
+tl::expected<int, SinkError> OpenDescription(int number) {
   // A file never blocks, and has one offset with standard error where a shell wrote `> FILE 2>&1`:
   // with another each would write over the other's lines.
   struct stat info {};
-  const bool file = fstat(STDOUT_FILENO, &info) == 0 && S_ISREG(info.st_mode);
+  const bool file = fstat(number, &info) == 0 && S_ISREG(info.st_mode);
   int fd = -1;
   if (!file) {
-    fd = open("/proc/self/fd/1", O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    const std::string path = "/proc/self/fd/" + std::to_string(number);
+    fd = open(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
   }
-  if (fd < 0) fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-  if (fd < 0) return Failure({"open", errno, "stdout"});
+  if (fd < 0) fd = fcntl(number, F_DUPFD_CLOEXEC, 3);
+  if (fd < 0) return Failure({"open", errno, number == STDERR_FILENO ? "stderr" : "stdout"});
   return fd;
-}
-
-tl::expected<int, SinkError> OpenSink(const Sink& sink) {
-  switch (sink.kind) {
-    case SinkKind::kFile:
-      return OpenFile(sink.path, -1);
-    case SinkKind::kStdout:
-      return OpenStdout();
-    case SinkKind::kUnix:
-    case SinkKind::kVsock:
-      break;
-  }
-  return Failure({"open", EINVAL, sink.path});
 }
 
 ssize_t WriteSome(int fd, std::string_view bytes) {
@@ -129,13 +118,28 @@ ssize_t WriteSome(int fd, std::string_view bytes) {
 
 }  // namespace
 
-tl::expected<AuditSink, SinkError> AuditSink::Open(const Sink& sink, Dial dial) {
-  if (IsStream(sink.kind)) return OpenStream(sink, dial);
-  const auto fd = OpenSink(sink);
+tl::expected<AuditSink, SinkError> AuditSink::Open(const Sink& sink, Dial dial, uint64_t most) {
+  switch (sink.kind) {
+    case SinkKind::kStdout:
+      return OpenStandard(STDOUT_FILENO);
+    case SinkKind::kUnix:
+    case SinkKind::kVsock:
+      return OpenStream(sink, dial);
+    case SinkKind::kFile:
+      break;
+  }
+  const auto fd = OpenFile(sink.path, -1);
   if (!fd) return tl::unexpected(fd.error());
   AuditSink opened(sink, *fd);
+  opened.most_ = most;
   opened.Settle(true);
   return opened;
+}
+
+tl::expected<AuditSink, SinkError> AuditSink::OpenStandard(int number) {
+  const auto fd = OpenDescription(number);
+  if (!fd) return tl::unexpected(fd.error());
+  return AuditSink({SinkKind::kStdout, ""}, *fd);
 }
 
 tl::expected<AuditSink, SinkError> AuditSink::OpenStream(const Sink& sink, Dial dial) {
@@ -153,12 +157,14 @@ tl::expected<AuditSink, SinkError> AuditSink::OpenStream(const Sink& sink, Dial 
 
 AuditSink::AuditSink(AuditSink&& other) noexcept
     : sink_(std::move(other.sink_)),
+      most_(other.most_),
       fd_(std::exchange(other.fd_, -1)),
       owed_(std::move(other.owed_)),
       stream_(std::move(other.stream_)) {}
 
 AuditSink& AuditSink::operator=(AuditSink&& other) noexcept {
   std::swap(sink_, other.sink_);
+  std::swap(most_, other.most_);
   std::swap(fd_, other.fd_);
   std::swap(owed_, other.owed_);
   std::swap(stream_, other.stream_);
@@ -175,8 +181,13 @@ int AuditSink::Advance(uint64_t now) {
 }
 
 bool AuditSink::Wait(int milliseconds) const {
-  if (!stream_) return false;
-  stream_->Wait(milliseconds);
+  if (is_file()) return false;
+  if (stream_) {
+    stream_->Wait(milliseconds);
+  } else {
+    pollfd ready = {fd_, POLLOUT, 0};
+    poll(&ready, 1, milliseconds);
+  }
   return true;
 }
 
@@ -197,9 +208,24 @@ int AuditSink::Write(std::string_view line, uint64_t now) {
   return error != 0 ? error : WriteStream(line);
 }
 
-int AuditSink::WriteFile(std::string_view line) const {
+// Whoever moved the file away, as for a rotation of their own, is not undone.
+int AuditSink::Rotate() {
+  const Fd there(open(sink_.path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (there && IsSameFile(there.get(), fd_)) {
+    const std::string old = sink_.path + std::string(kOldSuffix);
+    if (rename(sink_.path.c_str(), old.c_str()) != 0) return errno;
+  }
+  const auto opened = Reopen();
+  return opened ? 0 : opened.error().error;
+}
+
+int AuditSink::WriteFile(std::string_view line) {
   struct stat before = {};
   if (fstat(fd_, &before) != 0) return errno;
+  if (most_ != 0 && static_cast<uint64_t>(before.st_size) + line.size() > most_) {
+    if (const int error = Rotate(); error != 0) return error;
+    if (fstat(fd_, &before) != 0) return errno;
+  }
   ssize_t written = -1;
   do {
     written = write(fd_, line.data(), line.size());

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "engine/clock.h"
+#include "engine/pid_namespace.h"
 #include "engine/supervisor.h"
 
 namespace bulkhead {
@@ -218,6 +219,7 @@ void Supervisor::OnHandshake(Component& component) {
     ucred credentials{};
     std::memcpy(&credentials, CMSG_DATA(header), sizeof credentials);
     component.pid = credentials.pid;
+    component.pid_namespace = PidNamespaceOf(credentials.pid);
     if (component.profile->notifies) {
       component.pidfd = Fd(static_cast<int>(syscall(SYS_pidfd_open, credentials.pid, 0)));
       if (!component.pidfd) {

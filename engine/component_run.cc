@@ -198,14 +198,20 @@ bool Supervisor::OnOutput(Component& component, bool err) {
     Unwatch(fd.get());
     return false;
   }
-  const std::string label = options_.plain_output ? "" : NameOf(component) + " | ";
+  const std::string label = NameOf(component) + " | ";
   LineLog& lines = err ? component.err_lines : component.out_lines;
   const std::string text = lines.Feed({bytes.data(), static_cast<size_t>(size)}, label);
-  WriteWithoutWaiting(err ? STDERR_FILENO : STDOUT_FILENO, text);
-  Remember(component, text);
+  PassOn(component, err, text, label);
   // What is written of short lines is mostly their labels.
   SpendOutput(component, std::max(static_cast<size_t>(size), text.size()));
   return true;
+}
+
+void Supervisor::PassOn(Component& component, bool err, const std::string& lines,
+                        const std::string& label) {
+  const size_t place = static_cast<size_t>(&component.profile - bundle_.components().data());
+  output_.Write(place, err, lines, label.size(), NowMs());
+  Remember(component, lines, label.size());
 }
 
 void Supervisor::SpendOutput(Component& component, size_t bytes) {
@@ -294,17 +300,16 @@ void Supervisor::CloseRun(Component& component) {
   if (component.observer) Unwatch(component.observer->fd());
   component.observer.reset();
   component.pidfd.Reset();
-  const std::string label = options_.plain_output ? "" : NameOf(component) + " | ";
+  const std::string label = NameOf(component) + " | ";
   for (const bool err : {false, true}) {
-    const std::string rest = (err ? component.err_lines : component.out_lines).Finish(label);
-    WriteWithoutWaiting(err ? STDERR_FILENO : STDOUT_FILENO, rest);
-    Remember(component, rest);
+    PassOn(component, err, (err ? component.err_lines : component.out_lines).Finish(label), label);
   }
   if (component.pid > 0) component.past_pids.push_front(component.pid);
   if (component.past_pids.size() > kPastPids) component.past_pids.pop_back();
   component.pid = -1;
   component.witnessed.reset();
   component.root_device = 0;
+  component.pid_namespace = 0;
   component.muted = component.choked = false;
   component.written = 0;
   component.held = component.held_before = false;

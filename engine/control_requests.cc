@@ -34,14 +34,13 @@ std::string_view LastLines(std::string_view text, uint32_t count) {
 
 }  // namespace
 
-void Supervisor::Remember(Component& component, std::string_view text) {
+void Supervisor::Remember(Component& component, std::string_view text, size_t label) {
   if (text.empty()) return;
   // Of an instance the lines stay with its component.
   Component& owner = OwnerOf(component);
-  const std::string label = options_.plain_output ? "" : NameOf(component) + " | ";
   for (size_t at = 0; at < text.size();) {
     const size_t end = text.find('\n', at);
-    const std::string_view line = text.substr(at + label.size(), end - at - label.size());
+    const std::string_view line = text.substr(at + label, end - at - label);
     owner.recent.append(line).append("\n");
     control_.Said(owner.profile->name, line);
     at = end + 1;

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "engine/clock.h"
+#include "engine/pid_namespace.h"
 #include "engine/supervisor.h"
 #include "profiles/syscalls.h"
 
@@ -30,6 +31,16 @@ std::string ReadLink(const std::string& path) {
   std::array<char, 4096> text{};
   const ssize_t size = readlink(path.c_str(), text.data(), text.size());
   return size > 0 ? std::string(text.data(), static_cast<size_t>(size)) : std::string();
+}
+
+Event LossEvent(const char* control, const char* action, uint64_t count) {
+  Event event;
+  event.kind = EventKind::kLoss;
+  event.control = control;
+  event.action = action;
+  event.verdict = "failed";
+  event.count = count;
+  return event;
 }
 
 }  // namespace
@@ -54,9 +65,10 @@ Event Supervisor::RefusalEvent(const Component& component, const Notification& c
   return event;
 }
 
-void Supervisor::Violated(Component& component) {
-  ++component.violations;
+void Supervisor::Violated(Component& component, bool now) {
   ++component.all_violations;
+  if (!now) return;
+  ++component.violations;
   if (component.profile->on_violation == OnViolation::kKill && component.reaper >= 0) {
     Lifecycle(component, "violation", "killed");
     KillAll(component);
@@ -170,8 +182,8 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   if (component != nullptr) component->last_refused = event.action;
   log_.Append(std::move(event));
   if (component == nullptr) return;
-  Violated(*component);
   const bool running = component->pid == denial.pid;
+  Violated(*component, running);
   if (running && ++component->denials > kDenialBudget) Hold(*component);
   const bool looks = component->held && component->denials % kLookEach == 0 &&
                      NowMs() - component->held_since >= kStopTakes;
@@ -181,44 +193,46 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
 // The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.
 void Supervisor::OnLandlockEnd(const LandlockDomainEnd& end) {
   if (end.received >= end.denials) return;
-  Event event;
+  Event event = LossEvent("landlock", "records-lost", end.denials - end.received);
   if (const Component* component = FindByPid(end.pid)) event.component = component->profile->name;
   event.pid = end.pid;
-  event.kind = EventKind::kLoss;
-  event.control = "landlock";
-  event.action = "records-lost";
   event.object = "domain " + Hex(end.domain);
-  event.verdict = "failed";
-  event.count = end.denials - end.received;
   log_.Append(std::move(event));
 }
 
-// A foreign architecture's call: the filter kills, and no notification tells of it.
+// A foreign architecture's call: the filter kills, and no notification tells of it. The process is
+// told by its pid while it is the component's own or not yet waited for; else by its uid, which all
+// instances have. None of them ends for what another one may have done.
 void Supervisor::OnSeccompKill(const SeccompKill& kill) {
   if (kill.signal == 0) return;
-  const Component* ran = FindByPid(kill.pid);
-  if (ran != nullptr && ran->profile->uid != kill.uid) ran = nullptr;
-  bool recorded = false;
-  for (auto& component : components_) {
-    // Of instances each has the uid: without a known pid it was any of those that run.
-    if (component->profile->uid != kill.uid || (ran != nullptr && ran != component.get())) continue;
-    if (recorded) {
-      Violated(*component);
-      continue;
-    }
-    Event event;
-    event.component = component->profile->name;
-    event.pid = kill.pid;
-    event.kind = EventKind::kViolation;
-    event.control = "seccomp";
-    event.action = "syscall " + std::to_string(kill.nr);
-    event.object = "arch " + Hex(kill.arch);
-    event.verdict = "killed";
-    event.rule = "components." + event.component + ".syscalls";
-    log_.Append(std::move(event));
-    recorded = true;
-    Violated(*component);
+  const auto has_uid = [&](const Component& component) {
+    return component.profile->uid == kill.uid;
+  };
+  Component* ran = FindByPid(kill.pid);
+  bool now = ran != nullptr && ran->pid == kill.pid && has_uid(*ran);
+  if (!now) {
+    Component* const in = FindByNamespace(PidNamespaceOf(kill.pid));
+    now = in != nullptr && has_uid(*in);
+    if (now) ran = in;
   }
+  if (ran != nullptr && !has_uid(*ran)) ran = nullptr;
+  for (auto& component : components_) {
+    if (ran != nullptr || !has_uid(*component)) continue;
+    ran = component.get();
+    now = ran->profile->instances.at_most == 0;
+  }
+  if (ran == nullptr) return;
+  Event event;
+  event.component = ran->profile->name;
+  event.pid = kill.pid;
+  event.kind = EventKind::kViolation;
+  event.control = "seccomp";
+  event.action = "syscall " + std::to_string(kill.nr);
+  event.object = "arch " + Hex(kill.arch);
+  event.verdict = "killed";
+  event.rule = "components." + event.component + ".syscalls";
+  log_.Append(std::move(event));
+  Violated(*ran, now);
 }
 
 // What the kernel or its socket to us dropped: whose refusals these were nobody knows, so the loss
@@ -234,13 +248,7 @@ void Supervisor::RecordAuditLoss() {
       {"domains-forgotten", reported_.landlock.forgotten, now.landlock.forgotten}};
   for (const auto& [action, before, after] : rows) {
     if (after <= before) continue;
-    Event event;
-    event.kind = EventKind::kLoss;
-    event.control = "kernel-audit";
-    event.action = action;
-    event.verdict = "failed";
-    event.count = after - before;
-    log_.Append(std::move(event));
+    log_.Append(LossEvent("kernel-audit", action, after - before));
   }
   reported_ = now;
 }
@@ -253,6 +261,17 @@ void Supervisor::ReportSinks() {
     Status("an audit sink takes no records: " + std::to_string(missed) +
            " events so far are not in it, and will be, folded, when it does again");
     reported_missed_ = missed;
+  }
+}
+
+// What a component wrote and its readers did not take, or had no disk for. It is no record's loss.
+void Supervisor::RecordLostOutput(const std::vector<OutputLoss>& losses) {
+  for (const OutputLoss& loss : losses) {
+    Event event = LossEvent("supervisor", "output", loss.lines);
+    event.component = loss.component;
+    event.object = loss.sink;
+    event.error = ErrnoName(loss.error);
+    log_.Append(std::move(event));
   }
 }
 
@@ -292,8 +311,11 @@ void Supervisor::OnTripwires() {
   for (int turn = 0; turn < 64; ++turn) {
     const auto access = tripwires_->Next();
     if (!access) return;
+    const Component* const in = FindByNamespace(access->pid_namespace);
     for (auto& component : components_) {
       if (component->root_device != access->device) continue;
+      // Instances have copies of one view.
+      if (in != nullptr && in != component.get()) continue;
       Event event;
       event.component = component->profile->name;
       event.pid = access->pid;
@@ -306,7 +328,8 @@ void Supervisor::OnTripwires() {
       event.error = "EPERM";
       event.rule = "components." + event.component + ".files";
       log_.Append(std::move(event));
-      Violated(*component);
+      Violated(*component, in != nullptr || component->instance == 0);
+      break;
     }
   }
 }

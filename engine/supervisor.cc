@@ -33,26 +33,42 @@ tl::unexpected<StartError> Error(const std::string& step, const std::string& obj
 }  // namespace
 
 Supervisor::Supervisor(Bundle bundle, const Digest& digest, const FeatureSet& kernel,
-                       SupervisorOptions options, AuditLog log)
+                       SupervisorOptions options, AuditLog log, OutputLog output)
     : bundle_(std::move(bundle)),
       kernel_features_(kernel),
       options_(std::move(options)),
       log_(std::move(log)),
+      output_(std::move(output)),
       digest_(digest) {}
 
 Supervisor::~Supervisor() {
   for (auto& component : components_) KillAll(*component);
 }
 
+namespace {
+
+StartError SinkText(const char* which, const SinkError& error) {
+  return Error("open the " + std::string(which) + " sink (" + error.step + ")", error.object,
+               error.error)
+      .value();
+}
+
+tl::expected<OutputLog, SinkError> OpenOutput(const Bundle& bundle, AuditLog& log, bool plain) {
+  std::vector<std::string> names;
+  for (const Profile& profile : bundle.components()) names.push_back(profile->name);
+  return OutputLog::Open(bundle->output, std::move(names), log.StandardOutput(), plain);
+}
+
+}  // namespace
+
 tl::expected<std::unique_ptr<Supervisor>, StartError> Supervisor::Create(
     Bundle bundle, const Digest& digest, const FeatureSet& kernel, SupervisorOptions options) {
   auto log = AuditLog::Open(bundle->sinks, digest, ReadBootId());
-  if (!log) {
-    return Error("open the audit sink (" + log.error().step + ")", log.error().object,
-                 log.error().error);
-  }
-  std::unique_ptr<Supervisor> supervisor(
-      new Supervisor(std::move(bundle), digest, kernel, std::move(options), std::move(*log)));
+  if (!log) return tl::make_unexpected(SinkText("audit", log.error()));
+  auto output = OpenOutput(bundle, *log, options.plain_output);
+  if (!output) return tl::make_unexpected(SinkText("output", output.error()));
+  std::unique_ptr<Supervisor> supervisor(new Supervisor(
+      std::move(bundle), digest, kernel, std::move(options), std::move(*log), std::move(*output)));
   supervisor->Status("audit key ed25519:" + Hex(supervisor->audit_public_key()));
   if (auto prepared = supervisor->Prepare(); !prepared) {
     return tl::make_unexpected(prepared.error());
@@ -65,9 +81,8 @@ namespace {
 // What may be in a view under its own name alone: nobody's files are read by a second one.
 std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_directory) {
   std::vector<std::string> kept{"/run/bulkhead", "/run/notify", "/var/log/bulkhead", run_directory};
-  for (const Sink& sink : bundle->sinks) {
-    if (HasPath(sink.kind)) kept.push_back(sink.path);
-  }
+  const std::vector<std::string> sinks = SinkPaths(bundle->sinks, bundle->output);
+  kept.insert(kept.end(), sinks.begin(), sinks.end());
   for (const ProfileData& component : bundle->components) {
     for (const ViewEntry& entry : component.view) {
       if (entry.kind == ViewKind::kWritable || entry.kind == ViewKind::kState ||
@@ -218,6 +233,7 @@ bool Supervisor::Finished() const {
 
 int Supervisor::WaitTime(uint64_t now) const {
   uint64_t due = last_tick_ + kTickInterval;
+  if (output_.due() != 0) due = std::min(due, output_.due());
   for (const auto& component : components_) {
     if (component->unit.deadline() != 0) due = std::min(due, component->unit.deadline());
     const bool looking = component->unit.state() == UnitState::kStarting &&
@@ -270,6 +286,7 @@ int Supervisor::Run() {
   guard_.reset();
   cgroups_.reset();
   unlink((options_.run_directory + "/control").c_str());
+  RecordLostOutput(output_.Close());
   if (!log_.Close()) Status("the audit log could not be closed whole");
   return exit_code_;
 }
@@ -317,6 +334,7 @@ void Supervisor::OnTimers(uint64_t now) {
     }
     Act(*component, action);
   }
+  if (output_.due() != 0 && now >= output_.due()) output_.Advance(now);
   if (now < last_tick_ + kTickInterval) return;
   last_tick_ = now;
   for (size_t i = 0; i < components_.size(); ++i) {
@@ -340,6 +358,8 @@ void Supervisor::OnTimers(uint64_t now) {
   RunAttester();
   if (kernel_audit_) kernel_audit_->Tick(AuditHandler());
   RecordAuditLoss();
+  output_.Advance(now);
+  RecordLostOutput(output_.TakeLosses(now));
   log_.Tick();
   control_.Tick(now);
   ReportSinks();
@@ -351,6 +371,9 @@ void Supervisor::OnSignals() {
   while (read(signals_.get(), &info, sizeof info) == sizeof info) {
     if (info.ssi_signo == SIGHUP) {
       if (auto reopened = log_.Reopen(); !reopened) {
+        Status("cannot reopen " + reopened.error().object);
+      }
+      if (auto reopened = output_.Reopen(); !reopened) {
         Status("cannot reopen " + reopened.error().object);
       }
     } else if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
@@ -421,6 +444,13 @@ Supervisor::Component* Supervisor::FindByPid(pid_t pid) {
   return nullptr;
 }
 
+Supervisor::Component* Supervisor::FindByNamespace(uint64_t pid_namespace) {
+  for (auto& component : components_) {
+    if (pid_namespace != 0 && component->pid_namespace == pid_namespace) return component.get();
+  }
+  return nullptr;
+}
+
 size_t Supervisor::IndexOf(const Component& component) const {
   for (size_t i = 0; i < components_.size(); ++i) {
     if (components_[i].get() == &component) return i;
@@ -428,8 +458,6 @@ size_t Supervisor::IndexOf(const Component& component) const {
   return 0;
 }
 
-void Supervisor::Status(const std::string& text) const {
-  WriteWithoutWaiting(STDERR_FILENO, "bulkhead-init: " + text + "\n");
-}
+void Supervisor::Status(const std::string& text) { output_.Say(text, NowMs()); }
 
 }  // namespace bulkhead

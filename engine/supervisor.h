@@ -31,6 +31,7 @@
 #include "engine/listener.h"
 #include "engine/measure.h"
 #include "engine/observer.h"
+#include "engine/output_log.h"
 #include "engine/service_notify.h"
 #include "engine/tripwire.h"
 #include "engine/unit.h"
@@ -168,27 +169,28 @@ class Supervisor {
     std::optional<Witnessed> witnessed;
     bool launch_pending = false;  // the launch's own call has not passed the listener yet
     int exit_status = -1;
-    uint64_t root_device = 0;  // of its view's root tmpfs, 0 while not known
-    uint64_t since = 0;        // ms, of the state
-    uint32_t spent = 0;        // of the notification budget
-    uint64_t spent_since = 0;  // ms
-    bool muted = false;        // over budget: its listener is not watched
-    uint32_t denials = 0;      // by Landlock, since the last tick
-    bool held = false;         // over budget: all of it is stopped until the next tick
-    bool held_before = false;  // in this run
-    uint64_t held_since = 0;   // ms
-    bool runs_on = false;      // it was seen running though it is held, in this second
-    bool ran_on = false;       // and in the last one that says so
-    uint32_t written = 0;      // bytes of output, since the last tick
-    bool choked = false;       // over budget: its output is not watched
-    uint64_t violations = 0;   // in this run
+    uint64_t root_device = 0;    // of its view's root tmpfs, 0 while not known; instances share it
+    uint64_t pid_namespace = 0;  // its inode, of this run
+    uint64_t since = 0;          // ms, of the state
+    uint32_t spent = 0;          // of the notification budget
+    uint64_t spent_since = 0;    // ms
+    bool muted = false;          // over budget: its listener is not watched
+    uint32_t denials = 0;        // by Landlock, since the last tick
+    bool held = false;           // over budget: all of it is stopped until the next tick
+    bool held_before = false;    // in this run
+    uint64_t held_since = 0;     // ms
+    bool runs_on = false;        // it was seen running though it is held, in this second
+    bool ran_on = false;         // and in the last one that says so
+    uint32_t written = 0;        // bytes of output, since the last tick
+    bool choked = false;         // over budget: its output is not watched
+    uint64_t violations = 0;     // in this run
     uint64_t all_violations = 0;
     std::string recent;        // its last output, whole lines, at most kKeptOutput bytes
     std::string last_refused;  // the action of the last one
   };
 
   Supervisor(Bundle bundle, const Digest& digest, const FeatureSet& kernel,
-             SupervisorOptions options, AuditLog log);
+             SupervisorOptions options, AuditLog log, OutputLog output);
   tl::expected<void, StartError> Prepare();
 
   // Loop.
@@ -254,6 +256,7 @@ class Supervisor {
 
   // Passes on what the component wrote; whether there may be more.
   bool OnOutput(Component& component, bool err);
+  void PassOn(Component& component, bool err, const std::string& lines, const std::string& label);
   void SpendOutput(Component& component, size_t bytes);
   void OnReaperDead(Component& component);
   void EndRun(Component& component, int status);
@@ -274,12 +277,14 @@ class Supervisor {
   void CloseRun(Component& component);
   void RecordLimits(Component& component);
   Component* FindByPid(pid_t pid);
+  Component* FindByNamespace(uint64_t pid_namespace);
   LandlockHandler AuditHandler();
   void OnLandlockDenial(const LandlockDenial& denial);
   void OnLandlockEnd(const LandlockDomainEnd& end);
   void FinishAudit();
   void RecordAuditLoss();
   void ReportSinks();
+  void RecordLostOutput(const std::vector<OutputLoss>& losses);
   void OnSeccompKill(const SeccompKill& kill);
 
   // Attestation: see attestation.cc.
@@ -306,14 +311,16 @@ class Supervisor {
   std::string StatusText() const;
   std::string StatusLine(const Component& component) const;
   void RecordControl(const ControlRequest& request, const ControlPeer& peer);
-  // Keeps what the component said, labelled, for those who ask for it.
-  void Remember(Component& component, std::string_view text);
+  // Keeps what the component said, without its label of that size, for those who ask for it.
+  void Remember(Component& component, std::string_view text, size_t label);
 
   // Record.
   void Lifecycle(const Component& component, const std::string& action, const std::string& verdict,
                  const std::string& detail = {}, std::vector<EventField> extra = {});
   static Event RefusalEvent(const Component& component, const Notification& call, bool absent);
-  void Violated(Component& component);
+  // `now`: by the run that there is now, which ends of it with `on-violation: kill`. Else by one
+  // that has ended, or by one of several instances, and nobody knows which.
+  void Violated(Component& component, bool now = true);
   // Landlock's refusals can't be delayed one by one, and their records, which the kernel drops
   // where they are too many, are everybody's: who floods is stopped for the rest of the second.
   void Hold(Component& component);
@@ -321,7 +328,7 @@ class Supervisor {
   void JudgeStop(Component& component);
   void Release(Component& component);
   std::string FailureText(const Component& component, const Failure& failure) const;
-  void Status(const std::string& text) const;
+  void Status(const std::string& text);
   static std::string NameOf(const Component& component);  // of an instance `tools@3`
   size_t IndexOf(const Component& component) const;
 
@@ -329,6 +336,7 @@ class Supervisor {
   FeatureSet kernel_features_;
   SupervisorOptions options_;
   AuditLog log_;
+  OutputLog output_;  // may write by a sink of the audit log
   RealKernel kernel_;
   std::unique_ptr<KernelAudit> kernel_audit_;
   std::unique_ptr<Tripwires> tripwires_;

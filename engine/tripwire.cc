@@ -7,6 +7,8 @@
 
 #include <array>
 
+#include "engine/pid_namespace.h"
+
 namespace bulkhead {
 namespace {
 
@@ -36,6 +38,7 @@ std::optional<TripwireAccess> Tripwires::Next() {
   if (!opened) return std::nullopt;
   TripwireAccess access;
   access.pid = event.pid;
+  access.pid_namespace = PidNamespaceOf(event.pid);
   access.path = PathOf(opened.get());
   struct stat info {};
   if (fstat(opened.get(), &info) == 0) access.device = info.st_dev;

@@ -19,9 +19,10 @@
 namespace bulkhead {
 
 struct TripwireAccess {
-  uint64_t device = 0;  // st_dev: of the root tmpfs of the view in which it happened
-  pid_t pid = 0;        // in the supervisor's PID namespace
-  std::string path;     // inside the view
+  uint64_t device = 0;         // st_dev: of the root tmpfs of the view in which it happened
+  pid_t pid = 0;               // in the supervisor's PID namespace
+  uint64_t pid_namespace = 0;  // engine/pid_namespace.h; it waited for its answer then
+  std::string path;            // inside the view
 };
 
 class Tripwires {

@@ -68,6 +68,41 @@ std::vector<Sink> BuildSinks(const Section& audit, Diagnostics& diagnostics) {
   return sinks;
 }
 
+// Standard output alone may take both, where each line says whose it is.
+bool Meet(const Sink& output, const Sink& other) {
+  if (output == other) return output.kind != SinkKind::kStdout;
+  const std::vector<std::string> paths = SinkPaths({}, {{output}, 0});
+  return HasPath(other.kind) && std::ranges::find(paths, other.path) != paths.end();
+}
+
+OutputPlan BuildOutput(const Section& section, const std::vector<Sink>& audit,
+                       Diagnostics& diagnostics) {
+  OutputPlan output{BuildSinks(section, diagnostics), 0};
+  const bool file = std::ranges::any_of(
+      output.sinks, [](const Sink& sink) { return sink.kind == SinkKind::kFile; });
+  if (output.sinks.empty()) output.sinks.push_back({SinkKind::kStdout, ""});
+  std::vector<Sink> others = audit;
+  others.insert(others.end(), output.sinks.begin(), output.sinks.end());
+  for (size_t i = 0; i < output.sinks.size(); ++i) {
+    const Sink& sink = output.sinks[i];
+    const auto meets = [&](const Sink& other) { return Meet(sink, other); };
+    // Itself is among them.
+    if (std::ranges::count_if(others, meets) <= (sink.kind == SinkKind::kStdout ? 0 : 1)) continue;
+    diagnostics.Error(section.At("sinks").place, "E0248",
+                      Quoted(sink.path) + " is, or would replace, another sink's place",
+                      "a full file is renamed to its path and `.old`; records and lines of "
+                      "components have places of their own");
+  }
+  const auto size = ParseSize(section.TextOf("file-size"));
+  if (size && !file) {
+    diagnostics.Error(section.At("file-size").place, "E0249", "no file is among the sinks",
+                      "leave `file-size` out, or add `{file: PATH}`");
+  }
+  constexpr uint64_t kUsual = uint64_t{64} << 20;
+  if (file) output.file_size = size.value_or(kUsual);
+  return output;
+}
+
 std::vector<AssetPolicy> BuildAssets(const Section& assets) {
   std::vector<AssetPolicy> built;
   for (const Entry& entry : assets.Entries()) {
@@ -154,6 +189,7 @@ Policy BuildPolicy(const Node& root_node, const Library& library, Diagnostics& d
   policy.target = {root.TextOf("target"), root.At("target")};
   policy.vars = BuildPairs(root.Sub("vars"));
   policy.sinks = BuildSinks(root.Sub("audit"), diagnostics);
+  policy.output = BuildOutput(root.Sub("output"), policy.sinks, diagnostics);
   if (const Section measure = root.Sub("measure"); measure.Get("policy") != nullptr) {
     policy.measure = Text{measure.TextOf("policy"), measure.At("policy")};
     if (measure.Get("events") != nullptr) {

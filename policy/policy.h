@@ -214,7 +214,8 @@ struct Policy {
   Text target;  // a shipped target's name, or a path
   std::vector<std::pair<std::string, Text>> vars;
   std::vector<NamedDigest> sources;
-  std::vector<Sink> sinks;
+  std::vector<Sink> sinks;             // of the audit log; none: the default one
+  OutputPlan output;                   // with its defaults
   std::optional<Text> measure;         // "none" or a register
   std::optional<Text> measure_events;  // a register
   std::vector<AssetPolicy> assets;

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include "profiles/codec.h"
 
@@ -137,19 +138,46 @@ bool StrictlySorted(const std::vector<T>& items, Key key) {
          }) == items.end();
 }
 
+const char* SinkDefect(const Sink& sink) {
+  if (sink.kind > SinkKind::kVsock) return "sink: unknown kind";
+  if (HasPath(sink.kind) != IsNormalPath(sink.path)) return "sink: path";
+  if (sink.kind == SinkKind::kUnix && sink.path.size() > kMaxUnixPath) return "sink: path";
+  const bool vsock = ParseVsockPeer(sink.path).has_value();
+  if ((sink.kind == SinkKind::kVsock) != vsock) return "sink: address";
+  if (sink.kind == SinkKind::kStdout && !sink.path.empty()) return "sink: stdout has no path";
+  return nullptr;
+}
+
+// No line of a component comes where records are, nor is a file of these replaced by a full one.
+const char* OutputDefect(const std::vector<Sink>& audit, const OutputPlan& output) {
+  if (output.sinks.empty()) return "output: no sink";
+  if (!StrictlySorted(output.sinks, [](const Sink& s) { return std::tie(s.kind, s.path); })) {
+    return "output: sinks are not sorted";
+  }
+  const std::vector<std::string> all = SinkPaths(audit, output);
+  for (const std::string& path : SinkPaths({}, output)) {
+    if (std::ranges::count(all, path) != 1) return "output: a path of two sinks";
+  }
+  bool file = false;
+  for (const Sink& sink : output.sinks) {
+    if (const char* defect = SinkDefect(sink)) return defect;
+    file = file || sink.kind == SinkKind::kFile;
+    const bool both = sink.kind == SinkKind::kVsock && std::ranges::count(audit, sink) != 0;
+    if (both) return "output: an audit sink";
+  }
+  const bool sized = output.file_size >= kMinOutputFile && output.file_size <= kMaxOutputFile;
+  return (file ? sized : output.file_size == 0) ? nullptr : "output: file size";
+}
+
 Defect EnumDefect(const BundleData& data) {
   for (const Requirement& r : data.requirements) {
     if (static_cast<size_t>(r.feature) >= kFeatureCount) return "requirement: unknown feature";
     if (r.level == 0) return "requirement: level 0";
   }
   for (const Sink& sink : data.sinks) {
-    if (sink.kind > SinkKind::kVsock) return "sink: unknown kind";
-    if (HasPath(sink.kind) != IsNormalPath(sink.path)) return "sink: path";
-    if (sink.kind == SinkKind::kUnix && sink.path.size() > kMaxUnixPath) return "sink: path";
-    const bool vsock = ParseVsockPeer(sink.path).has_value();
-    if ((sink.kind == SinkKind::kVsock) != vsock) return "sink: address";
-    if (sink.kind == SinkKind::kStdout && !sink.path.empty()) return "sink: stdout has no path";
+    if (const char* defect = SinkDefect(sink)) return defect;
   }
+  if (const char* defect = OutputDefect(data.sinks, data.output)) return defect;
   for (const LedgerRow& row : data.ledger) {
     if (row.status > Status::kWaived || row.recorder > Recorder::kNone) return "ledger: enum";
     if (row.controls.empty() && row.status != Status::kWaived) return "ledger: empty row";
@@ -359,6 +387,19 @@ tl::expected<Bundle, std::string> DecodeBundle(std::span<const uint8_t> bytes) {
 
 Digest BundleDigest(std::span<const uint8_t> bytes) {
   return Sha384(bytes.first(bytes.size() - std::min(bytes.size(), kDigestSize)));
+}
+
+std::vector<std::string> SinkPaths(const std::vector<Sink>& audit, const OutputPlan& output) {
+  std::vector<std::string> paths;
+  for (const std::vector<Sink>* sinks : {&audit, &output.sinks}) {
+    for (const Sink& sink : *sinks) {
+      if (!HasPath(sink.kind)) continue;
+      paths.push_back(sink.path);
+      const bool renamed = sinks == &output.sinks && sink.kind == SinkKind::kFile;
+      if (renamed) paths.push_back(sink.path + std::string(kOldSuffix));
+    }
+  }
+  return paths;
 }
 
 std::optional<VsockPeer> ParseVsockPeer(std::string_view text) {

@@ -75,6 +75,18 @@ struct Sink {
   bool operator==(const Sink&) const = default;
 };
 
+// Where lines of components go. Of a file of `file_size` bytes the content goes on in a new one,
+// and what was there has kOldSuffix behind its name.
+struct OutputPlan {
+  std::vector<Sink> sinks;  // at least one, sorted; none of them a place of the audit log
+  uint64_t file_size = 0;   // 0: no file is among them
+  bool operator==(const OutputPlan&) const = default;
+};
+
+inline constexpr std::string_view kOldSuffix = ".old";
+inline constexpr uint64_t kMinOutputFile = uint64_t{1} << 20;
+inline constexpr uint64_t kMaxOutputFile = uint64_t{1} << 40;
+
 inline constexpr size_t kMaxUnixPath = 107;  // unix(7): sun_path without its NUL
 
 struct VsockPeer {
@@ -98,6 +110,9 @@ struct NamedDigest {
   bool operator==(const NamedDigest&) const = default;
 };
 
+// What of the file system the supervisor writes or connects to for these.
+std::vector<std::string> SinkPaths(const std::vector<Sink>& audit, const OutputPlan& output);
+
 struct BundleData {
   std::string enclave;
   Target target;
@@ -105,7 +120,8 @@ struct BundleData {
   std::vector<EnvVar> vars;          // the policy's variables, sorted
   std::vector<NamedDigest> sources;  // files of `use`, sorted by name
   std::vector<Requirement> requirements;
-  std::vector<Sink> sinks;
+  std::vector<Sink> sinks;  // of the audit log
+  OutputPlan output;
   std::vector<Asset> assets;
   std::vector<Channel> channels;  // sorted by name
   std::vector<Waiver> waivers;

@@ -116,6 +116,10 @@ void Describe(Io& io, Sink& v) {
   io(v.kind, v.path);
 }
 template <typename Io>
+void Describe(Io& io, OutputPlan& v) {
+  io(v.sinks, v.file_size);
+}
+template <typename Io>
 void Describe(Io& io, Waiver& v) {
   io(v.component, v.statement, v.reason, v.until);
 }
@@ -134,7 +138,7 @@ void Describe(Io& io, Target& v) {
 template <typename Io>
 void Describe(Io& io, BundleData& v) {
   io(v.enclave, v.target, v.vars, v.sources, v.requirements, v.sinks, v.assets, v.channels,
-     v.waivers, v.ledger, v.components, v.measure);
+     v.waivers, v.ledger, v.components, v.measure, v.output);
 }
 
 }  // namespace bulkhead::codec

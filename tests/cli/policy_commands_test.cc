@@ -241,10 +241,10 @@ BOOST_AUTO_TEST_CASE(InspectShowsEverything) {
     BOOST_TEST(text.out.find(part) != std::string::npos, part << " is missing");
   }
   const auto json = Parsed(Bulkhead({"inspect", bundle, "--format", "json"}).out);
-  BOOST_TEST(
-      (Keys(json) == std::vector<std::string>{"digest", "size", "enclave", "target", "measure",
-                                              "vars", "sources", "requirements", "sinks", "assets",
-                                              "channels", "waivers", "components", "ledger"}));
+  BOOST_TEST((Keys(json) == std::vector<std::string>{"digest", "size", "enclave", "target",
+                                                     "measure", "vars", "sources", "requirements",
+                                                     "sinks", "output", "assets", "channels",
+                                                     "waivers", "components", "ledger"}));
   const auto& hello = json["components"][0];
   BOOST_TEST(
       (Keys(hello) == std::vector<std::string>{

@@ -245,6 +245,26 @@ BOOST_AUTO_TEST_CASE(AnotherInItsPlaceIsNeutral) {
       "[, audit.sinks]\n");
 }
 
+// A new place is a way out for what components write; one that is lost takes nothing from anybody.
+BOOST_AUTO_TEST_CASE(ANewPlaceOfOutputWidens) {
+  const auto with = [](const std::string& output) {
+    return MustCompile(Around("output: {" + output + "}\n", kExec));
+  };
+  const Compiled none = MustCompile(Around("", kExec));
+  const Compiled out = with("sinks: [stdout, {vsock: \"3:9001\"}]");
+  BOOST_TEST(DiffOf(none, with("sinks: [stdout]")).empty());
+  BOOST_TEST(Lines(DiffOf(none, out)) ==
+             "widened : output to vsock:3:9001: stdout, now stdout and vsock:3:9001 "
+             "[, output.sinks]\n");
+  BOOST_TEST(Lines(DiffOf(out, none)) ==
+             "neutral : output to vsock:3:9001: stdout and vsock:3:9001, now stdout "
+             "[output.sinks, ]\n");
+  BOOST_TEST(Lines(DiffOf(with("sinks: [{file: /var/log/o}]"),
+                          with("sinks: [{file: /var/log/o}], file-size: 1M"))) ==
+             "neutral : output file-size: 67108864, now 1048576 bytes "
+             "[output.file-size, output.file-size]\n");
+}
+
 // The devices are the target's.
 BOOST_AUTO_TEST_CASE(MeasuringDevices) {
   const Compiled before = MustCompile(Around("measure: {policy: tpm-pcr14}\n", kExec));

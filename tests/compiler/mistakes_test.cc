@@ -112,6 +112,10 @@ BOOST_AUTO_TEST_CASE(PathsOfTheRuntime) {
   }
   Check({{Files("      read: [/var/log]\n"),
           "9:14 E0524 `/var/log` reaches the supervisor's `/var/log/bulkhead`\n"},
+         {"output: {sinks: [{file: /srv/out/log}]}\n" + Files("      read: [/srv/out]\n"),
+          "10:14 E0524 `/srv/out` reaches the supervisor's `/srv/out/log`\n"},
+         {"output: {sinks: [{file: /srv/out/log}]}\n" + Files("      read: [/srv/out/log.old]\n"),
+          "10:14 E0524 `/srv/out/log.old` reaches the supervisor's `/srv/out/log.old`\n"},
          {"audit: {sinks: [{file: /srv/audit/log}]}\n" + Files("      read: [/srv]\n"),
           "10:14 E0524 `/srv` reaches the supervisor's `/srv/audit/log`\n"}});
   // A tmpfs of its own hides what is there.

@@ -172,6 +172,34 @@ BOOST_AUTO_TEST_CASE(RefusesWhatDoesNotHoldTogether) {
        }},
       {"connected to nothing", [](BundleData& d) { MakeConnected(d).kind = ChannelKind::kStream; }},
       {"connected to nothing", [](BundleData& d) { d.channels[0].as_server = true; }},
+      {"output: no sink", [](BundleData& d) { d.output = {}; }},
+      {"output: sinks are not sorted",
+       [](BundleData& d) { std::swap(d.output.sinks[0], d.output.sinks[1]); }},
+      {"output: sinks are not sorted",
+       [](BundleData& d) {
+         d.output.sinks.push_back({SinkKind::kStdout, ""});
+       }},
+      {"sink: address",
+       [](BundleData& d) {
+         d.output.sinks.push_back({SinkKind::kVsock, "3"});
+       }},
+      {"output: a path of two sinks", [](BundleData& d) { d.sinks.push_back(d.output.sinks[0]); }},
+      {"output: an audit sink",
+       [](BundleData& d) {
+         d.sinks.push_back({SinkKind::kVsock, "3:9"});
+         d.output.sinks.push_back({SinkKind::kVsock, "3:9"});
+       }},
+      {"output: a path of two sinks",
+       [](BundleData& d) {
+         d.sinks.push_back({SinkKind::kUnix, "/var/log/output"});
+       }},
+      {"output: a path of two sinks",
+       [](BundleData& d) {
+         d.sinks.push_back({SinkKind::kFile, "/var/log/output.old"});
+       }},
+      {"output: file size", [](BundleData& d) { --d.output.file_size; }},
+      {"output: file size", [](BundleData& d) { d.output.file_size = kMaxOutputFile + 1; }},
+      {"output: file size", [](BundleData& d) { d.output.sinks.erase(d.output.sinks.begin()); }},
       {"unknown kind", [](BundleData& d) { MakeConnected(d).kind = ChannelKind(5); }},
       {"startup: without a listener",
        [](BundleData& d) {

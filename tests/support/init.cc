@@ -54,6 +54,7 @@ Init::Init(const TempDirectory& directory, BundleData data, std::vector<std::str
     : directory_(directory) {
   const std::string audit_directory = directory.File("audit");
   data.sinks = {{SinkKind::kFile, audit_directory + "/audit.jsonl"}};
+  data.output = {{{SinkKind::kStdout, ""}}, 0};
   auto bundle = Bundle::Make(std::move(data));
   if (!bundle) throw std::invalid_argument(bundle.error());
   const auto bytes = EncodeBundle(*bundle);

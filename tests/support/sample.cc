@@ -134,6 +134,7 @@ BundleData SampleBundle() {
   }
   data.requirements = {{Feature::kLandlock, 7, "one", "components.one.files"}};
   data.sinks = {{SinkKind::kStdout, ""}};
+  data.output = {{{SinkKind::kFile, "/var/log/output"}, {SinkKind::kStdout, ""}}, 1 << 20};
   data.components = {SampleProfile("one", 1), SampleProfile("two", 2)};
   data.components[1].lifecycle.after = {"one"};
   data.channels = {{"pair", "one", "two", ChannelKind::kStream, 0, "channels.pair"}};
