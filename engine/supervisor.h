@@ -214,6 +214,7 @@ class Supervisor {
   void FailLaunch(Component& component, const std::string& what);
   void OnHandshake(Component& component);
   void OnInstalled(Component& component);
+  std::string LastWord(Component& component, const std::string& otherwise) const;
   void SettleLaunch(Component& component);
   void Executed(Component& component);
   // Takes one message of the reaper; whether there may be more.
