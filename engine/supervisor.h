@@ -292,6 +292,9 @@ class Supervisor {
   void RunAttester();
   void RecordMeasured();
   void MeasureAuditHead();
+  tl::expected<Digest, std::string> MeasureLater(std::string_view name,
+                                                 std::span<const uint8_t> payload);
+  tl::expected<void, StartError> BindAuditKey();
 
   // Control socket: see control_requests.cc.
   void OnControlRequests();
