@@ -82,6 +82,7 @@ std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_
 }  // namespace
 
 tl::expected<void, StartError> Supervisor::Prepare() {
+  RecordLedger();
   RecordMeasured();
   if (auto bound = BindAuditKey(); !bound) return bound;
   const bool attests =

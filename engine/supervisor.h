@@ -290,6 +290,7 @@ class Supervisor {
   void FinishAttestation(const AttestResult& result);
   void WatchAttestation(Component& component);
   void RunAttester();
+  void RecordLedger();
   void RecordMeasured();
   void MeasureAuditHead();
   tl::expected<Digest, std::string> MeasureLater(std::string_view name,
