@@ -31,7 +31,7 @@ STEPS = [
     ("the supervisor hears of the connection", "supervisor", "in", "accept4", "first"),
     ("plan of the view, pipes, cgroup", "supervisor", "in", "clone", "first"),
     ("clone with its namespaces, until the reaper runs", "reaper", "out", "clone", "first"),
-    ("view, until it is entered", "reaper", "out", "pivot_root", "first"),
+    ("network and view, until they are entered", "reaper", "in", "sethostname", "first"),
     ("host name, Landlock ruleset", "reaper", "in", "spawn", "first"),
     ("clone of the component, until it runs", "component", "out", "spawn", "first"),
     ("cgroups, hello, session, keyring, signals", "component", "in", "recvfrom", "first"),

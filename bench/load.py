@@ -40,7 +40,8 @@ http {{
   keepalive_requests 1000000000;
   client_body_temp_path {tmp}/body; proxy_temp_path {tmp}/proxy; fastcgi_temp_path {tmp}/fastcgi;
   uwsgi_temp_path {tmp}/uwsgi; scgi_temp_path {tmp}/scgi;
-  server {{ listen 127.0.0.1:{port}; location / {{ root {root}; }} }}
+  server {{ listen 127.0.0.1:{port}; location / {{ root {root}; }}
+            location /answer {{ return 200 "{answer}"; }} }}
 }}
 """
 
@@ -54,8 +55,6 @@ def policy(directory, port):
     return {
         "bulkhead": 1, "enclave": "bench-load", "target": "running", "measure": {"policy": "none"},
         "audit": {"sinks": [{"file": "/var/log/bulkhead/bench-load.jsonl"}]},
-        "waivers": [{"component": "redis", "statement": "network.unix.listen",
-                     "reason": "redis makes its socket itself", "until": "2099-12-31"}],
         "components": {
             "redis": {
                 "profile": ["stateful-service", "redis"],
@@ -96,8 +95,10 @@ def nginx_rate(page, requests, *options):
                                  f"http://127.0.0.1:{port}/{page}"])
 
 
-# Per request: as little else as can be; a page with its pictures; a client that comes but once.
-HTTP = {"kept connections, 600 bytes": nginx_rate("page", 40000, "-k"),
+# Per request: an answer without a file, as little else as can be; a page; its pictures; a client that
+# comes but once.
+HTTP = {"kept connections, no file": nginx_rate("answer", 40000, "-k"),
+        "kept connections, 600 bytes": nginx_rate("page", 40000, "-k"),
         "kept connections, 64 KiB": nginx_rate("picture", 20000, "-k"),
         "a connection each, 600 bytes": nginx_rate("page", 15000)}
 
@@ -143,7 +144,7 @@ def main():
         (place / "root/picture").write_text("x" * 65536, encoding="ascii")
         (place / "redis.conf").write_text(REDIS.format(socket=path), encoding="ascii")
         (place / "nginx.conf").write_text(NGINX.format(
-            pid=f"{tmp}/nginx.pid", port=number, root=place / "root", tmp=tmp), encoding="ascii")
+            pid=f"{tmp}/nginx.pid", port=number, root=place / "root", tmp=tmp, answer="x" * 600), encoding="ascii")
     bundle = launch.compile_policy(build, directory, policy(directory, port))
     enclave = launch.boot(build, directory, bundle, ["`redis` ready", "`nginx` ready"])
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cli/answer_json.h"
+#include "cli/audit_call.h"
 #include "cli/audit_chain_report.h"
 #include "cli/audit_question.h"
 #include "cli/audit_records.h"
@@ -15,7 +16,6 @@
 #include "cli/console.h"
 #include "cli/inputs.h"
 #include "compiler/ask.h"
-#include "compiler/calls_text.h"
 #include "compiler/ways_of.h"
 #include "engine/audit_chain.h"
 
@@ -48,6 +48,7 @@ struct Explained {
   std::optional<Opened> opened;            // the bundle, where it was given
   const ProfileData* component = nullptr;  // of it
   std::optional<Explanation> answer;
+  RecordStatement statement;
   const LedgerRow* ledger = nullptr;  // of the statement, or of what stands above it
   std::vector<const WayRound*> ways;
 };
@@ -55,11 +56,8 @@ struct Explained {
 const LedgerRow* LedgerOf(const BundleData& bundle, const std::string& rule) {
   const LedgerRow* best = nullptr;
   for (const LedgerRow& row : bundle.ledger) {
-    const bool above = rule.starts_with(row.statement) &&
-                       (rule.size() == row.statement.size() || rule[row.statement.size()] == '.' ||
-                        rule[row.statement.size()] == ':');
     const bool longer = best == nullptr || row.statement.size() > best->statement.size();
-    if (!row.statement.empty() && above && longer) best = &row;
+    if (!row.statement.empty() && IsBeneath(rule, row.statement) && longer) best = &row;
   }
   return best;
 }
@@ -72,35 +70,59 @@ std::vector<const WayRound*> WaysOf(const AuditRecord& record, Arch arch) {
   return {};
 }
 
+std::optional<Explanation> AnswerTo(const AuditRecord& record, const Bundle& bundle,
+                                    const ProfileData& component) {
+  const auto question = QuestionOf(record, component.arch);
+  if (!question) return std::nullopt;
+  Evaluator evaluator(bundle);
+  auto answer = evaluator.Ask(component, *question);
+  if (!answer) return std::nullopt;
+  return std::move(*answer);
+}
+
 void Ask(Explained& explained) {
   const AuditRecord& record = explained.found.record;
+  explained.statement.rule = record.rule;
   if (!explained.opened) return;
   const Bundle& bundle = explained.opened->bundle;
-  if (const Profile* profile = bundle.Find(record.component)) explained.component = &**profile;
-  explained.ledger = LedgerOf(*bundle, record.rule);
-  if (explained.component == nullptr) return;
-  const auto question = QuestionOf(record, explained.component->arch);
-  if (!question) return;
-  Evaluator evaluator(bundle);
-  if (auto answer = evaluator.Ask(*explained.component, *question)) {
-    explained.answer = std::move(*answer);
-    explained.ledger = LedgerOf(*bundle, explained.answer->rule);
+  if (const Profile* profile = bundle.Find(record.component)) {
+    explained.component = &**profile;
+    explained.answer = AnswerTo(record, bundle, *explained.component);
   }
+  explained.statement = StatementOf(record, explained.answer ? &*explained.answer : nullptr);
+  explained.ledger = LedgerOf(*bundle, explained.statement.rule);
+}
+
+// Of the enclave, where its bundle says.
+std::optional<Arch> ArchOf(const Explained& explained) {
+  if (!explained.opened) return std::nullopt;
+  return explained.opened->bundle->target.arch;
+}
+
+// Null for what is no call.
+Json ArgumentsJson(const Explained& explained) {
+  const AuditRecord& record = explained.found.record;
+  if (!RecordedCallOf(record)) return {};
+  Json json = Json::object();
+  for (const auto& [name, text] : RecordedArguments(record, ArchOf(explained))) {
+    json[std::string(name)] = text;
+  }
+  return json;
 }
 
 std::string What(const Explained& explained) {
   const AuditRecord& record = explained.found.record;
   const std::string who = record.component.empty() ? "the enclave" : "`" + record.component + "`";
-  std::string what = record.action + (record.object.empty() ? "" : " " + record.object);
-  const Arch arch = explained.component != nullptr ? explained.component->arch : Arch::kX86_64;
-  if (const auto call = CallOf(record, arch)) what = CallText(arch, *call);
   return fmt::format("{}{}{}: {}", who, record.pid == 0 ? "" : fmt::format(", pid {}", record.pid),
-                     record.exe.empty() ? "" : ", " + record.exe, what);
+                     record.exe.empty() ? "" : ", " + record.exe,
+                     TriedText(record, ArchOf(explained)));
 }
 
 std::string HowAnswered(const AuditRecord& record) {
   std::string text = fmt::format("{} by {}", record.verdict, record.control);
-  if (!record.error.empty()) text += ", " + record.error;
+  if (!record.error.empty()) {
+    text += (record.IsBrokered() ? "; the kernel answered " : ", ") + record.error;
+  }
   if (record.count != 1) text += fmt::format(", {} times", record.count);
   if (record.kind == "absent") text += "; honest programs ask this, too";
   return text;
@@ -108,7 +130,7 @@ std::string HowAnswered(const AuditRecord& record) {
 
 // What stands behind the control that answered.
 std::string WithoutIt(const Explained& explained) {
-  if (!explained.answer) return "";
+  if (!explained.answer || explained.found.record.IsBrokered()) return "";
   std::string others;
   for (const ControlVerdict& control : explained.answer->controls) {
     const std::string& by = explained.found.record.control;
@@ -120,6 +142,10 @@ std::string WithoutIt(const Explained& explained) {
   }
   if (!others.empty()) return "it would have been refused all the same by " + others;
   return "the kernel would have gone on by its own rules: owners, modes, capabilities";
+}
+
+std::string PlaceIn(const Explained& explained, const std::string& rule) {
+  return explained.opened ? PlaceOf(explained.opened->places, rule) : "";
 }
 
 Json WaysJson(const std::vector<const WayRound*>& ways) {
@@ -140,9 +166,13 @@ Json ExplainedJson(const Explained& explained, const CheckedLog& log) {
             {"bundle",
              explained.found.bundle.empty() ? Json() : Json("sha384:" + explained.found.bundle)},
             {"what", What(explained)},
+            {"arguments", ArgumentsJson(explained)},
             {"answered", HowAnswered(record)},
             {"rule", record.rule}};
-  json["place"] = explained.opened ? PlaceOf(explained.opened->places, record.rule) : "";
+  json["place"] = PlaceIn(explained, record.rule);
+  json["statement"] = {{"rule", explained.statement.rule},
+                       {"place", PlaceIn(explained, explained.statement.rule)},
+                       {"note", explained.statement.note}};
   json["why"] = explained.answer
                     ? AnswerJson(*explained.answer, *explained.opened, *explained.component)
                     : Json();
@@ -156,15 +186,24 @@ std::string Line(std::string_view name, const std::string& value) {
   return value.empty() ? "" : fmt::format("  {:<11} {}\n", name, Shown(value));
 }
 
+std::string StatementText(const Explained& explained) {
+  const RecordStatement& statement = explained.statement;
+  const std::string& recorded = explained.found.record.rule;
+  std::string out = Line("statement", statement.rule);
+  out += Line("place", PlaceIn(explained, statement.rule));
+  if (statement.note.empty()) return out;
+  const bool same = recorded == statement.rule;
+  return out + Line(same ? "but" : "recorded as",
+                    same ? statement.note : fmt::format("{}: {}", recorded, statement.note));
+}
+
 std::string AnswerText(const Explained& explained) {
   std::string out;
-  const Places& places = explained.opened->places;
   for (const ControlVerdict& control : explained.answer->controls) {
     out += Line(LayerName(control.layer),
                 fmt::format("{}: {}", VerdictName(control.verdict), control.text));
   }
-  out += Line("statement", explained.answer->rule);
-  out += Line("place", PlaceOf(places, explained.answer->rule));
+  out += StatementText(explained);
   for (const auto& chain :
        LinesBehind(*explained.answer, *explained.opened, *explained.component)) {
     std::string text;
@@ -186,8 +225,7 @@ std::string ExplainedText(const Explained& explained) {
   if (explained.answer) {
     out += AnswerText(explained);
   } else {
-    out += Line("statement", record.rule);
-    if (explained.opened) out += Line("place", PlaceOf(explained.opened->places, record.rule));
+    out += StatementText(explained);
   }
   if (explained.ledger != nullptr) {
     out += Line(
@@ -242,7 +280,7 @@ int ExplainRecord(const Invocation& invocation) {
   }
   auto opened = OpenGiven(invocation, *found);
   if (!opened) return opened.error();
-  Explained explained{std::move(*found), std::move(*opened), nullptr, {}, nullptr, {}};
+  Explained explained{std::move(*found), std::move(*opened), nullptr, {}, {}, nullptr, {}};
   Ask(explained);
   const Arch arch = explained.component != nullptr ? explained.component->arch : Arch::kX86_64;
   explained.ways = WaysOf(explained.found.record, arch);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/audit_question.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
-#include <sstream>
 #include <utility>
 
+#include "cli/audit_call.h"
 #include "engine/event.h"
+#include "policy/owned_calls.h"
 #include "profiles/syscalls.h"
 
 namespace bulkhead {
@@ -42,6 +45,15 @@ std::optional<Question> TcpQuestion(Action action, const std::string& object) {
   return question;
 }
 
+// What the broker was asked for; an address that the language can't name is none.
+std::optional<Question> BrokerQuestion(const AuditRecord& record, Arch arch) {
+  const auto object = UnescapeText(record.object);
+  if (record.action == "bind" || !object) return std::nullopt;
+  auto question = ParseQuestion(arch, Row(Action::kConnect).name, {*object});
+  if (!question) return std::nullopt;
+  return std::move(*question);
+}
+
 std::optional<Question> LandlockQuestion(const AuditRecord& record) {
   if (record.action.starts_with("net.connect_tcp")) {
     return TcpQuestion(Action::kConnect, record.object);
@@ -58,15 +70,13 @@ std::optional<Question> LandlockQuestion(const AuditRecord& record) {
 std::optional<SeccompData> CallOf(const AuditRecord& record, Arch arch) {
   if (!record.IsRefusal() || record.control != "seccomp") return std::nullopt;
   const auto nr = SyscallNumber(arch, record.action);
-  if (!nr) return std::nullopt;
-  SeccompData data{*nr, AuditArch(arch), 0, {}};
-  std::istringstream registers(record.object);
-  for (auto& arg : data.args) registers >> std::hex >> arg;
-  if (!registers) return std::nullopt;
-  return data;
+  const auto call = RecordedCallOf(record);
+  if (!nr || !call || !call->known.all()) return std::nullopt;
+  return SeccompData{*nr, AuditArch(arch), 0, call->registers};
 }
 
 std::optional<Question> QuestionOf(const AuditRecord& record, Arch arch) {
+  if (record.IsBrokered()) return BrokerQuestion(record, arch);
   if (!record.IsRefusal()) return std::nullopt;
   if (const auto call = CallOf(record, arch)) {
     Question question;
@@ -79,9 +89,41 @@ std::optional<Question> QuestionOf(const AuditRecord& record, Arch arch) {
     }
     return question;
   }
+  if (record.control == "broker") return BrokerQuestion(record, arch);
   if (record.control == "landlock") return LandlockQuestion(record);
   if (record.control == "tripwire") return PathQuestion(Action::kRead, record.object);
   return std::nullopt;
+}
+
+RecordStatement StatementOf(const AuditRecord& record, const Explanation* answer) {
+  if (answer == nullptr || answer->rule.empty()) return {record.rule, {}};
+  if (record.IsBrokered() && answer->verdict == Verdict::kAllow) return {record.rule, {}};
+  if (answer->verdict == Verdict::kUntilReady) {
+    return {answer->rule, "it was allowed until the component was ready, which it was by then"};
+  }
+  if (answer->verdict != Verdict::kDeny) {
+    return {record.rule,
+            fmt::format("asked in general, the bundle's answer is `{}`, by {}: it hangs "
+                        "on what the record does not hold",
+                        VerdictName(answer->verdict), answer->rule)};
+  }
+  if (IsBeneath(record.rule, answer->rule)) return {record.rule, {}};
+  if (IsBeneath(answer->rule, record.rule)) {
+    return {answer->rule,
+            "the record names the part of the policy, the bundle the statement in it"};
+  }
+  if (answer->rule.starts_with("assets.")) {
+    return {answer->rule,
+            "a record names the component's files; this path is an asset's, where a "
+            "tripwire stands"};
+  }
+  const std::string_view owner = record.control == "seccomp" ? OwnerOf(record.action) : "";
+  if (!owner.empty()) {
+    return {answer->rule, fmt::format("all that the filter refuses is recorded under `syscalls`; "
+                                      "`{}` is a call of `{}`",
+                                      record.action, owner)};
+  }
+  return {answer->rule, "the record names who answered, the bundle what would have to be allowed"};
 }
 
 }  // namespace bulkhead

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "cli/audit_records.h"
+#include "compiler/ask.h"
 #include "compiler/question.h"
 #include "profiles/arch.h"
 #include "profiles/filter.h"
@@ -15,7 +16,17 @@ namespace bulkhead {
 // without a name.
 std::optional<SeccompData> CallOf(const AuditRecord& record, Arch arch);
 
-// Nothing where the language has no such question: a signal to somebody, a limit, a life.
+// The question that the refusal answered; nothing where the language has no such question: a signal
+// to somebody, a limit, a life.
 std::optional<Question> QuestionOf(const AuditRecord& record, Arch arch);
+
+// The statement of the policy that a record is about. A record is written by who sees a part of it
+// alone: the filter's supervisor no path, Landlock no asset.
+struct RecordStatement {
+  std::string rule;  // that of the record, or what the bundle's answer makes more exact
+  std::string note;  // why the record names another, or the answer is another; else empty
+};
+// `answer`: of the bundle on the record's question, null where there is none.
+RecordStatement StatementOf(const AuditRecord& record, const Explanation* answer);
 
 }  // namespace bulkhead

@@ -57,12 +57,6 @@ std::optional<int64_t> Moment(const std::string& text) {
   return static_cast<int64_t>(timegm(&moment));
 }
 
-// A statement and what stands beneath it: "components.tools" is above "components.tools.files".
-bool IsBeneath(std::string_view rule, std::string_view above) {
-  if (!rule.starts_with(above)) return false;
-  return rule.size() == above.size() || rule[above.size()] == '.' || rule[above.size()] == ':';
-}
-
 bool IsAny(const std::string& wanted, const std::string& value) {
   return wanted.empty() || wanted == value;
 }
@@ -77,6 +71,11 @@ std::vector<std::string_view> Kinds() {
 }
 
 }  // namespace
+
+bool IsBeneath(std::string_view rule, std::string_view above) {
+  if (!rule.starts_with(above)) return false;
+  return rule.size() == above.size() || rule[above.size()] == '.' || rule[above.size()] == ':';
+}
 
 std::optional<AuditRecord> ParseRecord(std::string_view line) {
   Json json = Json::parse(line, nullptr, false);
@@ -110,12 +109,11 @@ std::string AsciiJson(const Json& json, int indent) {
   return json.dump(indent, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
-std::string RecordText(const AuditRecord& record) {
+std::string RecordText(const AuditRecord& record, const std::string& tried) {
   std::string text =
       fmt::format("{} {:>5} {:<10} {:<9} {:<10} {}", ClaimedText(record.claimed), record.sequence,
                   record.component.empty() ? "-" : Shown(record.component), Shown(record.kind),
-                  Shown(record.control), Shown(record.action));
-  if (!record.object.empty()) text += " " + Shown(record.object);
+                  Shown(record.control), Shown(tried));
   text += " " + Shown(record.verdict);
   if (!record.error.empty()) text += " " + Shown(record.error);
   if (record.count != 1) text += fmt::format(" x{}", record.count);

@@ -25,7 +25,12 @@ struct AuditRecord {
   int64_t pid = 0;
 
   bool IsRefusal() const { return kind == "violation" || kind == "absent"; }
+  bool IsBrokered() const { return kind == "brokered"; }  // allowed, and made
 };
+
+// Whether a statement is this one or stands beneath it: "components.tools" is above
+// "components.tools.files".
+bool IsBeneath(std::string_view rule, std::string_view above);
 
 // Nothing for a line that is no record.
 std::optional<AuditRecord> ParseRecord(std::string_view line);
@@ -37,8 +42,8 @@ std::string ClaimedText(int64_t seconds);
 // holds. `indent` -1: in one line.
 std::string AsciiJson(const Json& json, int indent = 2);
 
-// The record in one line for people.
-std::string RecordText(const AuditRecord& record);
+// The record in one line for people; `tried` is what stands for its action and object.
+std::string RecordText(const AuditRecord& record, const std::string& tried);
 
 struct RecordFilter {
   std::string component, kind, control, action;  // empty: any

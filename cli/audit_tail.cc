@@ -13,10 +13,12 @@
 #include <deque>
 #include <optional>
 
+#include "cli/audit_call.h"
 #include "cli/audit_records.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/inputs.h"
 #include "engine/fd.h"
 
 namespace bulkhead {
@@ -74,7 +76,9 @@ class Follower {
 
 class Tail {
  public:
-  Tail(RecordFilter filter, bool json) : filter_(std::move(filter)), json_(json) {}
+  // `arch`: of the enclave, where it is known.
+  Tail(RecordFilter filter, bool json, std::optional<Arch> arch)
+      : filter_(std::move(filter)), json_(json), arch_(arch) {}
 
   // The line to print for one of the log; nothing: it is not asked for.
   std::optional<std::string> Line(std::string_view line) {
@@ -84,15 +88,24 @@ class Tail {
       return std::nullopt;
     }
     if (!filter_.Takes(*record)) return std::nullopt;
-    return json_ ? AsciiJson(record->json, -1) : RecordText(*record);
+    return json_ ? AsciiJson(record->json, -1) : RecordText(*record, TriedText(*record, arch_));
   }
   uint64_t unreadable() const { return unreadable_; }
 
  private:
   RecordFilter filter_;
   bool json_;
+  std::optional<Arch> arch_;
   uint64_t unreadable_ = 0;
 };
+
+// Of the bundle that was given; nothing without one.
+tl::expected<std::optional<Arch>, int> ArchGiven(const Invocation& invocation) {
+  if (!invocation.Has(Parameter::kLogBundle)) return std::nullopt;
+  const auto opened = OpenBundle(invocation.One(Parameter::kLogBundle));
+  if (!opened) return tl::unexpected(opened.error());
+  return opened->bundle->target.arch;
+}
 
 std::optional<size_t> LinesWanted(const Invocation& invocation) {
   if (!invocation.Has(Parameter::kLines)) return 100;
@@ -130,7 +143,9 @@ int TailLog(const Invocation& invocation) {
     PrintError(fmt::format("`{}`: {}", path, std::strerror(error)));
     return kExitCannot;
   }
-  Tail tail(std::move(*filter), invocation.One(Parameter::kFormat) == "json");
+  const auto arch = ArchGiven(invocation);
+  if (!arch) return arch.error();
+  Tail tail(std::move(*filter), invocation.One(Parameter::kFormat) == "json", *arch);
   if (!PrintLast(log, tail, *wanted)) return kExitCannot;
   while (invocation.Has(Parameter::kFollow)) {
     poll(nullptr, 0, kPause);

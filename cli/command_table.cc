@@ -104,7 +104,7 @@ constexpr ParameterRow kParameters[] = {
      "from this time on: `10m` ago (s, m, h, d), or a day or second in UTC, `2026-11-30` or "
      "`2026-11-30T20:15:03`; by the host's clock"},
     {P::kTop, "--top", "", "N", "", "how many rows of those with the most refusals; default: 10"},
-    {P::kLogBundle, "--bundle", "", "BUNDLE", "", "the bundle under which the record was made"},
+    {P::kLogBundle, "--bundle", "", "BUNDLE", "", "the bundle of the run that the log is of"},
     {P::kSigningKey, "--key", "", "FILE", "", "an Ed25519 private key in PEM", true},
     {P::kRoot, "--root", "", "FILE", "",
      "the certificate that the document's chain must lead to, in PEM; needed for a Nitro document"},
@@ -179,9 +179,9 @@ constexpr P kAuditParameters[] = {P::kLog,    P::kAuditKey, P::kRotated,
 constexpr P kAuditSummaryParameters[] = {
     P::kLog, P::kOnly,     P::kKind,    P::kControl, P::kActionName, P::kRule,  P::kSince,
     P::kTop, P::kAuditKey, P::kRotated, P::kStream,  P::kPartial,    P::kFormat};
-constexpr P kAuditTailParameters[] = {P::kLog,   P::kLines,   P::kFollow,     P::kOnly,
-                                      P::kKind,  P::kControl, P::kActionName, P::kRule,
-                                      P::kSince, P::kFormat};
+constexpr P kAuditTailParameters[] = {P::kLog,   P::kLines,     P::kFollow,     P::kOnly,
+                                      P::kKind,  P::kControl,   P::kActionName, P::kRule,
+                                      P::kSince, P::kLogBundle, P::kFormat};
 constexpr P kAuditExplainParameters[] = {P::kLog,     P::kSequence, P::kLogBundle, P::kAuditKey,
                                          P::kRotated, P::kStream,   P::kPartial,   P::kFormat};
 constexpr P kSignParameters[] = {P::kBundle, P::kSigningKey};
@@ -202,9 +202,8 @@ constexpr CommandRow kCommands[] = {
      "place, a stable code and advice. Nothing is written.\n"
      "Mistakes go to standard error; with --format json or sarif the whole answer goes to standard "
      "output.\n"
-     "With `--target all` prints what becomes of each statement on each shipped target; exit code "
-     "1: "
-     "one of them does not hold the policy.",
+     "With `--target all` prints what becomes of each statement on each shipped target. Exit code "
+     "1: a target refuses the policy, of all shipped ones as of a single one.",
      kCheckParameters,
      "bulkhead check enclave.yaml\nbulkhead check --target debian-12 enclave.yaml"},
     {Command::kCompile, "compile", "compile a policy to a bundle",
@@ -217,9 +216,9 @@ constexpr CommandRow kCommands[] = {
      "length and how many instructions run for a call, on average and at worst, over the mix of "
      "calls and over those that the kernel runs the filter for.\n"
      "With `--target all` nothing is written: prints what becomes of each statement on each "
-     "shipped "
-     "target, enforced, substituted, waived or refused, and for each refusal the reason and the "
-     "choices. Exit code 1: no target holds the policy.",
+     "shipped target, enforced, substituted, waived or refused, and for each refusal the reason "
+     "and the choices. Exit code 1: a target refuses the policy, of all shipped ones as of a "
+     "single one.",
      kCompileParameters,
      "bulkhead compile enclave.yaml -o enclave.bundle\nbulkhead compile enclave.yaml --target all"},
     {Command::kInspect, "inspect", "show everything that is in a bundle",
@@ -406,15 +405,19 @@ constexpr CommandRow kCommands[] = {
     {Command::kAuditTail, "audit tail",
      "show the last records of an audit log, and those that come",
      "One line a record: time in UTC as the host's clock claims, number, component, kind, control, "
-     "action, object, verdict, error, count and statement. What attackers wrote is shown escaped.\n"
+     "what was tried, verdict, error, count and statement. What attackers wrote is shown escaped.\n"
+     "Of a system call the arguments but pointers are shown by name, flags and requests as the "
+     "kernel's constants. A log does not say of which architecture it is: without --bundle only "
+     "constants that mean the same on all are named.\n"
      "With --follow it goes on with what is written from then on, also when the log is rotated. "
      "Nothing is verified here: see `audit verify`.",
      kAuditTailParameters,
      "bulkhead audit tail -f /var/log/bulkhead/audit.jsonl\n"
      "bulkhead audit tail --kind violation --since 10m --format json audit.jsonl"},
     {Command::kAuditExplain, "audit explain", "tell what a record of an audit log means",
-     "Says who tried what, what answered, which statement that is, what the kernel would have done "
-     "without it, and which known ways round (docs/CLOSURE.md) what was tried is a step of.\n"
+     "Says who tried what, a system call with its arguments by name; what answered, which "
+     "statement that is, what the kernel would have done without it, and which known ways round "
+     "(docs/CLOSURE.md) what was tried is a step of.\n"
      "With --bundle it asks the bundle itself, as `why` does: what each control says, in the "
      "kernel's "
      "order, and the line of the policy, where BUNDLE.map is there. It must be the bundle that the "

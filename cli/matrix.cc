@@ -227,10 +227,7 @@ int ShowMatrix(const Invocation& invocation) {
   const bool printed = PrintOut(json ? MatrixJson(*matrix, result.sources)
                                      : MatrixText(*matrix, result.sources, ColorOn(STDOUT_FILENO)));
   if (!printed) return kExitCannot;
-  size_t held = 0;
-  for (size_t i = 0; i < matrix->targets.size(); ++i) held += matrix->Holds(i) ? 1 : 0;
-  const bool all = invocation.command == Command::kCheck;
-  return held == 0 || (all && held != matrix->targets.size()) ? kExitNo : kExitDone;
+  return matrix->refusals.empty() ? kExitDone : kExitNo;
 }
 
 }  // namespace bulkhead

@@ -10,8 +10,8 @@
 
 namespace bulkhead {
 
-// For `--target all`: prints the matrix. Exit code 0; 1 when the policy has mistakes that no target
-// matters to, when no target holds it, or, for `check`, when one doesn't.
+// For `--target all` of every command that has it: prints the matrix. The exit code is 1 where it
+// would be 1 for any of the targets alone.
 int ShowMatrix(const Invocation& invocation);
 
 std::string MatrixText(const Matrix& matrix, const Sources& sources, bool color);

@@ -329,6 +329,9 @@ tl::expected<Explanation, std::string> Evaluator::Ask(const ProfileData& compone
     case ObjectKind::kCapability:
     case ObjectKind::kTarget:
       attempts = AttemptPeer(asked);
+      break;
+    case ObjectKind::kAttestation:
+      attempts = AttemptAttestation(asked);
   }
   if (!attempts) return tl::make_unexpected(attempts.error());
   if (reads_.sets().bdd().Exhausted()) {

@@ -43,6 +43,7 @@ using Asking = tl::expected<Attempts, std::string>;
 Attempts AttemptFile(Asked& asked);
 Asking AttemptNetwork(Asked& asked);
 Asking AttemptPeer(Asked& asked);
+Attempts AttemptAttestation(Asked& asked);
 
 // What the filter makes of the calls; those that pass, or the one that doesn't, are added to
 // `calls`.

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <utility>
 
+#include "compiler/argument_text.h"
 #include "compiler/ask_file_ways.h"
 #include "compiler/diff_enclave.h"
 #include "compiler/diff_scope.h"
@@ -115,14 +116,15 @@ class Differ {
   void CompareAttestation(const ProfileData& one, const ProfileData& other) {
     const Attestation& before = one.attestation;
     const Attestation& after = other.attestation;
-    const auto verb = [&](bool was, bool is, std::string_view name) {
+    const auto verb = [&](bool was, bool is, std::string_view object) {
       if (was == is) return;
-      Add(is ? Change::kWidened : Change::kNarrowed, one.name, "attestation", std::string(name),
-          before.rule, after.rule, is ? "may be asked for now" : "may not be asked for any more");
+      Add(is ? Change::kWidened : Change::kNarrowed, one.name, "attestation",
+          fmt::format("{} {}", Row(Action::kAttest).name, object), before.rule, after.rule,
+          is ? "may be asked for now" : "may not be asked for any more");
     };
-    verb(before.attest, after.attest, "attest");
-    verb(before.public_key, after.public_key, "attest with a key");
-    verb(before.random, after.random, "random");
+    verb(before.attest, after.attest, kAttestDocument);
+    verb(before.public_key, after.public_key, kAttestKey);
+    verb(before.random, after.random, kAttestRandom);
     if (!before.given || !after.given) return;
     const uint64_t often = uint64_t{before.count} * after.window_ms;
     const uint64_t now = uint64_t{after.count} * before.window_ms;
@@ -200,9 +202,10 @@ class Differ {
     const std::string_view name = SyscallName(component.arch, nr);
     std::string witness = fmt::format("syscall {}", name);
     const SyscallArgList args = SyscallArgs(component.arch, name);
-    for (size_t i = 0; i < args.size(); ++i) {
+    for (unsigned i = 0; i < args.size(); ++i) {
       // All are said: with others the answer may be another.
-      witness += fmt::format(" {}={:#x}", args[i].name, data.args.at(i));
+      witness +=
+          fmt::format(" {}={}", args[i].name, ArgumentText(component.arch, name, data.args, i));
     }
     const bool widened = change == Change::kWidened;
     const std::string rule = "components." + component.name + ".syscalls";

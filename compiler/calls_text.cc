@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "compiler/argument_text.h"
 #include "profiles/syscalls.h"
 
 namespace bulkhead {
@@ -174,9 +175,10 @@ std::string CallText(Arch arch, const SeccompData& data) {
   const std::string_view name = SyscallName(arch, data.nr);
   std::string args;
   const SyscallArgList infos = SyscallArgs(arch, name);
-  for (size_t i = 0; i < infos.size(); ++i) {
+  for (unsigned i = 0; i < infos.size(); ++i) {
     if (data.args.at(i) == 0) continue;
-    args += fmt::format("{}{}={:#x}", args.empty() ? "" : ", ", infos[i].name, data.args.at(i));
+    args += fmt::format("{}{}={}", args.empty() ? "" : ", ", infos[i].name,
+                        ArgumentText(arch, name, data.args, i));
   }
   return fmt::format("{}({})", name, args);
 }

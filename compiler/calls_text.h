@@ -23,7 +23,7 @@ struct CallLists {
 // be negated where the mask is whole.
 CallLists CallsText(const std::vector<CallRule>& rules, Arch arch, size_t indent);
 
-// Such as `ioctl(request=0x5413)`: arguments that are 0 are left out.
+// Such as `ioctl(request=TIOCGWINSZ)`: arguments that are 0 are left out.
 std::string CallText(Arch arch, const SeccompData& data);
 
 }  // namespace bulkhead

@@ -130,9 +130,13 @@ class Importer {
     const auto loaded = LoadPolicyText("<imported policy>", Policy(calls, otherwise), "", options,
                                        sources_, diagnostics_);
     if (!loaded) return std::nullopt;
-    auto compilation = Compile(*loaded, {"1970-01-01"}, diagnostics_);  // it has no waivers
-    if (!compilation) return std::nullopt;
-    return std::move(compilation->bundle);
+    // It has no waivers. Of a policy that compiles there is nothing to say: one without the calls
+    // is compiled on the way, and what is printed in the end is for `check`.
+    Diagnostics found;
+    auto compilation = Compile(*loaded, {"1970-01-01"}, found);
+    if (compilation) return std::move(compilation->bundle);
+    diagnostics_.Append(found);
+    return std::nullopt;
   }
 
   static const ProfileData& ProfileOf(const Bundle& bundle) { return **bundle.Find(kComponent); }
@@ -309,15 +313,10 @@ class Importer {
 
   void ListClosed(uint32_t nr, Set closed) {
     const std::string_view name = SyscallName(arch_, nr);
-    const SeccompData data = sets_.AnyMember(closed);
-    std::string example;
-    const SyscallArgList args = SyscallArgs(arch_, name);
-    for (size_t i = 0; i < args.size(); ++i) {
-      if (data.args[i] == 0) continue;
-      example += fmt::format("{}{}={:#x}", example.empty() ? "" : ", ", args[i].name, data.args[i]);
-    }
+    SeccompData data = sets_.AnyMember(closed);
+    data.nr = nr;
     losses_.Add(readings_.at(nr).place, fmt::format("a part of `{}`", name),
-                fmt::format("closed in every component, for example {}({})", name, example));
+                fmt::format("closed in every component, for example {}", CallText(arch_, data)));
   }
 
   std::nullopt_t Contradiction(const Place& place, const std::string& what) {

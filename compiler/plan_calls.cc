@@ -228,11 +228,25 @@ bool PlanRefusals(ComponentPlan& plan, CallPlan& calls) {
   return false;
 }
 
+// No mistake: a program without a library can do all its work by what other statements bring. But
+// it is what a policy comes to whose writer took a program's profile for all that it needs.
+void WarnOfNoCalls(const ComponentPlan& plan) {
+  const ComponentPolicy& policy = plan.policy;
+  const bool none = policy.allow.empty() && policy.startup.empty();
+  if (!none || policy.on_violation == OnViolation::kObserve) return;
+  plan.enclave.diagnostics.Warning(
+      policy.at.place, "E0563",
+      fmt::format("`{}` is given no system calls: hardly any program runs", policy.name),
+      "name an archetype in `profile`, beside what its program reads: `batch`, `gateway`, "
+      "`stateful-service` or `untrusted-code`; or allow calls in `syscalls`");
+}
+
 }  // namespace
 
 void PlanCalls(ComponentPlan& plan) {
   const Arch arch = plan.enclave.target.arch;
   Diagnostics& diagnostics = plan.enclave.diagnostics;
+  WarnOfNoCalls(plan);
   const size_t errors = diagnostics.ErrorCount();
   std::vector<CallRule> rules =
       ResolveCalls(plan.enclave.policy, plan.policy.allow, plan.policy.deny, arch, diagnostics);

@@ -45,6 +45,9 @@ constexpr ActionRow kActions[] = {
     {Action::kMemory, "memory", K::kComponent, "reads or writes the memory of a process", "tools"},
     {Action::kCapability, "capability", K::kCapability, "uses a capability", "CAP_NET_RAW"},
     {Action::kReach, "reach", K::kTarget, "gets at a component, or at an asset's files", "signer"},
+    {Action::kAttest, "attest", K::kAttestation,
+     "asks for an attestation: document, public-key (a key of its own in one) or random (bytes)",
+     "document"},
 };
 
 constexpr bool InOrder() {
@@ -98,25 +101,37 @@ constexpr std::string_view kCapabilities[] = {"CAP_CHOWN",
                                               "CAP_BPF",
                                               "CAP_CHECKPOINT_RESTORE"};
 
-template <typename Number>
-std::optional<Number> Decimal(std::string_view text) {
-  Number value = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+template <typename Type>
+std::optional<Type> Number(std::string_view text, int base = 10) {
+  Type value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
   if (error != std::errc() || rest != text.data() + text.size()) return std::nullopt;
   return value;
 }
 
-std::optional<uint64_t> ParseValue(Arch arch, std::string_view text) {
+// A constant, or a number: 5, -1, 0x5401, 0o644.
+std::optional<uint64_t> ParseWord(Arch arch, std::string_view text) {
   if (const auto constant = ConstantValue(arch, text)) return constant;
   if (text.starts_with("-")) {
-    const auto value = Decimal<int64_t>(text);
+    const auto value = Number<int64_t>(text);
     return value ? std::optional(static_cast<uint64_t>(*value)) : std::nullopt;
   }
-  if (!text.starts_with("0x")) return Decimal<uint64_t>(text);
+  if (text.starts_with("0x")) return Number<uint64_t>(text.substr(2), 16);
+  if (text.starts_with("0o")) return Number<uint64_t>(text.substr(2), 8);
+  return Number<uint64_t>(text);
+}
+
+// One, or several with a bar between: the bits of all.
+std::optional<uint64_t> ParseValue(Arch arch, std::string_view text) {
   uint64_t value = 0;
-  const auto [rest, error] = std::from_chars(text.data() + 2, text.data() + text.size(), value, 16);
-  if (error != std::errc() || rest != text.data() + text.size()) return std::nullopt;
-  return value;
+  for (;;) {
+    const size_t bar = text.find('|');
+    const auto word = ParseWord(arch, text.substr(0, bar));
+    if (!word) return std::nullopt;
+    value |= *word;
+    if (bar == std::string_view::npos) return value;
+    text.remove_prefix(bar + 1);
+  }
 }
 
 bool IsAddress(const std::string& text) {
@@ -129,7 +144,7 @@ bool IsAddress(const std::string& text) {
 bool ParseInternet(std::string_view text, Endpoint& endpoint) {
   const size_t colon = text.rfind(':');
   const auto port =
-      Decimal<uint16_t>(colon == std::string_view::npos ? text : text.substr(colon + 1));
+      Number<uint16_t>(colon == std::string_view::npos ? text : text.substr(colon + 1));
   if (!port || *port == 0) return false;
   endpoint.port = *port;
   if (colon == std::string_view::npos) return true;
@@ -146,14 +161,14 @@ bool ParseInternet(std::string_view text, Endpoint& endpoint) {
 bool ParseVsock(std::string_view text, bool listens, Endpoint& endpoint) {
   const size_t colon = text.find(':');
   if (colon == std::string_view::npos) {
-    const auto port = Decimal<uint32_t>(text);
+    const auto port = Number<uint32_t>(text);
     endpoint.port = port.value_or(0);
     return listens && port;
   }
   endpoint.address = text.substr(0, colon);
-  const auto port = Decimal<uint32_t>(text.substr(colon + 1));
+  const auto port = Number<uint32_t>(text.substr(colon + 1));
   endpoint.port = port.value_or(0);
-  return port && (endpoint.address == "parent" || Decimal<uint32_t>(endpoint.address));
+  return port && (endpoint.address == "parent" || Number<uint32_t>(endpoint.address));
 }
 
 std::optional<Endpoint> ParseEndpoint(std::string_view text, bool listens) {
@@ -259,6 +274,12 @@ Parsed ParseObject(Arch arch, const ActionRow& row, const std::vector<std::strin
       if (words.size() != 1 ||
           std::ranges::find(kCapabilities, words[0]) == std::end(kCapabilities)) {
         return Wrong(row, "the name of a capability, such as CAP_NET_RAW");
+      }
+      question.name = words[0];
+      return {};
+    case ObjectKind::kAttestation:
+      if (words.size() != 1 || std::ranges::find(kAttested, words[0]) == std::end(kAttested)) {
+        return Wrong(row, fmt::format("{}, {} or {}", kAttestDocument, kAttestKey, kAttestRandom));
       }
       question.name = words[0];
       return {};

@@ -34,6 +34,7 @@ enum class Action : uint8_t {
   kMemory,
   kCapability,
   kReach,
+  kAttest,
 };
 
 enum class ObjectKind : uint8_t {
@@ -44,7 +45,8 @@ enum class ObjectKind : uint8_t {
   kCall,       // NAME [ARGUMENT=VALUE ...]
   kComponent,  // of the same enclave
   kCapability,
-  kTarget,  // a component or an asset
+  kTarget,       // a component or an asset
+  kAttestation,  // one of kAttested
 };
 
 struct ActionRow {
@@ -57,6 +59,12 @@ struct ActionRow {
 std::span<const ActionRow> Actions();  // in enum order
 const ActionRow& Row(Action action);
 const ActionRow* FindAction(std::string_view name);  // nullptr: none
+
+// What can be asked of attestation, as objects.
+inline constexpr std::string_view kAttestDocument = "document";
+inline constexpr std::string_view kAttestKey = "public-key";  // one of the asker in a document
+inline constexpr std::string_view kAttestRandom = "random";
+inline constexpr std::string_view kAttested[] = {kAttestDocument, kAttestKey, kAttestRandom};
 
 struct Endpoint {
   enum class Kind : uint8_t { kTcp, kUdp, kUnix, kAbstract, kVsock };
@@ -73,7 +81,7 @@ struct Question {
   Endpoint endpoint;                  // kConnect, kListen
   std::string call;                   // kSyscall, and kSocket with `socket`
   std::map<unsigned, uint64_t> args;  // those that were given, by register
-  std::string name;                   // of a component, asset or capability
+  std::string name;  // of a component, asset or capability; what is asked of attestation
 };
 
 // The error is about what was written, for people.

@@ -18,7 +18,10 @@ uint64_t ReadClock(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-bool Folds(EventKind kind) { return kind == EventKind::kViolation || kind == EventKind::kAbsent; }
+bool Folds(EventKind kind) {
+  return kind == EventKind::kViolation || kind == EventKind::kAbsent ||
+         kind == EventKind::kBrokered;
+}
 
 Event LossEvent(const std::string& sink, uint64_t events, int error) {
   Event event;
@@ -211,8 +214,9 @@ uint64_t AuditLog::Append(Event event) {
   return Folds(stamped.kind) ? AppendFolded(std::move(stamped)) : Emit(stamped);
 }
 
-bool AuditLog::Spend(const std::string& component, uint64_t now) {
-  Budget& budget = budgets_.try_emplace(component, Budget{kBurst, now}).first->second;
+bool AuditLog::Spend(const Event& event, uint64_t now) {
+  auto& budgets = event.kind == EventKind::kBrokered ? brokered_budgets_ : budgets_;
+  Budget& budget = budgets.try_emplace(event.component, Budget{kBurst, now}).first->second;
   const uint64_t refill = (now - budget.since) / (kFoldWindow / kRefill);
   budget.records = std::min(kBurst, budget.records + refill);
   budget.since += refill * (kFoldWindow / kRefill);
@@ -229,7 +233,7 @@ uint64_t AuditLog::AddTo(Fold& fold, Event event) {
   fold_bytes_ -= HeldBytes(fold.event);
   fold.event = std::move(event);
   if (now - fold.since < kFoldWindow) return 0;
-  if (!fold.several && !Spend(fold.event.component, now)) return 0;
+  if (!fold.several && !Spend(fold.event, now)) return 0;
   const uint64_t sequence = Emit(fold.event);
   fold.event.count = 0;
   fold.since = now;
@@ -242,7 +246,7 @@ uint64_t AuditLog::AppendFolded(Event event) {
   if (const auto found = folds_.find(key); found != folds_.end()) {
     return AddTo(found->second, std::move(event));
   }
-  const bool several = !Spend(event.component, now);
+  const bool several = !Spend(event, now);
   if (several) {
     event.action = event.object = kSeveral;
     event.extra.clear();
@@ -278,7 +282,7 @@ void AuditLog::FlushFolds(uint64_t older_than) {
       continue;
     }
     // Over budget the count waits; at the end, and when the table is full, it is written anyway.
-    const bool due = older_than == UINT64_MAX || fold.several || Spend(fold.event.component, now);
+    const bool due = older_than == UINT64_MAX || fold.several || Spend(fold.event, now);
     if (due) {
       fold.event.boot_ns = 0;  // the count is of now
       Emit(Stamp(fold.event));

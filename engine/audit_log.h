@@ -3,10 +3,10 @@
 // writes them to every sink. Each sink has a chain of its own (the same as long as none fails), so
 // a line that could not be written leaves no gap in the numbers.
 //
-// Folding: the first refusal of a kind (component, kind, control, action, object, verdict,
-// errno, rule) is written at once; identical ones that follow are counted and written as one record
-// a second. At most kMaxFoldKeys kinds and kMaxFoldBytes bytes are held; what does not fit flushes
-// the table.
+// Folding: the first refusal or brokered call of a kind (component, kind, control, action, object,
+// verdict, errno, rule) is written at once; identical ones that follow are counted and written as
+// one record a second. At most kMaxFoldKeys kinds and kMaxFoldBytes bytes are held; what does not
+// fit flushes the table.
 //
 // What a sink does not take (a full disk, a receiver that is away or does not read) is folded in a
 // backlog of its own (engine/audit_backlog.h). When the sink takes lines again, these come first,
@@ -14,7 +14,8 @@
 // backlog can't hold is lost, and is a loss record with the exact number.
 //
 // A component that varies its refused calls cannot fill the disk: each has a budget of records
-// (kBurst at once, kRefill a second). What is over it is counted in one record a second for each
+// (kBurst at once, kRefill a second), and a second one for what the broker allowed: many of these
+// take no refusal's record. What is over it is counted in one record a second for each
 // kind, control and verdict, whose action and object are kSeveral. Counts stay exact.
 //
 // What the log says of itself is signed by a key of this run (engine/audit_key.h): its opening and
@@ -143,8 +144,8 @@ class AuditLog {
   int CatchUp(Output& output);
   bool Deliver(Output& output, const Event& event);
   uint64_t Emit(const Event& event);
-  // Takes one record from the component's budget; false if nothing is left.
-  bool Spend(const std::string& component, uint64_t now);
+  // Takes one record from the budget of the event's component; false if nothing is left.
+  bool Spend(const Event& event, uint64_t now);
   uint64_t AppendFolded(Event event);
   uint64_t AddTo(Fold& fold, Event event);
   void FlushFolds(uint64_t older_than);
@@ -155,7 +156,7 @@ class AuditLog {
   std::vector<Output> outputs_;
   std::map<Digest, Fold> folds_;
   size_t fold_bytes_ = 0;
-  std::map<std::string, Budget> budgets_;  // as many as the policy has components
+  std::map<std::string, Budget> budgets_, brokered_budgets_;  // of the policy's components
   AuditCounters counters_;
   ChainPoint head_;
 };

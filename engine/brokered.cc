@@ -195,12 +195,24 @@ void Supervisor::Finish(Component& component, const BrokeredCall& brokered,
     return Refuse(component, call, std::move(event));
   }
   if (reply.outcome == Outcome::kMade) {
+    // Without a rule nothing was decided: it failed before, or went where a connection was made to.
+    const bool decided = reply.rule != kNoBrokerRule;
+    Event event = decided ? BrokerEvent(component, brokered, reply) : Event();
     component.listener.RespondResult(call, reply.result);
+    if (decided) Allowed(std::move(event), reply.result);
     SpendBrokered(component);
     return;
   }
   if (reply.outcome == Outcome::kUnread) return RefuseUnread(component, brokered);
   Refuse(component, call, BrokerEvent(component, brokered, reply));
+}
+
+void Supervisor::Allowed(Event event, int64_t result) {
+  event.kind = EventKind::kBrokered;
+  event.control = "broker";
+  event.verdict = "allowed";
+  event.error = result < 0 ? ErrnoName(static_cast<int>(-result)) : std::string();
+  log_.Append(std::move(event));
 }
 
 Event Supervisor::BrokerEvent(const Component& component, const BrokeredCall& brokered,
@@ -223,14 +235,18 @@ Event Supervisor::BrokerEvent(const Component& component, const BrokeredCall& br
   return event;
 }
 
-void Supervisor::RefuseUnread(Component& component, const BrokeredCall& brokered) {
+Event Supervisor::UnreadEvent(const Component& component, const BrokeredCall& brokered) {
   Event event = RefusalEvent(component, brokered.call, false);
   if (brokered.kind != Kind::kRead) {
     event.control = "broker";
     event.rule = "components." + event.component + ".network";
   }
   event.extra.push_back({"arguments", "unread"});
-  Refuse(component, brokered.call, std::move(event));
+  return event;
+}
+
+void Supervisor::RefuseUnread(Component& component, const BrokeredCall& brokered) {
+  Refuse(component, brokered.call, UnreadEvent(component, brokered));
 }
 
 void Supervisor::Refuse(Component& component, const Notification& call, Event event) {
@@ -265,8 +281,10 @@ void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
     if (!call) continue;
     ResetWorker(component, i);
     if (decided) {
-      // It was allowed, and its other end does not answer.
+      // It was allowed, and its other end does not answer; where that is its worker knew.
+      Event event = UnreadEvent(component, *call);
       component.listener.RespondResult(call->call, -ETIMEDOUT);
+      Allowed(std::move(event), -ETIMEDOUT);
     } else {
       RefuseUnread(component, *call);
     }

@@ -137,6 +137,8 @@ std::string_view EventKindName(EventKind kind) {
       return "absent";
     case EventKind::kObserved:
       return "observed";
+    case EventKind::kBrokered:
+      return "brokered";
     case EventKind::kWitness:
       return "witness";
     case EventKind::kLifecycle:

@@ -24,6 +24,7 @@ enum class EventKind : uint8_t {
   kLoss,        // events that could not be written or were never received, with their number
   kCheckpoint,  // sequence, head and counters at one moment
   kObserved,    // refused by the policy and let pass, as it says `on-violation: observe`
+  kBrokered,    // allowed, and made by the broker
 };
 std::string_view EventKindName(EventKind kind);
 

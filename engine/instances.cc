@@ -57,6 +57,26 @@ tl::expected<void, std::string> Supervisor::UsePreparedView(Component& component
   return {};
 }
 
+// Kept while clients may come, and made while nothing else is to be done: a launch that goes on
+// would wait for it.
+bool Supervisor::WantsSpareNetwork(uint64_t now) const {
+  if (stopping_ || spare_network_.fd() >= 0 || now < spare_network_due_) return false;
+  bool wanted = false;
+  for (const auto& component : components_) {
+    if (component->reaper >= 0 && component->launch_pending) return false;
+    const ProfileData& profile = *component->profile;
+    wanted = wanted || (profile.instances.at_most != 0 && profile.network == Network::kNone &&
+                        component->unit.state() == UnitState::kUp);
+  }
+  return wanted;
+}
+
+// Without one a launch makes its own, which takes longer and is the same.
+void Supervisor::MakeSpareNetwork(uint64_t now) {
+  constexpr uint64_t kAgain = 1000;  // ms
+  if (spare_network_.Make(kernel_) != 0) spare_network_due_ = now + kAgain;
+}
+
 // Those that run go on until they are stopped themselves.
 void Supervisor::StopAccepting(Component& component) {
   WatchListeners(component, false);

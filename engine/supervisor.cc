@@ -242,7 +242,9 @@ int Supervisor::Run() {
   StartReady();
   while (!Finished()) {
     epoll_event events[64];
-    const int count = epoll_wait(epoll_.get(), events, 64, WaitTime(NowMs()));
+    const bool spare = WantsSpareNetwork(NowMs());
+    const int count = epoll_wait(epoll_.get(), events, 64, spare ? 0 : WaitTime(NowMs()));
+    if (spare && count == 0) MakeSpareNetwork(NowMs());
     for (int i = 0; i < count; ++i) {
       // An earlier event of this batch may have ended the source.
       const auto it = sources_.find(events[i].data.u64);

@@ -38,6 +38,7 @@
 #include "profiles/features.h"
 #include "sandbox/launch.h"
 #include "sandbox/prepared_view.h"
+#include "sandbox/spare_network.h"
 
 namespace bulkhead {
 
@@ -211,6 +212,8 @@ class Supervisor {
   tl::expected<void, EdgeError> PassDescriptors(Component& component, std::vector<Fd>& own);
   tl::expected<std::vector<ViewOp>, std::string> ViewOf(const Component& component);
   tl::expected<void, std::string> UsePreparedView(Component& component, LaunchPlan& plan);
+  bool WantsSpareNetwork(uint64_t now) const;
+  void MakeSpareNetwork(uint64_t now);
   void FailLaunch(Component& component, const std::string& what);
   void OnHandshake(Component& component);
   void OnInstalled(Component& component);
@@ -241,6 +244,8 @@ class Supervisor {
   void Finish(Component& component, const BrokeredCall& brokered, const BrokerReply& reply);
   static Event BrokerEvent(const Component& component, const BrokeredCall& brokered,
                            const BrokerReply& reply);
+  static Event UnreadEvent(const Component& component, const BrokeredCall& brokered);
+  void Allowed(Event event, int64_t result);
   void RefuseUnread(Component& component, const BrokeredCall& brokered);
   void Refuse(Component& component, const Notification& call, Event event);
   void Violation(Component& component, Event event);
@@ -252,6 +257,7 @@ class Supervisor {
   bool OnOutput(Component& component, bool err);
   void SpendOutput(Component& component, size_t bytes);
   void OnReaperDead(Component& component);
+  void EndRun(Component& component, int status);
   void CheckListening(Component& component);
   void KillAll(Component& component);
 
@@ -357,6 +363,8 @@ class Supervisor {
   int exit_code_ = 0;
   std::set<pid_t> killed_workers_;  // and not yet waited for
   uint64_t last_tick_ = 0;
+  SpareNetwork spare_network_;  // for the next instance
+  uint64_t spare_network_due_ = 0;
   KernelAuditCounters reported_;  // what RecordAuditLoss has put on record
   uint64_t reported_missed_ = 0;  // events that sinks did not take, as far as said
 };

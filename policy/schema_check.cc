@@ -53,7 +53,20 @@ class Checker {
     return refused;
   }
 
+  // What `use` takes, where an enclave's policy is expected.
+  static bool IsLibrary(const Node& node) {
+    const bool holds = node.Find("profiles") != nullptr || node.Find("groups") != nullptr;
+    return holds && std::ranges::all_of(node.entries, [](const Entry& entry) {
+             return FindRow("library", entry.key) != nullptr;
+           });
+  }
+
   void ReportMissing(const Node& node, std::string_view shape) {
+    if (shape == "policy" && IsLibrary(node)) {
+      diagnostics_.Error(node.place, "E0248", "a file of profiles or groups is no policy",
+                         "name it in `use` of a policy, which is checked with all that it uses");
+      return;
+    }
     for (const Row* row : RowsOf(shape)) {
       if (!row->required || node.Find(row->key) != nullptr) continue;
       diagnostics_.Error(node.place, "E0202", fmt::format("`{}` is missing", row->key),

@@ -85,7 +85,9 @@ std::string RenderShippedMarkdown() {
          "<!-- Made from profiles/ by BULKHEAD_REGENERATE=1 test-policy. -->\n\n"
          "A component names an archetype, then what its program needs: `profile: "
          "[stateful-service, python]`. A program's profile alone is not enough to run: the "
-         "archetype brings the system calls. What they hold is in `profiles/library/`; `bulkhead "
+         "archetype brings the system calls, and `bulkhead check` warns where there are none "
+         "(E0563). "
+         "What they hold is in `profiles/library/`; `bulkhead "
          "inspect` shows what a component has come to.\n" +
          profiles + groups +
          Table("Targets", "Kernels to compile for, by `target:` or `--target`.", targets, "");

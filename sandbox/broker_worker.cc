@@ -21,6 +21,7 @@
 #include "sandbox/broker_calls.h"
 #include "sandbox/capabilities.h"
 #include "sandbox/descriptors.h"
+#include "sandbox/few_calls.h"
 #include "sandbox/ruleset.h"
 
 namespace bulkhead {
@@ -140,17 +141,7 @@ const Filter& WorkerFilter() {
         SYS_pread64,    SYS_recvmsg,      SYS_connect,        SYS_sendto, SYS_bind,
         SYS_getsockopt, SYS_fcntl,        SYS_close,          SYS_ppoll,  SYS_sched_yield,
         SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall};
-    Filter program{{kLoad, 0, 0, kOffsetArch},
-                   {kJumpEqual, 1, 0, AuditArch(NativeArch())},
-                   {kReturn, 0, 0, kRetKillProcess},
-                   {kLoad, 0, 0, kOffsetNr}};
-    auto left = static_cast<uint8_t>(std::size(kCalls));
-    for (const long call : kCalls) {
-      program.push_back({kJumpEqual, left--, 0, static_cast<uint32_t>(call)});
-    }
-    program.push_back({kReturn, 0, 0, kRetKillProcess});
-    program.push_back({kReturn, 0, 0, kRetAllow});
-    return program;
+    return AllowFewCalls(kCalls);
   }();
   return filter;
 }

@@ -52,7 +52,8 @@ unsigned long CloneFlags(const LaunchPlan& plan) {
   unsigned long flags = SIGCHLD | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS;
   // Else it enters a copy of the prepared one.
   if (plan.view_namespace < 0) flags |= CLONE_NEWNS;
-  if (plan.profile->network == Network::kNone) flags |= CLONE_NEWNET;
+  const bool own_network = plan.profile->network == Network::kNone;
+  if (own_network && plan.network_namespace < 0) flags |= CLONE_NEWNET;
   return flags;
 }
 

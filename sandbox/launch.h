@@ -93,6 +93,9 @@ struct LaunchPlan {
   // and what is not; -1: none, all of it is put together by the reaper.
   int view_namespace = -1;
   SplitOps split;
+  // A network namespace of this run alone (sandbox/spare_network.h); -1: the clone makes one, where
+  // it is not to use the supervisor's.
+  int network_namespace = -1;
   int stdout_fd = -1;  // -1: /dev/null
   int stderr_fd = -1;
   std::vector<int> passed;                // descriptors 3, 4, …: listeners, then channel ends

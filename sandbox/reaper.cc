@@ -18,11 +18,11 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
-#include <initializer_list>
 #include <string_view>
 
 #include "sandbox/confine.h"
 #include "sandbox/descriptors.h"
+#include "sandbox/few_calls.h"
 #include "sandbox/launch_trace.h"
 #include "sandbox/ruleset.h"
 
@@ -263,17 +263,7 @@ const Filter& ReaperFilter() {
     constexpr long kCalls[] = {SYS_wait4,  SYS_ppoll,      SYS_read,         SYS_write,
                                SYS_kill,   SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
                                SYS_recvmsg};
-    Filter program{{kLoad, 0, 0, kOffsetArch},
-                   {kJumpEqual, 1, 0, AuditArch(NativeArch())},
-                   {kReturn, 0, 0, kRetKillProcess},
-                   {kLoad, 0, 0, kOffsetNr}};
-    auto left = static_cast<uint8_t>(std::size(kCalls));
-    for (const long call : kCalls) {
-      program.push_back({kJumpEqual, left--, 0, static_cast<uint32_t>(call)});
-    }
-    program.push_back({kReturn, 0, 0, kRetKillProcess});
-    program.push_back({kReturn, 0, 0, kRetAllow});
-    return program;
+    return AllowFewCalls(kCalls);
   }();
   return filter;
 }
@@ -283,6 +273,10 @@ void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
   Require(kernel, control, kernel(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),
           Step::kParentDeath);
   Require(kernel, control, OfferItsMemory(kernel), Step::kOutOfMemory);
+  if (plan.network_namespace >= 0) {
+    Require(kernel, control, kernel(SYS_setns, plan.network_namespace, CLONE_NEWNET),
+            Step::kSpareNetwork);
+  }
   Failure failure;
   const bool prepared = plan.view_namespace >= 0;
   const bool in_view =

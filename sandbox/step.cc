@@ -19,6 +19,8 @@ std::string_view StepName(Step step) {
       return "enter the view";
     case Step::kPreparedView:
       return "copy the prepared view";
+    case Step::kSpareNetwork:
+      return "enter its network namespace";
     case Step::kHostName:
       return "set the host name";
     case Step::kOutOfMemory:

@@ -17,6 +17,7 @@ enum class Step : uint32_t {
   kViewSeal,
   kPivot,
   kPreparedView,
+  kSpareNetwork,
   kHostName,
   kOutOfMemory,
   kRuleset,

@@ -53,7 +53,7 @@ _bulkhead() {
     'schema') words='--help' ;;
     'audit verify') words='--help --key --rotated --stream --partial --format' ;;
     'audit summary') words='--help --component --kind --control --action --rule --since --top --key --rotated --stream --partial --format' ;;
-    'audit tail') words='--help --lines --follow --component --kind --control --action --rule --since --format' ;;
+    'audit tail') words='--help --lines --follow --component --kind --control --action --rule --since --bundle --format' ;;
     'audit explain') words='--help --bundle --key --rotated --stream --partial --format' ;;
     'sign') words='--help --key' ;;
     'attest expect') words='--help --format' ;;

@@ -106,8 +106,8 @@ BOOST_AUTO_TEST_CASE(ShowsTheLastRecordsOneALine) {
   const auto all = Bulkhead({"audit", "tail", path});
   BOOST_TEST(all.exit == 0, all.err);
   BOOST_TEST(LinesOf(all.out) == 5U);
-  BOOST_TEST(all.out.find("ptrace 10 1 0 0 0 0 refused EPERM x4 [components.tools.syscalls]") !=
-                 std::string::npos,
+  BOOST_TEST(all.out.find(" ptrace(request=PTRACE_ATTACH, pid=0x1, addr=0, data=0) refused EPERM "
+                          "x4 [components.tools.syscalls]") != std::string::npos,
              all.out);
   const auto last = Bulkhead({"audit", "tail", path, "-n", "2"});
   BOOST_TEST(LinesOf(last.out) == 2U);
@@ -115,6 +115,62 @@ BOOST_AUTO_TEST_CASE(ShowsTheLastRecordsOneALine) {
   BOOST_TEST(last.out.find("log-close") != std::string::npos);
   BOOST_TEST(Bulkhead({"audit", "tail", path, "-n", "x"}).exit == 2);
   BOOST_TEST(Bulkhead({"audit", "tail", directory / "none"}).exit == 3);
+}
+
+BOOST_AUTO_TEST_CASE(CallsAreShownWithTheirArgumentsByName) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  const auto claimed = [](Event event, const char* registers) {
+    event.extra = {{"arguments", "claimed"}, {"registers", registers}};
+    return event;
+  };
+  {
+    AuditLog log = Open(path);
+    log.Append(Refusal("tools", "socket", "28 80001 0 0 0 0"));
+    // What it points to may look like registers, and is none.
+    log.Append(claimed(Refusal("tools", "openat", "1 2 3 4 5 6"), "ffffff9c 7ffc 90000 0 0 0"));
+    Event connect = claimed(Refusal("tools", "connect", "tcp:192.0.2.1:80"), "3 7ffc 10 0 0 0");
+    connect.control = "broker";
+    log.Append(connect);
+    Event observed = Refusal("tools", "ioctl", "request=0x5401");
+    observed.kind = EventKind::kObserved;
+    log.Append(observed);
+    log.Append(Refusal("tools", "(several)", "(several)"));
+    log.Append(Refusal("tools", "syscall 4000", "1 0 0 0 0 0"));
+    Event witness = Refusal("tools", "kill", "1 9 0 0 0 0");
+    witness.kind = EventKind::kWitness;
+    log.Append(witness);
+    Event life = Refusal("tools", "socket", "28 1 0 0 0 0");
+    life.kind = EventKind::kLifecycle;
+    log.Append(life);
+    BOOST_REQUIRE(log.Close());
+  }
+  const auto run = Bulkhead({"audit", "tail", path, "--component", "tools"});
+  for (const char* part :
+       {" socket(domain=AF_VSOCK, type=SOCK_STREAM|SOCK_CLOEXEC, protocol=0) refused",
+        " openat(dirfd=AT_FDCWD, flags=O_RDONLY|O_CLOEXEC|0x10000, mode=0) 1 2 3 4 5 6 refused",
+        " connect(sockfd=0x3, addrlen=0x10) tcp:192.0.2.1:80 refused", " ioctl(request=TCGETS) ",
+        " kill(pid=0x1, sig=SIGKILL) refused", " (several) (several) refused",
+        " syscall 4000 1 0 0 0 0 0 refused", " socket 28 1 0 0 0 0 "}) {
+    BOOST_TEST(run.out.find(part) != std::string::npos, part << " in " << run.out);
+  }
+  // The records themselves stay as they are.
+  const auto json = Bulkhead({"audit", "tail", path, "--component", "tools", "--format", "json"});
+  BOOST_TEST(json.out.find(R"("object":"28 80001 0 0 0 0")") != std::string::npos, json.out);
+
+  // The bundle says which architecture's flags they are.
+  for (const auto& [target, flag] :
+       {std::pair("linux-6.18", "O_DIRECTORY"), std::pair("linux-6.18-aarch64", "O_DIRECT")}) {
+    test::WriteText(directory / "p.yaml", test::SmallPolicy());
+    BOOST_REQUIRE(
+        Bulkhead({"compile", directory / "p.yaml", "--target", target, "-o", directory / "b"})
+            .exit == 0);
+    const auto told = Bulkhead({"audit", "tail", path, "--bundle", directory / "b"});
+    BOOST_TEST(
+        told.out.find(std::string("flags=O_RDONLY|") + flag + "|O_CLOEXEC") != std::string::npos,
+        told.out);
+  }
+  BOOST_TEST(Bulkhead({"audit", "tail", path, "--bundle", directory / "none"}).exit == 3);
 }
 
 BOOST_AUTO_TEST_CASE(FiltersAreByComponentKindControlActionStatementAndTime) {
@@ -146,7 +202,7 @@ BOOST_AUTO_TEST_CASE(FiltersAreByComponentKindControlActionStatementAndTime) {
     BOOST_TEST(run.exit == 2);
     BOOST_TEST(run.err ==
                "bulkhead: error: `foo` is no kind of record: kinds are violation, absent, witness, "
-               "lifecycle, measure, ledger, loss, checkpoint, observed\n");
+               "lifecycle, measure, ledger, loss, checkpoint, observed, brokered\n");
   }
 }
 
@@ -252,11 +308,14 @@ BOOST_AUTO_TEST_CASE(TellsTheControlTheLineAndTheWay) {
     read.error = "EACCES";
     read.rule = "components.hello.files";
     log.Append(read);
+    Event open = Refusal("hello", "openat", "/etc/shadow");
+    open.extra = {{"arguments", "claimed"}, {"registers", "ffffff9c 7ffc 90000 0 0 0"}};
+    log.Append(open);
   }
   const auto call = Bulkhead({"audit", "explain", "--bundle", bundle, path, "2"});
   BOOST_TEST(call.exit == 0, call.err);
   for (const char* part :
-       {"`hello`, pid 7, /usr/bin/attacker: io_uring_setup(", "refused by seccomp",
+       {"`hello`, pid 7, /usr/bin/attacker: io_uring_setup(entries=0x8)", "refused by seccomp",
         "statement   components.hello", "p.yaml:", "resembles   calls-io-uring",
         "without it  the kernel would have gone on"}) {
     BOOST_TEST(call.out.find(part) != std::string::npos, part << " in " << call.out);
@@ -267,6 +326,14 @@ BOOST_AUTO_TEST_CASE(TellsTheControlTheLineAndTheWay) {
   BOOST_TEST(file["record"]["object"].get<std::string>() == "/etc/shadow");
   BOOST_TEST(file["without"].get<std::string>().find("view") != std::string::npos, file["without"]);
   BOOST_TEST(!file["ways"].empty());
+  const auto open = test::Parsed(
+      Bulkhead({"audit", "explain", "--bundle", bundle, path, "4", "--format", "json"}).out);
+  BOOST_TEST(open["arguments"].dump() ==
+             R"({"dirfd":"AT_FDCWD","flags":"O_RDONLY|O_DIRECTORY|O_CLOEXEC","mode":"0"})");
+  BOOST_TEST(open["what"].get<std::string>() ==
+             "`hello`, pid 7, /usr/bin/attacker: openat(dirfd=AT_FDCWD, "
+             "flags=O_RDONLY|O_DIRECTORY|O_CLOEXEC, mode=0) /etc/shadow");
+  BOOST_TEST(file["arguments"].is_null());
   // Without the bundle the way is known all the same.
   const auto bare = Bulkhead({"audit", "explain", path, "2"});
   BOOST_TEST(bare.exit == 0);
@@ -303,6 +370,56 @@ BOOST_AUTO_TEST_CASE(WaysComeFromTheCallsThatCloseThem) {
   BOOST_TEST(WaysOfRight("what is no right").empty());
 }
 
+BOOST_AUTO_TEST_CASE(TheStatementIsTheMoreExactOne) {
+  const auto statement = [](const char* control, const char* action, const char* recorded,
+                            Verdict verdict, const char* answered) {
+    AuditRecord record;
+    record.control = control;
+    record.action = action;
+    record.rule = recorded;
+    Explanation answer;
+    answer.verdict = verdict;
+    answer.rule = answered;
+    return StatementOf(record, &answer);
+  };
+  struct Case {
+    const char* control;
+    const char* action;
+    const char* recorded;
+    Verdict verdict;
+    const char* answered;
+    const char* rule;
+    const char* note;  // a part of it
+  };
+  const char* calls = "components.a.syscalls";
+  const Case cases[] = {
+      {"seccomp", "ptrace", calls, Verdict::kDeny, calls, calls, ""},
+      {"seccomp", "socket", calls, Verdict::kDeny, "components.a.network", "components.a.network",
+       "`socket` is a call of `network`"},
+      {"seccomp", "ioctl", calls, Verdict::kDeny, "components.a.devices", "components.a.devices",
+       "who answered"},
+      {"landlock", "fs.read_file", "components.a.files", Verdict::kDeny, "assets.gold",
+       "assets.gold", "a tripwire stands"},
+      {"landlock", "fs.read_file", "components.a.files", Verdict::kDeny, "components.a.files.read",
+       "components.a.files.read", "the statement in it"},
+      {"broker", "connect", "components.a.network.tcp.connect", Verdict::kDeny,
+       "components.a.network", "components.a.network.tcp.connect", ""},
+      {"seccomp", "listen", calls, Verdict::kUntilReady, "components.a.syscalls.startup",
+       "components.a.syscalls.startup", "until the component was ready"},
+      {"landlock", "fs.read_file", "components.a.files", Verdict::kAllow, "components.a.files.read",
+       "components.a.files", "`allow`, by components.a.files.read"},
+  };
+  for (const Case& one : cases) {
+    const auto found = statement(one.control, one.action, one.recorded, one.verdict, one.answered);
+    BOOST_TEST(found.rule == one.rule);
+    BOOST_TEST((found.note.empty() == (*one.note == '\0')), found.note);
+    BOOST_TEST(found.note.find(one.note) != std::string::npos, found.note << one.note);
+  }
+  AuditRecord alone;
+  alone.rule = calls;
+  BOOST_TEST(StatementOf(alone, nullptr).rule == calls);
+}
+
 BOOST_AUTO_TEST_CASE(OnlyRefusalsAreQuestions) {
   const auto record = [](const char* control, const char* action, const char* object) {
     AuditRecord made;
@@ -319,6 +436,10 @@ BOOST_AUTO_TEST_CASE(OnlyRefusalsAreQuestions) {
   BOOST_TEST(ask(record("landlock", "fs.read_file", "/a\\\\b"))->path == "/a\\b");
   BOOST_TEST(ask(record("landlock", "net.connect_tcp", "[::1]:80"))->endpoint.port == 80U);
   BOOST_TEST(!ask(record("landlock", "scope.signal", "pid 3 (x)")));
+  BOOST_TEST(ask(record("broker", "connect", "tcp:192.0.2.1:80"))->endpoint.address == "192.0.2.1");
+  BOOST_TEST(ask(record("broker", "sendto", "unix:/run/a\\\\b"))->endpoint.address == "/run/a\\b");
+  BOOST_TEST(!ask(record("broker", "connect", "inet:192.0.2.1:80")));
+  BOOST_TEST(!ask(record("broker", "bind", "udp:192.0.2.1:80")));
   AuditRecord life = record("seccomp", "socket", "28 1 0 0 0 0");
   life.kind = "lifecycle";
   BOOST_TEST(!ask(life));

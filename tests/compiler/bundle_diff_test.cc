@@ -52,7 +52,7 @@ BOOST_AUTO_TEST_CASE(EachWay) {
   const Edit edits[] = {
       {"    syscalls: {allow: [\"@files\", getppid]}\n", "syscall getppid"},
       {"    syscalls: {allow: [\"@files\", {ioctl: {request: [TCGETS]}}]}\n",
-       "syscall ioctl fd=0x0 request=0x5401"},
+       "syscall ioctl fd=0 request=TCGETS"},
       {"    syscalls: {allow: [\"@files\"]}\n    network: {tcp: {connect: [443]}}\n",
        "connect tcp:443"},
       {"    syscalls: {allow: [\"@files\"]}\n    network: {tcp: {listen: [{port: 80, name: w}]}}\n",

@@ -341,6 +341,29 @@ BOOST_AUTO_TEST_CASE(Enclave) {
           "`components.one.network.unix.listen:/run/e/s.sock`\n"}});
 }
 
+// A component without calls compiles; that it is hardly meant is said, once and at its name.
+BOOST_AUTO_TEST_CASE(NoCallsAreAWarning) {
+  const auto warnings = [](const std::string& body) {
+    std::string text;
+    const auto compiled = MustCompile(Granted(body));
+    for (const Diagnostic& d : compiled.diagnostics.Sorted()) {
+      if (d.severity != Severity::kWarning) continue;
+      text += std::to_string(d.place.line) + ":" + std::to_string(d.place.column) + " " + d.code +
+              " " + d.message + "\n";
+      BOOST_TEST(d.help.starts_with("name an archetype in `profile`"));
+    }
+    return text;
+  };
+  const std::string none = "5:3 E0563 `one` is given no system calls: hardly any program runs\n";
+  BOOST_TEST(warnings("") == none);
+  BOOST_TEST(warnings("    profile: [python]\n") == none);
+  BOOST_TEST(warnings("    network: {tcp: {connect: [443]}}\n") == none);
+  BOOST_TEST(warnings("    syscalls: {deny: [ptrace]}\n") == none);
+  BOOST_TEST(warnings("    profile: [batch, python]\n") == "");
+  BOOST_TEST(warnings("    syscalls: {allow: [read]}\n") == "");
+  BOOST_TEST(warnings("    syscalls: {startup: [read]}\n    ready: notify\n") == "");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

@@ -170,7 +170,7 @@ BOOST_AUTO_TEST_CASE(ListsWhatIsLeftBehind) {
 4: `SCMP_ARCH_AARCH64`: calls of other architectures are closed in every component: the process is killed
 5: `SECCOMP_FILTER_FLAG_LOG`, `SECCOMP_FILTER_FLAG_SPEC_ALLOW`: flags of the filter are the runtime's own
 6: `listenerPath`: the supervisor is the listener
-8: a part of `ioctl`: closed in every component, for example ioctl(request=0x5412)
+8: a part of `ioctl`: closed in every component, for example ioctl(request=TIOCSTI)
 9: `ioctl`: allowed by one rule and refused by another: refused here; what a runtime makes of it depends on libseccomp
 9: `ioctl`: SCMP_ACT_ERRNO 13 has no equivalent: the call is refused all the same (EPERM)
 11: `fcntl`: allowed by one rule and refused by another: refused here; what a runtime makes of it depends on libseccomp

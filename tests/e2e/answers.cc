@@ -2,6 +2,8 @@
 // answers BUNDLE: reads questions `COMPONENT ACTION OBJECT...`, one a line, and prints for each
 // what `bulkhead why --format json` prints, on one line; many questions a process, filters are read
 // once.
+// answers --registers NAME ARGUMENT=VALUE...: the values of a call of this machine's architecture
+// as numbers that the kernel reads, in JSON.
 #include <cstdio>
 #include <iostream>
 #include <sstream>
@@ -12,6 +14,7 @@
 #include "cli/inputs.h"
 #include "compiler/ask.h"
 #include "compiler/export_filter.h"
+#include "profiles/syscalls.h"
 
 namespace bulkhead {
 namespace {
@@ -54,12 +57,35 @@ int WriteStartup(const std::string& bundle, const std::string& component) {
   return 0;
 }
 
+int PrintRegisters(const std::vector<std::string>& call) {
+  const Arch arch = NativeArch();
+  const auto question = ParseQuestion(arch, "syscall", call);
+  if (!question) {
+    std::cerr << question.error() << '\n';
+    return 1;
+  }
+  Json values = Json::object();
+  const SyscallArgList infos = SyscallArgs(arch, question->call);
+  for (const auto& [index, value] : question->args) {
+    const unsigned bits = ArgBits(infos[index].type);
+    const uint64_t width = bits == 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1;
+    values[std::string(infos[index].name)] = value & width;
+  }
+  std::cout << values.dump() << '\n';
+  return 0;
+}
+
 }  // namespace
 }  // namespace bulkhead
 
 int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  if (argc > 2 && words[0] == "--registers") {
+    return bulkhead::PrintRegisters({words.begin() + 1, words.end()});
+  }
   if (argc == 2) return bulkhead::Run(argv[1]);
   if (argc == 3) return bulkhead::WriteStartup(argv[1], argv[2]);
-  std::fputs("usage: answers BUNDLE [COMPONENT]\n", stderr);
+  std::fputs("usage: answers BUNDLE [COMPONENT] | answers --registers NAME ARGUMENT=VALUE...\n",
+             stderr);
   return 2;
 }

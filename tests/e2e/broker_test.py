@@ -8,6 +8,7 @@ What is allowed is connected in a guest of ours alone:
 scripts/guest --kernel 6.12 --modules vsock_loopback -- ctest --preset dev -R e2e-broker
 """
 
+import collections
 import os
 import re
 import shutil
@@ -93,9 +94,23 @@ class Broker(enclave.Case):
         running.wait_event("job", "exit", seconds=60)
         self.assertEqual(running.wait(), 0, running.output())
         lines = re.findall(r"(?m)^job \| (\S+) (\S+)$", running.output())
-        events = [e for e in running.events("job") if e["control"] == "broker"]
         running.verify_audit()
-        return dict(lines), events, running
+        return dict(lines), self.refused(running, "job"), running
+
+    def refused(self, running, component):
+        return [e for e in running.events(component)
+                if e["control"] == "broker" and e["verdict"] == "refused"]
+
+    def made(self, running, component):
+        """What was allowed and made: object and the kernel's answer -> how often."""
+        counts = collections.Counter()
+        for event in running.events(component):
+            if event["kind"] != "brokered":
+                continue
+            self.assertEqual((event["control"], event["verdict"]), ("broker", "allowed"))
+            self.assertTrue(event["rule"].startswith(f"components.{component}.network."))
+            counts[event["action"], event["object"], event["errno"]] += event["count"]
+        return counts
 
     def objects(self, events):
         return [event["object"] for event in events]
@@ -135,7 +150,7 @@ with socket.socket() as one:
     raw('file', 0, address, 16)
     raw('long', one.fileno(), address + bytes(16), 32)
 """
-        said, events, _ = self.run_job("e2e-broker-tcp", code, {
+        said, events, running = self.run_job("e2e-broker-tcp", code, {
             "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}})
         # Sockets of other kinds are not made, and bind is nobody's to make.
         refused = {"elsewhere", "other", "any", "datagram", "six", "fast-open", "bind", "short",
@@ -153,6 +168,10 @@ with socket.socket() as one:
         self.assertTrue(all(e["verdict"] == "refused" and e["kind"] == "violation" for e in events))
         unread = [e for e in events if e["extra"].get("arguments") == "unread"]
         self.assertEqual(len(unread), 1)
+        # Those whose own arguments were wrong were not decided.
+        address = f"tcp:127.0.0.1:{granted.port}"
+        self.assertEqual(self.made(running, "job"), {("connect", address, ""): 2,
+                                                     ("connect", address, "EINPROGRESS"): 1})
 
     def test_a_port_beside_an_address(self):
         one, two = Listener(self, "127.0.0.1"), Listener(self, "127.0.0.2")
@@ -201,7 +220,7 @@ time.sleep(1000)
         uid = running.uids["client"]
         enclave.wait_until(lambda: running.output().count(f"server | peer {uid}:{uid}") == 2, 10,
                            running.output())
-        objects = self.objects([e for e in running.events("client") if e["control"] == "broker"])
+        objects = self.objects(self.refused(running, "client"))
         self.assertEqual(objects, ["unix:s", "unix:@name", "control data"])
         # The workers are nobody's to see or to signal, and nothing of them outlives the enclave.
         uids = {running.uids["client"]}
@@ -236,7 +255,7 @@ with socket.socket(type=socket.SOCK_DGRAM) as one:
     attempt('bind-any', lambda: one.bind(('127.0.0.1', 0)))
 connect('stream', ('127.0.0.1', {granted.port}))
 """
-        said, events, _ = self.run_job("e2e-broker-udp", code, {
+        said, events, running = self.run_job("e2e-broker-udp", code, {
             "udp": {"connect": [{"to": "127.0.0.1", "port": granted.port}], "bind": [own]}})
         self.assertEqual(said, {
             "granted": "1", "other": "EPERM", "message": "2", "message-other": "EPERM",
@@ -249,6 +268,11 @@ connect('stream', ('127.0.0.1', {granted.port}))
         self.assertEqual(len(events), 5)
         self.assertEqual({e["rule"] for e in events}, {"components.job.network.udp.connect",
                                                        "components.job.network.udp.bind"})
+        # What goes to where a connect led is the connect's record, and any free port needs no rule.
+        to = f"udp:127.0.0.1:{granted.port}"
+        self.assertEqual(self.made(running, "job"), {
+            ("sendto", to, ""): 3, ("sendmsg", to, ""): 1, ("connect", to, ""): 1,
+            ("bind", f"udp:127.0.0.1:{own}", ""): 1})
 
 
 class Flips(Broker):
@@ -275,10 +299,12 @@ class Flips(Broker):
         time.sleep(0.5)
         self.assertEqual(refused.count, 0)
         self.assertEqual(granted.count, allowed)
-        events = [e for e in running.events("job") if e["control"] == "broker"]
+        events = self.refused(running, "job")
         self.assertEqual(sum(e["count"] for e in events), refused_calls)
-        here = "1" if kind == "vsock" else "127.0.0.1"
-        self.assertNotIn(f"{kind}:{here}:{granted.port}", self.objects(events))
+        here = f"{kind}:{'1' if kind == 'vsock' else '127.0.0.1'}:{granted.port}"
+        self.assertNotIn(here, self.objects(events))
+        made = self.made(running, "job")
+        self.assertEqual(({key[1] for key in made}, made.total()), ({here}, allowed))
 
     def test_a_thread_flips_the_address_of_a_connect(self):
         granted = Listener(self, "127.0.0.1")
@@ -338,7 +364,7 @@ while True:
         enclave.wait_until(lambda: running.output().count("stuck | EINPROGRESS") > before + 5, 10,
                            "new workers")
         self.assertLess(max(times), 400)
-        unread = [e for e in running.events("stuck") if e["control"] == "broker"]
+        unread = self.refused(running, "stuck")
         self.assertEqual([e["extra"]["arguments"] for e in unread], ["unread"])
         self.assertEqual(running.stop(), 0)
 

@@ -5,6 +5,7 @@ directory in place of a file, an asset that the component owns, a socket in a tm
 """
 
 import dataclasses
+import json
 import os
 import random
 import re
@@ -167,7 +168,9 @@ class Witnesses:
     # --- calls ---
 
     def call(self, name, words):
-        values = {k: int(v, 16) for k, v in (word.split("=") for word in words[1:])}
+        told = subprocess.run([agree_test.ANSWERS, "--registers", *words], capture_output=True,
+                              text=True, check=True)
+        values = json.loads(told.stdout)
         call = {"call": words[0], "arguments": values}
         maker = self.placed(World())
         registers = None

@@ -81,6 +81,10 @@ MAY_BE_ABSENT = {
     "tcp-sctp-smc dccp": ("EPROTONOSUPPORT", "ESOCKTNOSUPPORT"),
     "tcp-sctp-smc smc": ("EAFNOSUPPORT",),
     "tcp-mptcp mptcp": ("EPROTONOSUPPORT", "ENOPROTOOPT"),
+    # Linux 6.18.44 answers so to a listen on a socket that was connected, or a connect on a listener.
+    "tcp-listen-autobind connected": ("EINVAL",),
+    "tcp-listener-as-client accepted-listens": ("EINVAL",),
+    "tcp-listener-as-client listener": ("EINVAL",),
     "vsock-socket stream": ("EAFNOSUPPORT",),
     "vsock-socket connect": ("EAFNOSUPPORT",),
     "vsock-socket seqpacket": ("EAFNOSUPPORT", "ESOCKTNOSUPPORT"),

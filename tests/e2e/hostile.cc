@@ -3,13 +3,12 @@
 //
 //   hostile connect THREADS      TCP connections on the loopback, each to another address and port
 //   hostile open THREADS PATH    opens a file
-//   hostile unstopped THREADS    as connect, and a timer sends it SIGCONT, 5,000 times a second
-//   hostile output THREADS       prints lines, as fast as they are taken
-//   hostile calls THREADS        one system call, as fast as it is answered
-//   hostile call COUNT           system calls, each with other registers; then four a second
-//   hostile pattern COUNT        so many system calls in a fixed pattern, once it gets SIGUSR1
-//   hostile denied COUNT PATH    the same with what Landlock refuses: seven times of ten it opens
-//   the
+//   hostile unstopped THREADS    as connect, and timers send it SIGCONT, thousands of times a
+//   second hostile output THREADS       prints lines, as fast as they are taken hostile calls
+//   THREADS        one system call, as fast as it is answered hostile call COUNT           system
+//   calls, each with other registers; then four a second hostile pattern COUNT        so many
+//   system calls in a fixed pattern, once it gets SIGUSR1 hostile denied COUNT PATH    the same
+//   with what Landlock refuses: seven times of ten it opens the
 //                                file, three times it connects to the port 9 of the loopback
 //
 // It writes `refused N` twice a second, and ends at SIGTERM or after a minute (`pattern`: after its
@@ -48,6 +47,37 @@ std::atomic<bool> started = false;  // all threads are there: who floods is stop
 std::atomic<bool> ending = false;
 std::atomic<Clock::rep> next_report = 0;
 
+// Whoever is stopped by a signal goes on with another one, and the kernel sends it. A SIGCONT that
+// is pending when the stop comes is dropped and its timer with it, so there are slower ones, which
+// seldom are; and all are set anew now and then.
+constexpr size_t kTimers = 10;
+timer_t timers[kTimers];
+std::atomic<bool> continuing = false;
+
+void SetTimers() {
+  for (size_t i = 0; i < kTimers; ++i) {
+    const timespec often{0, 200'000L << i};
+    const itimerspec both{often, often};
+    timer_settime(timers[i], 0, &both, nullptr);
+  }
+}
+
+void StartContinuing() {
+  // A timer whose signal is ignored is not started again (Linux 6.13).
+  std::signal(SIGCONT, [](int) {});
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGCONT;
+  for (timer_t& timer : timers) {
+    if (timer_create(CLOCK_MONOTONIC, &event, &timer) == 0) continue;
+    std::printf("no timer: %d\n", errno);
+    std::fflush(stdout);
+    _exit(1);
+  }
+  SetTimers();
+  continuing = true;
+}
+
 // Whoever comes first when a report is due makes it: a thread that only waits could be kept from
 // running, as the runtime stops those who try too often.
 void Report(uint64_t count) {
@@ -57,6 +87,7 @@ void Report(uint64_t count) {
   Clock::rep due = next_report;
   if (now.count() < due) return;
   if (!next_report.compare_exchange_strong(due, Clock::duration(now + kReport).count())) return;
+  if (continuing) SetTimers();
   std::printf("refused %lu\n", count);
 }
 
@@ -84,24 +115,6 @@ void Connect(uint32_t seed) {
 
 void Open(const char* path) {
   while (!ending) Count(open(path, O_RDONLY | O_CLOEXEC));
-}
-
-// Whoever is stopped by a signal goes on with another one, and the kernel sends it.
-void StartContinuing() {
-  // A timer whose signal is ignored is not started again (Linux 6.13).
-  std::signal(SIGCONT, [](int) {});
-  sigevent event{};
-  event.sigev_notify = SIGEV_SIGNAL;
-  event.sigev_signo = SIGCONT;
-  timer_t timer{};
-  constexpr timespec kOften{0, 200'000};
-  const itimerspec often{kOften, kOften};
-  if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0 ||
-      timer_settime(timer, 0, &often, nullptr) != 0) {
-    std::printf("no timer: %d\n", errno);
-    std::fflush(stdout);
-    _exit(1);
-  }
 }
 
 void Print() {

@@ -237,6 +237,31 @@ BOOST_AUTO_TEST_CASE(AVariedFloodIsBoundedAndCountedExactly) {
   BOOST_TEST(VerifyChain(place.path()).has_value());
 }
 
+BOOST_AUTO_TEST_CASE(WhatTheBrokerAllowsTakesNoRefusalsRecord) {
+  const Place place;
+  AuditLog log = place.Open();
+  constexpr uint64_t kSent = AuditLog::kBurst + 100;
+  for (uint64_t i = 0; i < kSent; ++i) {
+    Event made = Refusal("k" + std::to_string(i));
+    made.kind = EventKind::kBrokered;
+    made.verdict = "allowed";
+    log.Append(std::move(made));
+  }
+  const size_t before = Lines(ReadAll(place.path())).size();
+  BOOST_TEST(before < AuditLog::kBurst + 16);
+  // A refusal beside it has a record of its own; the same again is folded into it.
+  BOOST_TEST(log.Append(Refusal("k1")) != 0);
+  BOOST_TEST(log.Append(Refusal("k1")) == 0);
+  log.Close();
+  const std::string text = ReadAll(place.path());
+  BOOST_TEST(CountKind(text, "brokered") == kSent);
+  BOOST_TEST(CountRefused(text) == 2U);
+  BOOST_TEST(text.find("\"kind\":\"violation\",\"control\":\"seccomp\",\"action\":\"(several)\"") ==
+             std::string::npos);
+  BOOST_TEST(text.find("\"action\":\"(several)\"") != std::string::npos);
+  BOOST_TEST(VerifyChain(place.path()).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(KindsThatWereWrittenAlsoWaitForTheBudget) {
   const Place place;
   AuditLog log = place.Open();

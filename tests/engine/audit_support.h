@@ -98,14 +98,17 @@ inline Event Started() {
 }
 
 // The number of refused events that a log's records stand for.
-inline uint64_t CountRefused(const std::string& text) {
+// The sum of the counts of the records of a kind.
+inline uint64_t CountKind(const std::string& text, const std::string& kind) {
   uint64_t sum = 0;
   for (const std::string& line : Lines(text)) {
-    if (line.find("\"kind\":\"violation\"") == std::string::npos) continue;
+    if (line.find("\"kind\":\"" + kind + "\"") == std::string::npos) continue;
     sum += std::strtoull(line.c_str() + line.find("\"count\":") + 8, nullptr, 10);
   }
   return sum;
 }
+
+inline uint64_t CountRefused(const std::string& text) { return CountKind(text, "violation"); }
 
 inline void WriteSampleLog(const Place& place) {
   AuditLog log = place.Open();

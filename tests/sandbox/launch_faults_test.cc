@@ -23,6 +23,7 @@ namespace bulkhead {
 namespace {
 
 using test::CanLaunch;
+using test::LaunchGroup;
 using test::LaunchOutcome;
 using test::LaunchRun;
 
@@ -44,7 +45,9 @@ class Faulty final : public Kernel {
 
  protected:
   long Call(long number, const long (&args)[6]) override {
-    if (Fails(number)) return -EIO;
+    // Who does not come back into its own network aborts.
+    const bool returns = number == SYS_setns && Own() == kSupervisor;
+    if (!returns && Fails(number)) return -EIO;
     const long result = RawCall(number, args);
     if (number == SYS_clone && result == 0) own_ = kReaper;
     return result;
@@ -101,11 +104,11 @@ class Memory {
 
 BOOST_AUTO_TEST_SUITE(KernelLaunchFaults)
 
-void FailEachCall(bool prepared) {
+void FailEachCall(const LaunchGroup& group) {
   Memory clean;
   {
     Faulty whole(*clean, kRoles, 0);
-    const LaunchRun run(whole, true, {.prepared = prepared});
+    const LaunchRun run(whole, true, group);
     const LaunchOutcome& outcome = run.outcome();
     BOOST_TEST_REQUIRE(outcome.executed,
                        (outcome.failure ? StepName(outcome.failure->step) : "no failure")
@@ -123,7 +126,7 @@ void FailEachCall(bool prepared) {
                                  << clean->numbers.at(role).at(n)) {
         Memory memory;
         Faulty kernel(*memory, role, n);
-        const LaunchRun run(kernel, true, {.prepared = prepared}, /*may_not_plan=*/true);
+        const LaunchRun run(kernel, true, group, /*may_not_plan=*/true);
         const LaunchOutcome& outcome = run.outcome();
         if (memory->failed < 0) continue;  // it came to an end before
         ++faults;
@@ -154,11 +157,16 @@ void FailEachCall(bool prepared) {
 }
 
 BOOST_AUTO_TEST_CASE(WhateverCallFailsNothingRunsLessConfined) {
-  if (CanLaunch()) FailEachCall(false);
+  if (CanLaunch()) FailEachCall({});
 }
 
 BOOST_AUTO_TEST_CASE(NorInACopyOfAPreparedView) {
-  if (CanLaunch()) FailEachCall(true);
+  if (CanLaunch()) FailEachCall({.prepared = true});
+}
+
+// Whoever can't come back from the spare one ends: tests/sandbox/spare_network_test.cc.
+BOOST_AUTO_TEST_CASE(NorInANetworkThatWasMadeBefore) {
+  if (CanLaunch()) FailEachCall({.spare = true});
 }
 
 // A supervisor that dies right after the clone is dead before the reaper asks to be told of it.

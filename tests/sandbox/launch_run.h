@@ -23,6 +23,7 @@
 #include "profiles/syscalls.h"
 #include "sandbox/launch.h"
 #include "sandbox/prepared_view.h"
+#include "sandbox/spare_network.h"
 #include "tests/support/sample.h"
 
 namespace bulkhead::test {
@@ -59,6 +60,7 @@ struct LaunchGroup {
   uint32_t files = 64;           // the limit of descriptors
   bool orphaned = false;         // the supervisor's ends are closed at once, as by its death
   bool prepared = false;         // its view is a copy of a prepared one
+  bool spare = false;            // its network was made before
 };
 
 // What comes of one launch: the supervisor's half of the handshake.
@@ -87,6 +89,14 @@ class LaunchRun {
     if (group.prepared && !UsePreparedView(kernel)) {
       rmdir(staging_.c_str());
       return;
+    }
+    if (group.spare) {
+      if (const int made = spare_.Make(kernel); made != 0) {
+        outcome_.failure = Failure{Step::kSpareNetwork, 0, made};
+        rmdir(staging_.c_str());
+        return;
+      }
+      plan_.network_namespace = spare_.fd();
     }
     plan_.Prepare();
     int error = 0;
@@ -195,6 +205,7 @@ class LaunchRun {
 
   Profile profile_;
   std::optional<PreparedView> prepared_;
+  SpareNetwork spare_;
   LaunchPlan plan_;
   std::string staging_;
   LaunchOutcome outcome_;

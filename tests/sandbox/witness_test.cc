@@ -210,6 +210,21 @@ BOOST_AUTO_TEST_CASE(EachMutantIsMissed) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(ANetworkThatWasMadeBeforeAndIsNotEnteredIsMissed) {
+  if (!CanLaunch()) return;
+  const pid_t own = getpid();
+  Mutant mutant([own](long number, Args args) {
+    const bool enters = number == SYS_setns && args[1] == CLONE_NEWNET && getpid() != own;
+    return enters ? std::optional(0L) : std::nullopt;
+  });
+  const LaunchRun run(mutant, true, {.spare = true});
+  BOOST_TEST(!run.outcome().executed);
+  BOOST_TEST(run.outcome().missed.find("its net namespace is its own") != std::string::npos,
+             run.outcome().missed);
+  Mutant none([](long, Args) { return std::nullopt; });
+  BOOST_TEST(LaunchRun(none, true, {.spare = true}).outcome().executed);
+}
+
 // The mounts that it changes are then those of a process made for it.
 BOOST_AUTO_TEST_CASE(WithoutAMountNamespaceItIsMissed) {
   if (!CanLaunch()) return;
