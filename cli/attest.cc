@@ -23,6 +23,9 @@ namespace {
 
 using Bytes = std::vector<uint8_t>;
 
+// Of an audit log, which holds a document among other records.
+constexpr size_t kMaxLog = 1U << 30;
+
 Json ComponentsJson(const Bundle& bundle) {
   Json list = Json::array();
   for (const ProfileData& component : bundle->components) {
@@ -85,8 +88,10 @@ std::string ExpectText(const Opened& opened, const Json& json) {
       out += "\ncondition of an AWS KMS key policy:\n" + json["kms_condition"].dump(2) + "\n";
       break;
     case RegisterKind::kTdx:
-      out += fmt::format("register  {} = {} when nothing was measured there before\n", name,
-                         json["value"].get<std::string>());
+      out += fmt::format(
+          "register  {} = {} when nothing was measured there before;\n"
+          "          then the event of each run's audit key\n",
+          name, json["value"].get<std::string>());
       break;
     case RegisterKind::kTpm:
       out += fmt::format("register  {}, from what it held, by the events below\n", name);
@@ -143,9 +148,25 @@ bool LooksHexadecimal(const Bytes& bytes) {
   return digits > 0 && digits % 2 == 0 && static_cast<size_t>(digits + spaces) == bytes.size();
 }
 
+bool LooksLikeLog(const Bytes& bytes) {
+  constexpr std::string_view kStart = "{\"seq\":";
+  return bytes.size() > kStart.size() && std::equal(kStart.begin(), kStart.end(), bytes.begin());
+}
+
 tl::expected<Bytes, int> ReadDocument(const Opened& opened, const std::string& path) {
-  auto document = ReadWhole(path, kMaxDocument);
+  auto document = ReadWhole(path, kMaxLog);
   if (!document || ReadQuote(*document)) return document;
+  if (LooksLikeLog(*document)) {
+    auto inside =
+        DocumentInLog({reinterpret_cast<const char*>(document->data()), document->size()});
+    if (inside) return std::move(*inside);
+    PrintError(fmt::format("{}: {}", Quoted(path), inside.error()));
+    return tl::unexpected<int>(kExitCannot);
+  }
+  if (document->size() > kMaxDocument) {
+    PrintError(fmt::format("{} is too long for a document", Quoted(path)));
+    return tl::unexpected<int>(kExitCannot);
+  }
   const bool hexadecimal = LooksHexadecimal(*document);
   const bool tdx = opened.bundle->target.platform == "tdx";
   if (!hexadecimal && !tdx) return document;
@@ -179,12 +200,17 @@ Findings JudgeNitro(const Opened& opened, const Bytes& document, const AttestCla
   }
   findings.push_back({"signature", true, "by a certificate that leads to the root"});
   findings.push_back(JudgeRegister(opened.bundle, opened.digest, *checked));
-  findings.push_back(JudgeAsker(opened.bundle, opened.digest, checked->user_data, claim));
+  // No component asked for it, so nobody's bytes are in it.
+  const auto audit_key = claim.component.empty() && claim.bytes.empty()
+                             ? JudgeAuditKey(opened.digest, *checked)
+                             : std::nullopt;
+  findings.push_back(
+      audit_key ? *audit_key : JudgeAsker(opened.bundle, opened.digest, checked->user_data, claim));
   if (claim.nonce) {
     const bool same = checked->nonce == *claim.nonce;
     findings.push_back({"nonce", same, same ? "as given" : "another one, or none"});
   }
-  if (!checked->public_key.empty()) {
+  if (!audit_key && !checked->public_key.empty()) {
     findings.push_back(
         {"public key", true, fmt::format("sha384:{}", Hex(Sha384(checked->public_key)))});
   }

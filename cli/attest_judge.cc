@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "cli/json.h"
+#include "engine/event.h"
 #include "profiles/attestation.h"
 
 namespace bulkhead {
@@ -20,6 +22,10 @@ constexpr uint8_t kTdxType = 0x81;
 bool SameUserData(std::span<const uint8_t> found, const Digest& expected) {
   if (found.size() == expected.size()) return std::ranges::equal(found, expected);
   return std::ranges::equal(found, ReportData(expected));
+}
+
+AttestFinding AuditKeyFinding(std::span<const uint8_t> key) {
+  return {"audit key", true, "ed25519:" + Hex(key)};
 }
 
 std::string Enough(std::span<const uint8_t> bytes) {
@@ -102,7 +108,39 @@ std::vector<AttestFinding> JudgeLog(const Bundle& bundle, const Digest& digest,
                                Hex(digest), log.foreign, log.restarts);
   }
   findings.push_back(std::move(finding));
+  for (const auto& key : log.audit_keys) findings.push_back(AuditKeyFinding(key));
   return findings;
+}
+
+std::optional<AttestFinding> JudgeAuditKey(const Digest& digest, const NitroDocument& document) {
+  const Digest expected = AuditKeyUserData(digest, document.public_key);
+  if (!SameUserData(document.user_data, expected)) return std::nullopt;
+  return AuditKeyFinding(document.public_key);
+}
+
+tl::expected<std::vector<uint8_t>, std::string> DocumentInLog(std::string_view log) {
+  std::string text;
+  std::string key;
+  for (size_t at = 0; at < log.size();) {
+    const size_t end = std::min(log.find('\n', at), log.size());
+    const Json record = Json::parse(log.substr(at, end - at), nullptr, false);
+    at = end + 1;
+    if (!record.is_object() || record.value("action", "") != kEventAuditKey) continue;
+    const Json extra = record.value("extra", Json::object());
+    // Each run has a key of its own; a document may be longer than one record.
+    if (const std::string of = extra.value("public_key", ""); of != key) {
+      key = of;
+      text.clear();
+    }
+    for (size_t part = 0; part + 1 < kMaxEventExtras; ++part) {
+      text += extra.value(fmt::format("document-{:c}", static_cast<char>('a' + part)), "");
+    }
+  }
+  if (text.empty())
+    return tl::make_unexpected("no document about the key of an audit log is in it");
+  auto document = FromBase64(text);
+  if (!document) return tl::make_unexpected("its document about the key is not in base64");
+  return std::move(*document);
 }
 
 std::string RestsOn(const ProfileData& component) {

@@ -7,6 +7,8 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <tl/expected.hpp>
 #include <vector>
 
 #include "cli/cose.h"
@@ -41,6 +43,11 @@ std::vector<AttestFinding> JudgeLog(const Bundle& bundle, const Digest& digest,
                                     std::span<const MeasuredEvent> events, const Digest& rtmr3);
 AttestFinding JudgeAsker(const Bundle& bundle, const Digest& digest,
                          std::span<const uint8_t> user_data, const AttestClaim& claim);
+// Of a document that a supervisor asked for itself, about the key of its audit log; nothing where
+// it is another one.
+std::optional<AttestFinding> JudgeAuditKey(const Digest& digest, const NitroDocument& document);
+// The last such document that an audit log holds.
+tl::expected<std::vector<uint8_t>, std::string> DocumentInLog(std::string_view log);
 // On what "the component" rests: its program's digest, or the image.
 std::string RestsOn(const ProfileData& component);
 

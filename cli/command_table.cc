@@ -445,10 +445,13 @@ constexpr CommandRow kCommands[] = {
      "for it. A Nitro document is checked up to the root certificate; of a TDX quote the register "
      "and the report data are read, and its event log is replayed to the register: its signature "
      "is "
-     "for another tool to check.\n"
+     "for another tool to check. In the place of DOCUMENT an audit log gives the one that its "
+     "supervisor asked for at boot, and the key that signs the log is printed, for `audit verify "
+     "--key`; of TDX the event log has that key.\n"
      "Exit code 1: something is not as it should be, and it is said what.",
      kAttestVerifyParameters,
      "bulkhead attest verify --root aws.pem enclave.bundle document\n"
+     "bulkhead attest verify --root aws.pem enclave.bundle audit.jsonl\n"
      "bulkhead attest verify --event-log events.log enclave.bundle quote"},
     {Command::kImportOci, "import oci-seccomp", "make a policy of an OCI seccomp profile",
      "Prints a policy with one component, `imported`, that allows the system calls of the profile "

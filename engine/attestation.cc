@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "engine/clock.h"
+#include "engine/nsm.h"
 #include "engine/supervisor.h"
 #include "profiles/attestation.h"
 
@@ -37,6 +38,11 @@ Event EventOf(EventKind kind, std::string_view action, std::string verdict) {
   event.action = action;
   event.verdict = std::move(verdict);
   return event;
+}
+
+// Once, as each push_back in place is larger than all calls of this.
+void Tell(Event& event, std::string_view name, std::string_view value) {
+  event.extra.push_back({std::string(name), std::string(value)});
 }
 
 }  // namespace
@@ -183,12 +189,12 @@ void Supervisor::FinishAttestation(const AttestResult& result) {
   event.rule = component.profile->attestation.rule;
   if (!random) event.object = Hex(waiter.user_data);
   if (!waiter.request.nonce.empty()) {
-    event.extra.push_back({"nonce", Hex(Sha384(waiter.request.nonce))});
+    Tell(event, "nonce", Hex(Sha384(waiter.request.nonce)));
   }
   if (!waiter.request.public_key.empty()) {
-    event.extra.push_back({"public_key", Hex(Sha384(waiter.request.public_key))});
+    Tell(event, "public_key", Hex(Sha384(waiter.request.public_key)));
   }
-  if (!result.answer) event.extra.push_back({"why", result.answer.error()});
+  if (!result.answer) Tell(event, "why", result.answer.error());
   const bool there = component.attestation && component.attest_run == waiter.run;
   if (there) event.pid = component.pid;
   log_.Append(std::move(event));
@@ -239,26 +245,65 @@ void Supervisor::RecordMeasured() {
   Event event = EventOf(EventKind::kMeasure, measured.again ? "found" : "extend", "done");
   event.object = measured.what;
   event.rule = "measure";
-  event.extra.push_back({"value", Hex(measured.value)});
+  Tell(event, "value", Hex(measured.value));
   log_.Append(std::move(event));
+}
+
+// Into the events register. May wait for the device.
+tl::expected<Digest, std::string> Supervisor::MeasureLater(std::string_view name,
+                                                           std::span<const uint8_t> payload) {
+  const auto lock = LockMeasuring();
+  if (!lock) return tl::make_unexpected(lock.error());
+  return MeasureEvent(*options_.door, bundle_->measure,
+                      {std::string(name), {payload.begin(), payload.end()}});
+}
+
+// Before any component runs: who verifies the log need not believe what it says of its own key. A
+// Nitro document has locked registers only, and one that is locked takes no second run's key, so
+// there it is a document about the key. Else the event log tells it, and the register vouches for
+// that.
+tl::expected<void, StartError> Supervisor::BindAuditKey() {
+  const Measure& measure = bundle_->measure;
+  const bool nitro = measure.kind == RegisterKind::kNitro;
+  if (options_.door == nullptr || measure.kind == RegisterKind::kNone) return {};
+  const PublicKey& key = audit_public_key();
+  const auto document =
+      nitro ? AskNsmDocument(*options_.door, measure.nsm, {AuditKeyUserData(digest_, key), {}, key})
+            : MeasureLater(kEventAuditKey, key).map([](const Digest&) { return ByteList(); });
+  if (!document) {
+    return tl::make_unexpected(
+        StartError{"cannot bind the audit key: " + measure.nsm + ": " + document.error()});
+  }
+  const std::string text = Base64(*document);
+  size_t at = 0;
+  do {
+    Event record = EventOf(EventKind::kMeasure, kEventAuditKey, "done");
+    record.rule = "measure";
+    Tell(record, "public_key", Hex(key));
+    // A field has an end, a record too, and a document is longer than either.
+    for (char part = 'a'; at < text.size() && record.extra.size() < kMaxEventExtras; ++part) {
+      Tell(record, std::string("document-") + part,
+           std::string_view(text).substr(at, kMaxEventField));
+      at += kMaxEventField;
+    }
+    log_.Append(std::move(record));
+  } while (at < text.size());
+  return {};
 }
 
 // Everything that ran has ended, so this may wait for the device.
 void Supervisor::MeasureAuditHead() {
   if (!bundle_->measure.events || options_.door == nullptr) return;
   const Digest head = log_.head().head;
-  const MeasuredEvent event{std::string(kEventAuditHead), {head.begin(), head.end()}};
-  const auto lock = LockMeasuring();
-  const auto value = lock ? MeasureEvent(*options_.door, bundle_->measure, event)
-                          : tl::make_unexpected(lock.error());
+  const auto value = MeasureLater(kEventAuditHead, head);
   Event record = EventOf(EventKind::kMeasure, kEventAuditHead, value ? "done" : "failed");
   record.object = RegisterName(bundle_->measure.kind, *bundle_->measure.events);
   record.rule = "measure";
-  record.extra.push_back({"head", Hex(head)});
+  Tell(record, "head", Hex(head));
   if (value) {
-    record.extra.push_back({"value", Hex(*value)});
+    Tell(record, "value", Hex(*value));
   } else {
-    record.extra.push_back({"why", value.error()});
+    Tell(record, "why", value.error());
     Status("the audit log's head could not be measured: " + value.error());
   }
   log_.Append(std::move(record));

@@ -223,7 +223,8 @@ void Supervisor::OnHandshake(Component& component) {
     if (component.profile->notifies) {
       component.pidfd = Fd(static_cast<int>(syscall(SYS_pidfd_open, credentials.pid, 0)));
       if (!component.pidfd) {
-        return FailLaunch(component, std::string("pidfd_open: ") + std::strerror(errno));
+        const std::string why = std::string("pidfd_open: ") + std::strerror(errno);
+        return FailLaunch(component, LastWord(component, why));
       }
     }
     // In those of version 1 it is by its own doing.
@@ -238,7 +239,7 @@ void Supervisor::OnHandshake(Component& component) {
     component.connection.Reset();
     const char go = 1;
     if (send(component.handshake.get(), &go, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1) {
-      return FailLaunch(component, "the handshake broke");
+      return FailLaunch(component, LastWord(component, "the handshake broke"));
     }
     return;
   }
@@ -274,9 +275,28 @@ void Supervisor::Executed(Component& component) {
   Act(component, component.unit.OnExecuted(NowMs()));
 }
 
+// What one that is dead has said that failed; `otherwise`: nothing.
+std::string Supervisor::LastWord(Component& component, const std::string& otherwise) const {
+  constexpr int kMessages = 3;  // its greeting, a reset, what failed
+  for (int i = 0; i < kMessages && component.handshake; ++i) {
+    alignas(8) std::array<char, 64> bytes{};
+    const ssize_t size = recv(component.handshake.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
+    if (size != sizeof(Failure)) continue;
+    Failure failure;
+    std::memcpy(&failure, bytes.data(), sizeof failure);
+    return FailureText(component, failure);
+  }
+  return otherwise;
+}
+
 // A program can have ended before its exec was noticed: that it began is in the pipes.
 void Supervisor::SettleLaunch(Component& component) {
-  if (component.pid < 0) return;
+  if (component.pid < 0) {
+    // It may have failed before anybody greeted it back: that is no end of a program.
+    const std::string why = LastWord(component, "");
+    if (!why.empty()) FailLaunch(component, why);
+    return;
+  }
   char none = 0;
   // With a listener its exec waited for it, and this is closed.
   if (component.installed && read(component.installed.get(), &none, 1) == 0) {

@@ -2,7 +2,6 @@
 #include "engine/event_log.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "profiles/attestation.h"
 
@@ -12,41 +11,6 @@ namespace {
 constexpr uint32_t kEventType = 0x08000001;  // dstack's runtime events
 constexpr std::string_view kAlphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-std::string Base64(std::span<const uint8_t> bytes) {
-  std::string text;
-  for (size_t i = 0; i < bytes.size(); i += 3) {
-    const size_t left = std::min<size_t>(3, bytes.size() - i);
-    uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < left ? bytes[i + j] : 0U);
-    for (size_t j = 0; j < 4; ++j) {
-      text += j <= left ? kAlphabet[(group >> (18 - 6 * j)) & 63] : '=';
-    }
-  }
-  return text;
-}
-
-// The one text that Base64 writes for the bytes.
-std::optional<std::vector<uint8_t>> FromBase64(std::string_view text) {
-  if (text.size() % 4 != 0) return std::nullopt;
-  std::vector<uint8_t> bytes;
-  for (size_t i = 0; i < text.size(); i += 4) {
-    const bool last = i + 4 == text.size();
-    const size_t padding = !last ? 0 : text[i + 2] == '=' ? 2 : text[i + 3] == '=' ? 1 : 0;
-    uint32_t group = 0;
-    for (size_t j = 0; j < 4 - padding; ++j) {
-      const size_t digit = kAlphabet.find(text[i + j]);
-      if (digit == std::string_view::npos) return std::nullopt;
-      group |= static_cast<uint32_t>(digit) << (18 - 6 * j);
-    }
-    if (padding == 2 && text[i + 3] != '=') return std::nullopt;
-    for (size_t j = 0; j < 3 - padding; ++j) {
-      bytes.push_back(static_cast<uint8_t>(group >> (16 - 8 * j)));
-    }
-  }
-  if (Base64(bytes) != text) return std::nullopt;
-  return bytes;
-}
 
 bool IsEventName(std::string_view name) {
   return !name.empty() && name.size() <= kMaxEventName && std::ranges::all_of(name, [](char c) {
@@ -92,6 +56,40 @@ std::optional<MeasuredEvent> ReadLine(std::string_view line) {
 }
 
 }  // namespace
+
+std::string Base64(std::span<const uint8_t> bytes) {
+  std::string text;
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t left = std::min<size_t>(3, bytes.size() - i);
+    uint32_t group = 0;
+    for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < left ? bytes[i + j] : 0U);
+    for (size_t j = 0; j < 4; ++j) {
+      text += j <= left ? kAlphabet[(group >> (18 - 6 * j)) & 63] : '=';
+    }
+  }
+  return text;
+}
+
+std::optional<std::vector<uint8_t>> FromBase64(std::string_view text) {
+  if (text.size() % 4 != 0) return std::nullopt;
+  std::vector<uint8_t> bytes;
+  for (size_t i = 0; i < text.size(); i += 4) {
+    const bool last = i + 4 == text.size();
+    const size_t padding = !last ? 0 : text[i + 2] == '=' ? 2 : text[i + 3] == '=' ? 1 : 0;
+    uint32_t group = 0;
+    for (size_t j = 0; j < 4 - padding; ++j) {
+      const size_t digit = kAlphabet.find(text[i + j]);
+      if (digit == std::string_view::npos) return std::nullopt;
+      group |= static_cast<uint32_t>(digit) << (18 - 6 * j);
+    }
+    if (padding == 2 && text[i + 3] != '=') return std::nullopt;
+    for (size_t j = 0; j < 3 - padding; ++j) {
+      bytes.push_back(static_cast<uint8_t>(group >> (16 - 8 * j)));
+    }
+  }
+  if (Base64(bytes) != text) return std::nullopt;
+  return bytes;
+}
 
 Digest EventDigest(const MeasuredEvent& event) {
   std::string text;
@@ -147,6 +145,8 @@ LogJudgement JudgeEvents(std::span<const MeasuredEvent> events) {
       judgement.boundary |= last_was_bundle && judgement.bundles.size() == 1;
     } else if (event.name == kEventRestarted) {
       ++judgement.restarts;
+    } else if (event.name == kEventAuditKey && judgement.boundary) {
+      judgement.audit_keys.push_back(event.payload);
     } else if (event.name != kEventAuditHead && event.name != kEventFound) {
       ++(judgement.boundary ? judgement.foreign_after : judgement.foreign);
     }

@@ -12,6 +12,7 @@
 #include <tl/expected.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@ inline constexpr std::string_view kEventBundle = "bulkhead-bundle";         // t
 inline constexpr std::string_view kEventBoundary = "bulkhead-boundary";     // the enclave's name
 inline constexpr std::string_view kEventRestarted = "bulkhead-restarted";   // the bundle's digest
 inline constexpr std::string_view kEventAuditHead = "bulkhead-audit-head";  // the log's last hash
+inline constexpr std::string_view kEventAuditKey = "bulkhead-audit-key";    // 32 bytes, each run's
 // Of a TPM, whose register others have used before: the value that was found.
 inline constexpr std::string_view kEventFound = "bulkhead-found";
 
@@ -35,6 +37,10 @@ struct MeasuredEvent {
   uint32_t version = 2;
   bool operator==(const MeasuredEvent&) const = default;
 };
+
+std::string Base64(std::span<const uint8_t> bytes);
+// The one text that Base64 writes for the bytes.
+std::optional<std::vector<uint8_t>> FromBase64(std::string_view text);
 
 inline constexpr size_t kMaxEventLog = 1U << 20;  // bytes
 inline constexpr size_t kMaxEventName = 256;
@@ -54,8 +60,9 @@ struct LogJudgement {
   std::vector<Digest> bundles;  // of every bundle event, in order
   bool boundary = false;        // directly behind the first bundle event
   size_t restarts = 0;
-  size_t foreign = 0;        // events of others before the boundary
-  size_t foreign_after = 0;  // and after it
+  size_t foreign = 0;                            // events of others before the boundary
+  size_t foreign_after = 0;                      // and after it
+  std::vector<std::vector<uint8_t>> audit_keys;  // of each run that measured its own
 };
 LogJudgement JudgeEvents(std::span<const MeasuredEvent> events);
 

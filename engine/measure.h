@@ -40,8 +40,8 @@ tl::expected<Fd, std::string> LockMeasuring();
 tl::expected<Measured, std::string> MeasureBundle(DeviceDoor& door, const Measure& measure,
                                                   const Digest& bundle, const std::string& enclave);
 
-// Something that happened later, into the events register, whose value it gives. Precondition:
-// measure.events.
+// Something that happened later, into the events register, or where registers have a log into that
+// of the policy; gives its value. Precondition on Nitro: measure.events.
 tl::expected<Digest, std::string> MeasureEvent(DeviceDoor& door, const Measure& measure,
                                                const MeasuredEvent& event);
 

@@ -357,6 +357,26 @@ void Supervisor::RecordLimits(Component& component) {
   }
 }
 
+// What this target enforces otherwise than a newer one would, or not at all, as the compiler wrote
+// it: whoever reads the log alone sees what its refusals rest on.
+void Supervisor::RecordLedger() {
+  for (const LedgerRow& row : bundle_->ledger) {
+    if (row.status == Status::kEnforced) continue;
+    Event event;
+    event.kind = EventKind::kLedger;
+    event.control = "supervisor";
+    event.component = row.component;
+    event.rule = row.statement;
+    event.action = StatusName(row.status);
+    event.verdict = "done";
+    for (const Control& control : row.controls) event.object.append(control.text).append("; ");
+    event.extra.resize(1);
+    event.extra[0].name = "note";
+    event.extra[0].value = row.note;
+    log_.Append(std::move(event));
+  }
+}
+
 void Supervisor::Lifecycle(const Component& component, const std::string& action,
                            const std::string& verdict, const std::string& detail,
                            std::vector<EventField> extra) {

@@ -97,7 +97,9 @@ std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_
 }  // namespace
 
 tl::expected<void, StartError> Supervisor::Prepare() {
+  RecordLedger();
   RecordMeasured();
+  if (auto bound = BindAuditKey(); !bound) return bound;
   const bool attests =
       std::any_of(bundle_.components().begin(), bundle_.components().end(),
                   [](const Profile& profile) { return profile->attestation.given; });

@@ -219,6 +219,7 @@ class Supervisor {
   void FailLaunch(Component& component, const std::string& what);
   void OnHandshake(Component& component);
   void OnInstalled(Component& component);
+  std::string LastWord(Component& component, const std::string& otherwise) const;
   void SettleLaunch(Component& component);
   void Executed(Component& component);
   // Takes one message of the reaper; whether there may be more.
@@ -300,8 +301,12 @@ class Supervisor {
   void FinishAttestation(const AttestResult& result);
   void WatchAttestation(Component& component);
   void RunAttester();
+  void RecordLedger();
   void RecordMeasured();
   void MeasureAuditHead();
+  tl::expected<Digest, std::string> MeasureLater(std::string_view name,
+                                                 std::span<const uint8_t> payload);
+  tl::expected<void, StartError> BindAuditKey();
 
   // Control socket: see control_requests.cc.
   void OnControlRequests();

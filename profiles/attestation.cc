@@ -37,6 +37,14 @@ Digest BoundUserData(std::string_view component, const Digest& bundle,
   return Sha384(joined);
 }
 
+Digest AuditKeyUserData(const Digest& bundle, std::span<const uint8_t> key) {
+  constexpr std::string_view kLabel{"bulkhead audit key v1\0", 22};
+  std::vector<uint8_t> joined(kLabel.begin(), kLabel.end());
+  joined.insert(joined.end(), bundle.begin(), bundle.end());
+  joined.insert(joined.end(), key.begin(), key.end());
+  return Sha384(joined);
+}
+
 std::array<uint8_t, 64> ReportData(const Digest& user_data) {
   std::array<uint8_t, 64> data{};
   std::ranges::copy(user_data, data.begin());

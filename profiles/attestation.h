@@ -26,6 +26,11 @@ Digest PolicyRegister(const Digest& bundle);
 Digest BoundUserData(std::string_view component, const Digest& bundle,
                      std::span<const uint8_t> bytes);
 
+// The user data of the document that a supervisor itself asks for at boot, about the key that signs
+// its audit log: SHA-384("bulkhead audit key v1\0" || 48-byte bundle digest || 32-byte key). No
+// component's has this beginning, so none can have another key vouched for.
+Digest AuditKeyUserData(const Digest& bundle, std::span<const uint8_t> key);
+
 // The report data of a TDX quote: the user data and 16 zeros.
 std::array<uint8_t, 64> ReportData(const Digest& user_data);
 

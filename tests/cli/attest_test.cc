@@ -41,6 +41,51 @@ BOOST_AUTO_TEST_CASE(ADocumentIsReadUpToItsRoot) {
   BOOST_TEST(!document->pcrs.contains(21));
 }
 
+// A document that the supervisor asked for about its key is told from a component's with that key.
+BOOST_AUTO_TEST_CASE(TheKeyOfAnAuditLogIsVouchedFor) {
+  const std::vector<uint8_t> key(32, 5);
+  const auto judged = [&](const Digest& user, const Digest& bundle) {
+    const auto answer = nsm.Answer(NsmAttestationRequest({user, {}, key}), kMaxNsmAnswer);
+    const auto read =
+        CheckNitroDocument(ReadNsmDocument(answer).value(), nsm.RootPem(), std::time(nullptr));
+    return JudgeAuditKey(bundle, read.value());
+  };
+  const auto good = judged(AuditKeyUserData(kBundle, key), kBundle);
+  BOOST_TEST_REQUIRE(good.has_value());
+  BOOST_TEST(good->good);
+  BOOST_TEST(good->text == "ed25519:" + Hex(key));
+  const Digest other = Sha384(std::string_view("another"));
+  BOOST_TEST(!judged(AuditKeyUserData(kBundle, key), other).has_value());
+  BOOST_TEST(!judged(AuditKeyUserData(kBundle, std::vector<uint8_t>(32, 6)), kBundle).has_value());
+  BOOST_TEST(!judged(BoundUserData("signer", kBundle, key), kBundle).has_value());
+}
+
+std::string Record(const std::string& key, const std::vector<std::string>& parts) {
+  std::string text =
+      R"({"seq":1,"kind":"measure","action":"bulkhead-audit-key","extra":{"public_key":")" + key +
+      '"';
+  for (size_t i = 0; i < parts.size(); ++i) {
+    text += std::string(",\"document-") + static_cast<char>('a' + i) + "\":\"" + parts[i] + '"';
+  }
+  return text + "}}\n";
+}
+
+BOOST_AUTO_TEST_CASE(ADocumentIsPutTogetherFromALog) {
+  const std::vector<uint8_t> document = Document();
+  const std::string text = Base64(document);
+  const size_t third = text.size() / 3;
+  const std::string split = Record("a", {text.substr(0, 4), text.substr(4, third)}) +
+                            "{\"seq\":2,\"action\":\"start\"}\nno record\n" +
+                            Record("a", {text.substr(4 + third)});
+  BOOST_TEST((DocumentInLog(split).value() == document));
+  // A later run's, whole, is taken instead.
+  BOOST_TEST((DocumentInLog(Record("b", {"AAAA"}) + split).value() == document));
+  BOOST_TEST((DocumentInLog(split + Record("b", {"AAAA"})).value() == std::vector<uint8_t>(3)));
+  BOOST_TEST(DocumentInLog("{\"seq\":1}\n").error().starts_with("no document about the key"));
+  BOOST_TEST(!DocumentInLog(Record("a", {"A"})).has_value());
+  BOOST_TEST(!DocumentInLog(Record("a", {})).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(EveryByteCounts) {
   const std::vector<uint8_t> good = Document();
   for (size_t at = 0; at < good.size(); at += 13) {

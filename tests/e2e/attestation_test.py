@@ -4,6 +4,7 @@
 process plays: the whole way from a policy to what a relying party concludes. The program under test
 is bulkhead-init but for its door to the devices (tests/platform/socket_door.cc)."""
 
+import base64
 import errno
 import hashlib
 import json
@@ -316,19 +317,52 @@ while True:
 
     def test_each_error_of_the_device_stops_the_boot_and_is_named(self):
         bundle = self.compile(self.write_policy(self.two()))
-        steps = ["describe pcr20", "describe pcr21", "extend pcr20", "lock pcr20", "describe pcr20"]
+        steps = ["describe pcr20", "describe pcr21", "extend pcr20", "lock pcr20", "describe pcr20",
+                 "cannot bind the audit key:"]
         for number, step in enumerate(steps, 1):
             for error in (errno.EIO, errno.EBUSY, errno.ETIMEDOUT, errno.ENOTTY):
                 self.boot_machine()
                 pathlib.Path(AUDIT).unlink(missing_ok=True)
                 self.ask(FAIL, str(number), error)
                 said = self.refused(bundle)
-                self.assertIn(f"{step} (`{self.socket}/nsm`): {errno.errorcode[error]}", said)
-                # Nothing was opened, started or tried again.
-                self.assertFalse(pathlib.Path(AUDIT).exists())
+                self.assertRegex(said, f"{step} \\(?`?{self.socket}/nsm`?\\)?: {errno.errorcode[error]}")
+                # Nothing was opened before the bundle is measured, nothing started or tried again.
+                self.assertEqual(pathlib.Path(AUDIT).exists(), number > 5)
                 self.assertEqual(self.register(20)[1], number > 4)
         self.boot_machine()
         self.refuses_nothing(bundle)
+
+    def test_the_audit_log_is_vouched_for_by_a_document_about_its_key(self):
+        value = self.two()
+        running, bundle = self.start(value)
+        key = re.search(r"audit key (ed25519:[0-9a-f]{64})", running.output()).group(1)
+        self.told(running, "signer", "own")
+        self.assertEqual(running.stop(), 0)
+        log = pathlib.Path(AUDIT).read_bytes()
+        good = self.verify(bundle, log)
+        self.assertEqual(good.returncode, 0, good.stdout + good.stderr)
+        self.assertIn(f"ok    audit key   {key}\n", good.stdout)
+        self.assertIn("is in force: pcr20 is locked", good.stdout)
+        judged = run(enclave.BULKHEAD, "audit", "verify", "--key", key, AUDIT)
+        self.assertEqual(judged.returncode, 0, judged.stdout + judged.stderr)
+        # It was asked for by no component, has nobody's bytes in it, and no nonce.
+        for options in (("--component", "signer"), ("--bytes", self.file("b", b"x")),
+                        ("--nonce", self.file("n", b"nonce"))):
+            wrong = self.verify(bundle, log, *options)
+            self.assertEqual(wrong.returncode, 1, wrong.stdout)
+        # Another bundle, and a document that a component had made for this very key.
+        value["components"]["other"]["env"] = {"LEVEL": "2"}
+        other = self.compile(self.write_policy(value, "other.yaml"), "other.bundle")
+        self.assertEqual(self.verify(other, log).returncode, 1)
+        forged = SPEAK + f"tell('own', attest(b'', b'', bytes.fromhex('{key[8:]}')))\ntime.sleep(1000)\n"
+        self.boot_machine()
+        forger, bundle = self.start(self.policy(forger=python(forged, attestation=GIVEN)))
+        said = self.verify(bundle, self.told(forger, "forger", "own")[1])
+        self.assertNotIn("audit key", said.stdout)
+        # Each run has its own; a log of both shows the last.
+        own = re.search(r"audit key (ed25519:[0-9a-f]{64})", forger.output()).group(1)
+        self.assertNotEqual(own, key)
+        self.assertIn(f"ok    audit key   {own}\n", self.verify(bundle, pathlib.Path(AUDIT).read_bytes()).stdout)
 
     def refuses_nothing(self, bundle):
         """The control: on a machine without errors this bundle boots."""
@@ -493,13 +527,21 @@ class Tdx(Attestation):
         self.assertEqual(len(self.told(running, "signer", "random")[1]), 32)
         log = pathlib.Path(EVENTS).read_text(encoding="ascii")
         expected = self.expect(bundle)
-        self.assertEqual(log.splitlines(), [event["line"] for event in expected["events"]])
-        value = self.ask(READ, self.socket + "/rtmr/rtmr3:sha384", 48).hex()
-        self.assertEqual(value, expected["value"])
+        self.assertEqual(log.splitlines()[:2], [event["line"] for event in expected["events"]])
+        # What is measured behind the boundary is the key of this run's audit log.
+        event = json.loads(log.splitlines()[2])
+        key = base64.b64decode(event["payload"]).hex()
+        self.assertEqual(event["event"], "bulkhead-audit-key")
+        self.assertIn(f"audit key ed25519:{key}\n", running.output())
+        digest = hashlib.sha384(f'{{"event":"bulkhead-audit-key","event_type":134217729,"payload":"{key}",'
+                                '"version":2}'.encode()).digest()
+        value = self.ask(READ, self.socket + "/rtmr/rtmr3:sha384", 48)
+        self.assertEqual(value, hashlib.sha384(bytes.fromhex(expected["value"]) + digest).digest())
         claims = ("--event-log", EVENTS, "--bytes", self.file("bytes", b"hello"))
         good = self.verify(bundle, quote, "--component", "signer", *claims)
         self.assertEqual(good.returncode, 0, good.stdout + good.stderr)
         self.assertIn("the quote's own signature is not checked here", good.stdout)
+        self.assertIn(f"ok    audit key   ed25519:{key}\n", good.stdout)
         wrong = self.verify(bundle, quote, "--component", "agent", *claims)
         self.assertEqual(wrong.returncode, 1)
         self.assertIn("`signer`, not `agent`", wrong.stdout)
@@ -521,10 +563,11 @@ class Tdx(Attestation):
         good = self.verify(bundle, quote, *claims)
         self.assertEqual(good.returncode, 0, good.stdout)
         self.assertIn("1 restarts", good.stdout)
+        self.assertEqual(good.stdout.count("audit key "), 2)
 
     def test_each_error_of_the_files_stops_the_boot_and_is_named(self):
         bundle = self.compile(self.write_policy(self.value()))
-        steps = ["read", "extend", "read", "extend", "read"]
+        steps = ["read", "extend", "read", "extend", "read", "read", "extend", "read"]
         for number, step in enumerate(steps, 1):
             for error in (errno.EIO, errno.EBUSY, errno.EINVAL):
                 self.boot_machine()

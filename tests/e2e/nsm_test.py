@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -170,6 +171,11 @@ class Nsm(attestation_test.Attestation):
         self.documents_are_their_askers(running, bundle)
         self.assertEqual(running.stop(), 0)
         running.verify_audit()
+        # Of the log itself, too: by the document that the supervisor asked for.
+        said = self.verify(bundle, pathlib.Path(AUDIT).read_bytes())
+        self.assertEqual(said.returncode, 0, said.stdout + said.stderr)
+        key = re.search(r"audit key (ed25519:[0-9a-f]{64})", running.output()).group(1)
+        self.assertIn(f"ok    audit key   {key}\n", said.stdout)
 
     def documents_are_their_askers(self, running, bundle):
         claims = ("--bytes", self.file("bytes", b"hello"), "--nonce", self.file("nonce", b"nonce"))

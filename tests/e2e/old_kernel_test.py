@@ -338,6 +338,36 @@ class Services(OldKernel):
         self.assertEqual(enclave.processes_of(set(running.uids.values())), {})
         running.verify_audit()
 
+    def test_the_log_says_what_stands_in_for_what_the_kernel_lacks(self):
+        def told(running):
+            return [(e["component"], e["rule"], e["action"]) for e in running.events() if e["kind"] == "ledger"]
+
+        running = self.boot_old(self.services("e2e-old-ledger"))
+        rows = [row for row in running.inspected["ledger"] if row["status"] != "enforced"]
+        self.assertEqual(told(running), [(r["component"], r["statement"], r["status"]) for r in rows])
+        events = [event for event in running.events() if event["kind"] == "ledger"]
+        for event, row in zip(events, rows):
+            self.assertIn(row["controls"][0]["text"][:200], event["object"])
+            self.assertEqual(event["extra"]["note"][:100], row["note"][:100])
+        # Of each kind of statement that a newer kernel has another control for.
+        old_rules = {rule for _, rule, status in told(running) if status == "substituted"}
+        self.assertEqual({rule for rule in old_rules if rule.startswith("components.client.")},
+                         {f"components.client.{part}"
+                          for part in ("files", "files.execute", "files.read", "syscalls", "user")})
+        # Before any component has started.
+        start = min(e["seq"] for e in running.events(action="start"))
+        self.assertLess(max(event["seq"] for event in events), start)
+        self.assertEqual(running.stop(), 0)
+        running.verify_audit()
+        # The same on the kernel that this one is has less to say.
+        here = self.services("e2e-old-ledger-here")
+        here["target"] = "running"
+        new = self.boot(here)
+        new_rules = {rule for _, rule, _ in told(new)}
+        self.assertNotIn("components.client.files.execute", new_rules)
+        self.assertNotIn("components.client.syscalls", new_rules)
+        self.assertEqual(new.stop(), 0)
+
     def test_a_killed_supervisor_leaves_nobody(self):
         running = self.boot_old(self.services("e2e-old-killed"))
         os.kill(running.pid, signal.SIGKILL)

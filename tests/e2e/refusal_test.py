@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An enclave that can't be confined does not boot: exit 3, and it says what is missing."""
 
+import hashlib
 import os
+import pathlib
 import re
 import shutil
 import unittest
@@ -81,6 +83,35 @@ class Refusal(enclave.Case):
         text = self.refuses_to_boot(bundle)
         self.assertRegex(text, r"`components\.job\S*` needs .*99, this kernel has " + offered)
         self.assertIn("the enclave does not boot", text)
+
+
+class Slow(enclave.Case):
+    """A supervisor that looks late, as on a busy machine: each wait for events begins late."""
+
+    LATE = ["strace", "-q", "-o", "/dev/null", "-e", "trace=epoll_wait,epoll_pwait",
+            "-e", "inject=epoll_wait,epoll_pwait:delay_enter=1000000"]
+    PROGRAM = "/usr/bin/true"  # a small one, which is hashed in no time
+    NAMES = [f"pinned{number}" for number in range(6)]
+
+    def boot(self, sha384):
+        if shutil.which("strace") is None:
+            enclave.can_not("needs strace")
+        pinned = {"profile": ["batch"], "exec": [{"path": self.PROGRAM, "sha384": sha384}],
+                  "files": {"execute": [self.PROGRAM, "@loader"], "read": ["@libraries"]}}
+        value = enclave.policy("e2e-slow", {name: pinned for name in self.NAMES})
+        return enclave.run(*self.LATE, enclave.BULKHEAD_INIT, str(self.compile(self.write_policy(value))))
+
+    def test_launches_that_have_failed_before_anybody_looks_are_known(self):
+        result = self.boot("0" * 96)
+        self.assertEqual(result.returncode, 3, result.stderr)
+        said = re.findall(r"`(\w+)` can't be confined: (.*)", result.stderr)
+        why = f"cannot check the program (`{self.PROGRAM}`): Key was rejected by service"
+        self.assertEqual(sorted(said), [(name, why) for name in self.NAMES])
+
+    def test_programs_that_have_ended_before_anybody_looks_have_run(self):
+        result = self.boot(hashlib.sha384(pathlib.Path(self.PROGRAM).read_bytes()).hexdigest())
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertNotIn("can't be confined", result.stderr)
 
 
 if __name__ == "__main__":

@@ -187,6 +187,20 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_FIXTURE_TEST_SUITE(MeasureTdx, Machine)
 
+// Each run's key, behind the boundary; before it, it would be somebody else's word.
+BOOST_AUTO_TEST_CASE(KeysOfAuditLogsAreReadBehindTheBoundary) {
+  const MeasuredEvent first{std::string(kEventAuditKey), std::vector<uint8_t>(32, 1)};
+  const MeasuredEvent second{std::string(kEventAuditKey), std::vector<uint8_t>(32, 2)};
+  const MeasuredEvent bundle{std::string(kEventBundle), {kBundle.begin(), kBundle.end()}};
+  const MeasuredEvent boundary{std::string(kEventBoundary), {'e'}};
+  const LogJudgement good = JudgeEvents(std::vector{bundle, boundary, first, second});
+  BOOST_TEST((good.audit_keys == std::vector{first.payload, second.payload}));
+  BOOST_TEST(good.foreign_after == 0U);
+  const LogJudgement early = JudgeEvents(std::vector{first, bundle, boundary});
+  BOOST_TEST(early.audit_keys.empty());
+  BOOST_TEST(early.foreign == 1U);
+}
+
 BOOST_AUTO_TEST_CASE(LogReplaysToTheRegister) {
   const auto measured = Run(tdx);
   BOOST_TEST_REQUIRE(measured.has_value(), measured.error());
