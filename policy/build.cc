@@ -88,14 +88,14 @@ OutputPlan BuildOutput(const Section& section, const std::vector<Sink>& audit,
     const auto meets = [&](const Sink& other) { return Meet(sink, other); };
     // Itself is among them.
     if (std::ranges::count_if(others, meets) <= (sink.kind == SinkKind::kStdout ? 0 : 1)) continue;
-    diagnostics.Error(section.At("sinks").place, "E0248",
+    diagnostics.Error(section.At("sinks").place, "E0426",
                       Quoted(sink.path) + " is, or would replace, another sink's place",
                       "a full file is renamed to its path and `.old`; records and lines of "
                       "components have places of their own");
   }
   const auto size = ParseSize(section.TextOf("file-size"));
   if (size && !file) {
-    diagnostics.Error(section.At("file-size").place, "E0249", "no file is among the sinks",
+    diagnostics.Error(section.At("file-size").place, "E0427", "no file is among the sinks",
                       "leave `file-size` out, or add `{file: PATH}`");
   }
   constexpr uint64_t kUsual = uint64_t{64} << 20;
