@@ -42,6 +42,8 @@ int Dispatch(const Invocation& invocation) {
       return StopRunning(invocation);
     case Command::kRestart:
       return RestartRunning(invocation);
+    case Command::kMeasure:
+      return MeasureRunning(invocation);
     case Command::kLogs:
       return ShowLogs(invocation);
     case Command::kImage:

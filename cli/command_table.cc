@@ -170,6 +170,7 @@ constexpr P kLearnParameters[] = {P::kLearnOutput, P::kProgram,     P::kLearnNam
 constexpr P kStatusParameters[] = {P::kEnclave, P::kWatch, P::kFormat};
 constexpr P kStopParameters[] = {P::kService, P::kEnclave};
 constexpr P kRestartParameters[] = {P::kServiceNeeded, P::kEnclave};
+constexpr P kMeasureParameters[] = {P::kEnclave, P::kFormat};
 constexpr P kLogsParameters[] = {P::kService, P::kLines, P::kFollow, P::kEnclave};
 constexpr P kImageParameters[] = {P::kBundle,    P::kRootTree, P::kFileOutput,
                                   P::kImageInit, P::kModule,   P::kFormat};
@@ -334,6 +335,14 @@ constexpr CommandRow kCommands[] = {
      "Waits until it is ready again. It is no failure and takes nothing from its restart budget; a "
      "component that was given up starts again, too. Who asked is on record.",
      kRestartParameters, "bulkhead restart tools"},
+    {Command::kMeasure, "measure", "put the audit log's head into the platform's register now",
+     "Asks a running enclave to extend the register of `measure.events` by the last hash of its "
+     "audit "
+     "log, as it does at its stop: whoever gets the register's value from the platform then knows "
+     "that "
+     "the log up to there was not changed. It is asked for, and what came of it is a record "
+     "`bulkhead-audit-head` in the log. Prints the hash and the register.",
+     kMeasureParameters, "bulkhead measure\nbulkhead measure --format json"},
     {Command::kLogs, "logs", "show what components wrote",
      "Prints the last lines that they wrote to standard output and standard error. The supervisor "
      "keeps the last 16 KiB of each; all of it goes to its own output, too. Who follows and does "

@@ -115,6 +115,7 @@ enum class Command : uint8_t {
   kStatus,
   kStop,
   kRestart,
+  kMeasure,
   kLogs,
   kImage,
   kDoctor,

@@ -20,6 +20,7 @@ int Learn(const Invocation& invocation);
 int ShowStatus(const Invocation& invocation);
 int StopRunning(const Invocation& invocation);
 int RestartRunning(const Invocation& invocation);
+int MeasureRunning(const Invocation& invocation);
 int ShowLogs(const Invocation& invocation);
 int MakeImage(const Invocation& invocation);
 int Doctor(const Invocation& invocation);

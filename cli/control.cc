@@ -93,7 +93,8 @@ class Conversation {
     if (!head || !head->is_object()) return Cannot("the supervisor gave no answer");
     if (!head->value("ok", false)) {
       const std::string what = head->value("error", "an error without words");
-      PrintError(Shown(what), "`bulkhead status` lists the components");
+      const bool unknown = what.starts_with("no component");
+      PrintError(Shown(what), unknown ? "`bulkhead status` lists the components" : "");
       return tl::unexpected<int>(kExitNo);
     }
     return conversation;
@@ -267,6 +268,21 @@ int RestartRunning(const Invocation& invocation) {
     const bool other = row.value("pid", Json()) != pid || pid.is_null();
     return other && row.value("ready", false);
   });
+}
+
+int MeasureRunning(const Invocation& invocation) {
+  const auto enclave = EnclaveOf(invocation);
+  if (!enclave) return enclave.error();
+  auto conversation = Conversation::Open(*enclave, {ControlVerb::kMeasure, {}, 0, false});
+  if (!conversation) return conversation.error();
+  const auto said = conversation->Next();
+  if (!said || !said->is_object()) {
+    PrintError("the supervisor gave no answer");
+    return kExitCannot;
+  }
+  if (invocation.One(Parameter::kFormat) == "json") return PrintOut(JsonText(*said));
+  return PrintOut(fmt::format("{} is asked to take sha384:{}\n", Shown(said->value("register", "")),
+                              Shown(said->value("head", ""))));
 }
 
 int ShowLogs(const Invocation& invocation) {

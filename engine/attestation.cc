@@ -177,6 +177,11 @@ void Supervisor::SubmitAttestation(Component& component, const AttestRequest& re
 }
 
 void Supervisor::FinishAttestation(const AttestResult& result) {
+  if (measuring_head_ && measuring_head_->first == result.id) {
+    RecordAuditHead(measuring_head_->second, result.answer);
+    measuring_head_.reset();
+    return;
+  }
   const auto found = attest_jobs_.find(result.id);
   if (found == attest_jobs_.end()) return;
   const AttestWaiter waiter = std::move(found->second);
@@ -250,14 +255,6 @@ void Supervisor::RecordMeasured() {
 }
 
 // Into the events register. May wait for the device.
-tl::expected<Digest, std::string> Supervisor::MeasureLater(std::string_view name,
-                                                           std::span<const uint8_t> payload) {
-  const auto lock = LockMeasuring();
-  if (!lock) return tl::make_unexpected(lock.error());
-  return MeasureEvent(*options_.door, bundle_->measure,
-                      {std::string(name), {payload.begin(), payload.end()}});
-}
-
 // Before any component runs: who verifies the log need not believe what it says of its own key. A
 // Nitro document has locked registers only, and one that is locked takes no second run's key, so
 // there it is a document about the key. Else the event log tells it, and the register vouches for
@@ -269,7 +266,9 @@ tl::expected<void, StartError> Supervisor::BindAuditKey() {
   const PublicKey& key = audit_public_key();
   const auto document =
       nitro ? AskNsmDocument(*options_.door, measure.nsm, {AuditKeyUserData(digest_, key), {}, key})
-            : MeasureLater(kEventAuditKey, key).map([](const Digest&) { return ByteList(); });
+            : MeasureLater(*options_.door, measure,
+                           {std::string(kEventAuditKey), {key.begin(), key.end()}})
+                  .map([](const Digest&) { return ByteList(); });
   if (!document) {
     return tl::make_unexpected(
         StartError{"cannot bind the audit key: " + measure.nsm + ": " + document.error()});
@@ -291,11 +290,9 @@ tl::expected<void, StartError> Supervisor::BindAuditKey() {
   return {};
 }
 
-// Everything that ran has ended, so this may wait for the device.
-void Supervisor::MeasureAuditHead() {
-  if (!bundle_->measure.events || options_.door == nullptr) return;
-  const Digest head = log_.head().head;
-  const auto value = MeasureLater(kEventAuditHead, head);
+// What stands in the log after this head is not in the register yet, the record of this among it.
+void Supervisor::RecordAuditHead(const Digest& head,
+                                 const tl::expected<ByteList, std::string>& value) {
   Event record = EventOf(EventKind::kMeasure, kEventAuditHead, value ? "done" : "failed");
   record.object = RegisterName(bundle_->measure.kind, *bundle_->measure.events);
   record.rule = "measure";
@@ -307,6 +304,33 @@ void Supervisor::MeasureAuditHead() {
     Status("the audit log's head could not be measured: " + value.error());
   }
   log_.Append(std::move(record));
+}
+
+// Everything that ran has ended, so this may wait for the device.
+void Supervisor::MeasureAuditHead() {
+  if (!bundle_->measure.events || options_.door == nullptr) return;
+  attester_.reset();  // it may hold the lock, and wait for a device
+  AttestJob job;
+  job.kind = AttestJob::Kind::kAuditHead;
+  job.user_data = log_.head().head;
+  RecordAuditHead(job.user_data, RunAttestJob(*options_.door, bundle_->measure, job, {}));
+}
+
+// The same while components run: the device may take its time.
+tl::expected<Digest, std::string> Supervisor::SubmitAuditHead() {
+  if (!bundle_->measure.events || !attester_) {
+    return tl::make_unexpected(std::string("the policy has no register for events"));
+  }
+  if (measuring_head_) return tl::make_unexpected(std::string("it is being measured already"));
+  AttestJob job;
+  job.kind = AttestJob::Kind::kAuditHead;
+  job.id = next_attest_++;
+  job.user_data = log_.head().head;
+  measuring_head_ = {job.id, job.user_data};
+  const Digest head = job.user_data;
+  attester_->Submit(std::move(job));
+  RunAttester();
+  return head;
 }
 
 }  // namespace bulkhead

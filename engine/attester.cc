@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "engine/event.h"
+#include "engine/measure.h"
 #include "engine/nsm.h"
 #include "engine/tdx.h"
 #include "profiles/attestation.h"
@@ -73,8 +74,17 @@ tl::expected<ByteList, std::string> RunAttestJob(DeviceDoor& door, const Measure
         return AskTdxQuote(door, measure.tsm, name, ReportData(job.user_data));
       }
       return AskNsmDocument(door, measure.nsm, {job.user_data, job.nonce, job.public_key});
+    case AttestJob::Kind::kAuditHead:
+      return MeasureLater(
+                 door, measure,
+                 {std::string(kEventAuditHead), {job.user_data.begin(), job.user_data.end()}})
+          .map([](const Digest& value) { return ByteList(value.begin(), value.end()); });
   }
   return tl::make_unexpected(std::string("an unknown job"));
+}
+
+Attester::~Attester() {
+  if (child_) kill(child_->pid, SIGKILL);
 }
 
 int Attester::Start(const AttestJob& job, uint64_t now) {

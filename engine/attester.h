@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Asks the platform for documents and random bytes without waiting: a TDX quote takes a second. A
-// request is made by a child of the supervisor that holds nothing but the pipe it answers through,
-// and ends; one at a time, in the order they came. A child that is silent for too long is killed
-// and the request has failed: it is never made again.
+// Asks the platform for documents and random bytes, and extends a register, without waiting: a TDX
+// quote takes a second. A request is made by a child of the supervisor that holds nothing but the
+// pipe it answers through, and ends; one at a time, in the order they came. A child that is silent
+// for too long is killed and the request has failed: it is never made again.
 //
 // Order of calls: Submit; when Fd() is readable, or about once a second, Turn, which gives what is
 // done. One owner, one thread: the supervisor's loop, which also reaps the children.
@@ -24,10 +24,10 @@
 namespace bulkhead {
 
 struct AttestJob {
-  enum class Kind : uint8_t { kRandom, kDocument };
+  enum class Kind : uint8_t { kRandom, kDocument, kAuditHead };
   Kind kind = Kind::kDocument;
-  uint64_t id = 0;  // the caller's
-  Digest user_data{};
+  uint64_t id = 0;     // the caller's
+  Digest user_data{};  // kAuditHead: the head
   ByteList nonce, public_key;
 };
 
@@ -46,6 +46,11 @@ class Attester {
 
   Attester(DeviceDoor& door, Measure measure, bool close_range)
       : door_(&door), measure_(std::move(measure)), close_range_(close_range) {}
+
+  Attester(const Attester&) = delete;
+  Attester& operator=(const Attester&) = delete;
+  // A request that goes on is ended; nobody hears what came of it.
+  ~Attester();
 
   void Submit(AttestJob job) { jobs_.push_back(std::move(job)); }
   // Starts what waits, and gives the next result, if there is one.

@@ -13,7 +13,7 @@ namespace {
 
 using Parsed = tl::expected<ControlRequest, std::string>;
 
-constexpr std::string_view kVerbs[] = {"status", "stop", "restart", "logs"};
+constexpr std::string_view kVerbs[] = {"status", "stop", "restart", "logs", "measure"};
 
 std::vector<std::string_view> Words(std::string_view line) {
   std::vector<std::string_view> words;
@@ -37,6 +37,11 @@ std::optional<ControlVerb> VerbOf(std::string_view word) {
   return static_cast<ControlVerb>(found - std::begin(kVerbs));
 }
 
+// Without a component.
+bool IsBare(ControlVerb verb) {
+  return verb == ControlVerb::kStatus || verb == ControlVerb::kMeasure;
+}
+
 bool ReadLogs(const std::vector<std::string_view>& words, ControlRequest& request) {
   const auto read =
       std::from_chars(words[4].data(), words[4].data() + words[4].size(), request.lines);
@@ -54,11 +59,11 @@ tl::expected<ControlRequest, std::string> ParseControlRequest(std::string_view l
   const auto verb = VerbOf(words[2]);
   if (!verb) return tl::make_unexpected("an unknown verb");
   ControlRequest request{*verb, {}, 0, false};
-  constexpr size_t kSizes[] = {3, 4, 4, 6};
+  constexpr size_t kSizes[] = {3, 4, 4, 6, 3};
   if (words.size() != kSizes[static_cast<size_t>(*verb)]) {
     return tl::make_unexpected("not the words of this verb");
   }
-  if (*verb == ControlVerb::kStatus) return request;
+  if (IsBare(*verb)) return request;
   const bool all = words[3] == "-" && *verb != ControlVerb::kRestart;
   if (!all && !IsComponent(words[3])) return tl::make_unexpected("not a component's name");
   if (!all) request.component = words[3];
@@ -71,7 +76,7 @@ tl::expected<ControlRequest, std::string> ParseControlRequest(std::string_view l
 std::string ControlRequestText(const ControlRequest& request) {
   std::string text = "bulkhead 1 ";
   text.append(kVerbs[static_cast<size_t>(request.verb)]);
-  if (request.verb == ControlVerb::kStatus) return text;
+  if (IsBare(request.verb)) return text;
   text.append(" ").append(request.component.empty() ? "-" : request.component);
   if (request.verb == ControlVerb::kLogs) {
     text.append(" ").append(std::to_string(request.lines));

@@ -5,6 +5,7 @@
 //   bulkhead 1 stop COMPONENT|-             - is the whole enclave
 //   bulkhead 1 restart COMPONENT
 //   bulkhead 1 logs COMPONENT|- LINES once|follow
+//   bulkhead 1 measure                      the audit log's head goes into its register
 // The answer is lines of JSON, the first one `{"bulkhead":1,"ok":true}` or with `"ok":false` and
 // `"error"`. Pure, thread-safe.
 #pragma once
@@ -20,7 +21,7 @@ namespace bulkhead {
 inline constexpr size_t kMaxControlRequest = 256;  // bytes, with the end of the line
 inline constexpr uint32_t kMaxControlLines = 10000;
 
-enum class ControlVerb : uint8_t { kStatus, kStop, kRestart, kLogs };
+enum class ControlVerb : uint8_t { kStatus, kStop, kRestart, kLogs, kMeasure };
 
 struct ControlRequest {
   ControlVerb verb = ControlVerb::kStatus;

@@ -132,6 +132,19 @@ ControlSocket::Answer Supervisor::StopOrRestart(const ControlRequest& request) {
   return {ControlOk()};
 }
 
+// The answer is that it is asked for; what came of it is on record.
+ControlSocket::Answer Supervisor::MeasureOnRequest(const ControlPeer& peer) {
+  if (stopping_) return {ControlError("the enclave is being stopped, which measures it, too")};
+  const auto head = SubmitAuditHead();
+  if (!head) return {ControlError(head.error())};
+  Status("asked by process " + std::to_string(peer.pid) + " to measure the audit log");
+  return {ControlOk() +
+          ControlLine()
+              .Text("head", Hex(*head))
+              .Text("register", RegisterName(bundle_->measure.kind, *bundle_->measure.events))
+              .Finish()};
+}
+
 ControlSocket::Answer Supervisor::AnswerControl(const ControlRequest& request,
                                                 const ControlPeer& peer) {
   const bool known =
@@ -140,6 +153,8 @@ ControlSocket::Answer Supervisor::AnswerControl(const ControlRequest& request,
       });
   if (!known) return {ControlError("no component `" + request.component + "`")};
   switch (request.verb) {
+    case ControlVerb::kMeasure:
+      return MeasureOnRequest(peer);
     case ControlVerb::kStatus:
       return {StatusText()};
     case ControlVerb::kLogs:

@@ -278,4 +278,11 @@ tl::expected<Digest, std::string> MeasureEvent(DeviceDoor& door, const Measure& 
   return logged.value();
 }
 
+tl::expected<Digest, std::string> MeasureLater(DeviceDoor& door, const Measure& measure,
+                                               const MeasuredEvent& event) {
+  const auto lock = LockMeasuring();
+  if (!lock) return tl::make_unexpected(lock.error());
+  return MeasureEvent(door, measure, event);
+}
+
 }  // namespace bulkhead

@@ -44,5 +44,8 @@ tl::expected<Measured, std::string> MeasureBundle(DeviceDoor& door, const Measur
 // of the policy; gives its value. Precondition on Nitro: measure.events.
 tl::expected<Digest, std::string> MeasureEvent(DeviceDoor& door, const Measure& measure,
                                                const MeasuredEvent& event);
+// The same, for who does not hold LockMeasuring.
+tl::expected<Digest, std::string> MeasureLater(DeviceDoor& door, const Measure& measure,
+                                               const MeasuredEvent& event);
 
 }  // namespace bulkhead

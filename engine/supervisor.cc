@@ -103,7 +103,7 @@ tl::expected<void, StartError> Supervisor::Prepare() {
   const bool attests =
       std::any_of(bundle_.components().begin(), bundle_.components().end(),
                   [](const Profile& profile) { return profile->attestation.given; });
-  if (attests && options_.door != nullptr) {
+  if ((attests || bundle_->measure.events) && options_.door != nullptr) {
     attester_.emplace(*options_.door, bundle_->measure,
                       bundle_->target.features.Has(Feature::kCloseRange));
   }

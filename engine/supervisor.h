@@ -303,15 +303,16 @@ class Supervisor {
   void RunAttester();
   void RecordLedger();
   void RecordMeasured();
+  void RecordAuditHead(const Digest& head, const tl::expected<ByteList, std::string>& value);
   void MeasureAuditHead();
-  tl::expected<Digest, std::string> MeasureLater(std::string_view name,
-                                                 std::span<const uint8_t> payload);
+  tl::expected<Digest, std::string> SubmitAuditHead();
   tl::expected<void, StartError> BindAuditKey();
 
   // Control socket: see control_requests.cc.
   void OnControlRequests();
   ControlSocket::Answer AnswerControl(const ControlRequest& request, const ControlPeer& peer);
   ControlSocket::Answer StopOrRestart(const ControlRequest& request);
+  ControlSocket::Answer MeasureOnRequest(const ControlPeer& peer);
   ControlSocket::Answer LogsAnswer(const ControlRequest& request) const;
   std::string StatusText() const;
   std::string StatusLine(const Component& component) const;
@@ -355,11 +356,12 @@ class Supervisor {
     AttestRequest request;
     Digest user_data;
   };
-  std::optional<Attester> attester_;              // nothing: no component may ask
-  std::map<uint64_t, AttestWaiter> attest_jobs_;  // by the job's id
-  uint64_t next_attest_ = 1;                      // ids of jobs and runs
-  int attester_fd_ = -1;                          // that is watched
-  std::unique_ptr<ConnectGuard> guard_;           // null: no listener needs it
+  std::optional<Attester> attester_;                           // nothing: nobody may ask
+  std::map<uint64_t, AttestWaiter> attest_jobs_;               // by the job's id
+  uint64_t next_attest_ = 1;                                   // ids of jobs and runs
+  int attester_fd_ = -1;                                       // that is watched
+  std::optional<std::pair<uint64_t, Digest>> measuring_head_;  // its job, and the head
+  std::unique_ptr<ConnectGuard> guard_;                        // null: no listener needs it
   std::vector<std::unique_ptr<Component>> components_;
   std::map<uint64_t, Source> sources_;  // by an id that is never used again
   std::map<int, uint64_t> source_ids_;

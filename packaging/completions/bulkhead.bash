@@ -16,6 +16,7 @@ _bulkhead() {
     'run --format') words='text json' ;;
     'probe --format') words='text json' ;;
     'status --format') words='text json' ;;
+    'measure --format') words='text json' ;;
     'image --format') words='text json' ;;
     'doctor --format') words='yaml json' ;;
     'audit verify --format') words='text json' ;;
@@ -31,7 +32,7 @@ _bulkhead() {
   esac
   if [[ -n $words ]]; then :
   elif [[ $COMP_CWORD -eq 1 ]]; then
-    words='check compile inspect why test diff run exec probe learn status stop restart logs image doctor schema audit sign attest import export --help --version'
+    words='check compile inspect why test diff run exec probe learn status stop restart measure logs image doctor schema audit sign attest import export --help --version'
   elif [[ $current == -* || ( -n $family && $COMP_CWORD -eq 2 ) ]]; then
     case $command in
     'check') words='--help --target --set --date --allow-observe --format' ;;
@@ -47,6 +48,7 @@ _bulkhead() {
     'status') words='--help --enclave --watch --format' ;;
     'stop') words='--help --enclave' ;;
     'restart') words='--help --enclave' ;;
+    'measure') words='--help --enclave --format' ;;
     'logs') words='--help --lines --follow --enclave' ;;
     'image') words='--help --root --output --init --module --format' ;;
     'doctor') words='--help --kernel-config --format' ;;

@@ -130,6 +130,17 @@ class Attestation(enclave.Case):
         self.assertEqual(result.returncode, 3, result.stdout + result.stderr)
         return result.stderr
 
+    def measure_head(self, running):
+        """The record of what `bulkhead measure` brought about."""
+        before = len(running.events(action="bulkhead-audit-head"))
+        said = json.loads(run(enclave.BULKHEAD, "measure", "--enclave", NAME, "--format", "json").stdout)
+        wait_until(lambda: len(running.events(action="bulkhead-audit-head")) > before, 20,
+                   "a record of the measuring")
+        record = running.events(action="bulkhead-audit-head")[-1]
+        self.assertEqual((record["verdict"], record["object"], record["extra"]["head"]),
+                         ("done", said["register"], said["head"]))
+        return record
+
     def told(self, running, component, name):
         """What the component got: its status and the bytes."""
         pattern = re.compile(rf"^{component} \| (part|told) {name} (\S+)$", re.MULTILINE)
@@ -299,8 +310,14 @@ while True:
         value = self.two()
         running, bundle = self.start(value)
         self.told(running, "signer", "own")
+        # While components run, and only on request.
+        self.assertEqual(running.events(action="bulkhead-audit-head"), [])
+        asked = self.measure_head(running)
+        self.assertIn(asked["extra"]["head"], [e["hash"] for e in running.events()])
+        self.assertEqual(self.register(21), (asked["extra"]["value"], False))
         self.assertEqual(running.stop(), 0)
         head = running.events(action="bulkhead-audit-head")[-1]
+        self.assertNotEqual(head["extra"]["head"], asked["extra"]["head"])
         self.assertEqual(head["verdict"], "done")
         self.assertEqual(self.register(21), (head["extra"]["value"], False))
         again, _ = self.start(value)
@@ -555,6 +572,7 @@ class Tdx(Attestation):
         another = self.verify(other, quote, *claims)
         self.assertEqual(another.returncode, 1)
         self.assertIn("another bundle is in force: the log says", another.stdout)
+        self.measure_head(running)
         self.assertEqual(running.stop(), 0)
         self.assertIn("bulkhead-audit-head", pathlib.Path(EVENTS).read_text(encoding="ascii"))
         again, _ = self.start(self.value())

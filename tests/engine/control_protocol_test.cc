@@ -11,10 +11,13 @@ namespace {
 BOOST_AUTO_TEST_SUITE(ControlProtocol)
 
 BOOST_AUTO_TEST_CASE(Requests) {
-  const ControlRequest requests[] = {
-      {ControlVerb::kStatus, "", 0, false},    {ControlVerb::kStop, "", 0, false},
-      {ControlVerb::kStop, "agent", 0, false}, {ControlVerb::kRestart, "store-2", 0, false},
-      {ControlVerb::kLogs, "", 100, false},    {ControlVerb::kLogs, "a", kMaxControlLines, true}};
+  const ControlRequest requests[] = {{ControlVerb::kStatus, "", 0, false},
+                                     {ControlVerb::kStop, "", 0, false},
+                                     {ControlVerb::kStop, "agent", 0, false},
+                                     {ControlVerb::kRestart, "store-2", 0, false},
+                                     {ControlVerb::kMeasure, {}, 0, false},
+                                     {ControlVerb::kLogs, "", 100, false},
+                                     {ControlVerb::kLogs, "a", kMaxControlLines, true}};
   for (const ControlRequest& request : requests) {
     const std::string text = ControlRequestText(request);
     BOOST_TEST(text.size() < kMaxControlRequest);
