@@ -180,6 +180,7 @@ int AuditLog::CatchUp(Output& output) {
   }
   if (const int error = WriteGap(output); error != 0) return error;
   output.gap = {};
+  output.sink.set_behind(false);
   return 0;
 }
 
@@ -188,6 +189,7 @@ bool AuditLog::Deliver(Output& output, const Event& event) {
   if (error == 0) error = WriteTo(output, event);
   if (error == 0) return true;
   Gap& gap = output.gap;
+  output.sink.set_behind(true);
   if (gap.records++ == 0) {
     gap.error = error;
     gap.first = event.boot_ns;

@@ -61,6 +61,9 @@ class AuditSink {
 
   // "file:/var/log/bulkhead/audit.jsonl", "stdout", "unix:/run/collector", "vsock:3:9001".
   std::string Name() const;
+  // Who writes records here has some that it did not take: others who write here are to wait.
+  void set_behind(bool behind) { behind_ = behind; }
+  bool behind() const { return behind_; }
   bool is_file() const { return sink_.kind == SinkKind::kFile; }
   bool is_stdout() const { return sink_.kind == SinkKind::kStdout; }
 
@@ -73,6 +76,7 @@ class AuditSink {
   int WriteStream(std::string_view line);
   int PayDebt();
 
+  bool behind_ = false;
   Sink sink_;
   uint64_t most_ = 0;  // bytes of a file; 0: no limit
   int fd_ = -1;

@@ -2,6 +2,7 @@
 // One component from its launch (component_launch.cc) to its end, as the supervisor sees it: its
 // refused calls, its output, readiness and death.
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,10 +22,11 @@
 namespace bulkhead {
 namespace {
 
-// A pipe of a component holds at most fs.pipe-max-size, 1 MiB unless the machine was told
-// otherwise.
-constexpr size_t kMaxLastReads = 128 + 1;
-constexpr size_t kMaxReadyReads = 4;  // messages of the reaper before a call is judged
+// What is read at the ends of a component's runs, in a second: a pipe can hold 1 MiB, runs can end
+// many at a time, and nobody else is served meanwhile.
+constexpr size_t kLastOutput = 1U << 20;
+constexpr size_t kMaxLastMessages = 128;  // of a reaper: more than its socket holds
+constexpr size_t kMaxReadyReads = 4;      // messages of the reaper before a call is judged
 
 uint32_t Jitter() {
   uint32_t value = 0;
@@ -247,6 +249,19 @@ void Supervisor::KillAll(Component& component) {
   if (component.reaper > 0) kill(component.reaper, SIGKILL);
 }
 
+// A descendant that escaped the namespace's end can't exist, so the pipe holds what it holds.
+void Supervisor::ReadLast(Component& component, bool err) {
+  Component& owner = OwnerOf(component);
+  const Fd& fd = err ? component.err : component.out;
+  for (bool more = true; more && owner.last_output < kLastOutput;) {
+    const uint32_t before = component.written;
+    more = OnOutput(component, err);
+    owner.last_output += component.written - before;
+  }
+  int left = 0;
+  if (fd && ioctl(fd.get(), FIONREAD, &left) == 0) owner.unread += static_cast<uint64_t>(left);
+}
+
 void Supervisor::OnReaperDead(Component& component) {
   component.reaper = kReaped;
   // What was written before the end is still in the pipes and sockets. Of the kernel's records one
@@ -254,13 +269,9 @@ void Supervisor::OnReaperDead(Component& component) {
   // pid.
   if (kernel_audit_) kernel_audit_->Drain(AuditHandler());
   SettleLaunch(component);
-  for (size_t turn = 0; turn < kMaxLastReads && OnControl(component); ++turn) {
+  for (size_t turn = 0; turn < kMaxLastMessages && OnControl(component); ++turn) {
   }
-  for (const bool err : {false, true}) {
-    // A descendant that escaped the namespace's end can't exist, so the pipe holds what it holds.
-    for (size_t turn = 0; turn < kMaxLastReads && OnOutput(component, err); ++turn) {
-    }
-  }
+  for (const bool err : {false, true}) ReadLast(component, err);
   component.reaper = -1;
   FinishObserver(component);
   RecordLimits(component);
@@ -313,7 +324,8 @@ void Supervisor::CloseRun(Component& component) {
   component.muted = component.choked = false;
   component.written = 0;
   component.held = component.held_before = false;
-  component.runs_on = component.ran_on = false;
+  component.runs_on = false;
+  component.ran_on = 0;
   component.violations = 0;
   component.denials = 0;
   // Its cgroup stays: what a run leaves behind, such as files in memory that it passed to others,

@@ -106,6 +106,11 @@ void OutputLog::Add(Output& output, size_t source, std::string_view line) {
 
 void OutputLog::Flush(Output& output, uint64_t now) {
   output.error = 0;
+  // Records come first.
+  if (output.shared != nullptr && output.shared->behind()) {
+    due_ = now + kAgain;
+    return;
+  }
   while (!output.held.empty() && output.error == 0) {
     size_t end = output.held.rfind('\n', kPiece - 1);
     if (end == std::string::npos) end = output.held.find('\n');
@@ -129,8 +134,13 @@ void OutputLog::Write(size_t component, bool err, std::string_view lines, size_t
   while (!lines.empty()) {
     const std::string_view line = lines.substr(0, lines.find('\n') + 1);
     lines.remove_prefix(line.size());
-    if (standard != nullptr) Add(*standard, component, line.substr(plain_ ? label : 0));
-    for (size_t i = others_; i < outputs_.size(); ++i) Add(outputs_[i], component, line);
+    const auto add = [&](Output& output, std::string_view text) {
+      const bool full = output.shares[component].held + text.size() > kMaxShare;
+      if (full && output.error == 0) Flush(output, now);
+      Add(output, component, text);
+    };
+    if (standard != nullptr) add(*standard, line.substr(plain_ ? label : 0));
+    for (size_t i = others_; i < outputs_.size(); ++i) add(outputs_[i], line);
   }
   if (standard != nullptr) Flush(*standard, now);
   for (size_t i = others_; i < outputs_.size(); ++i) Flush(outputs_[i], now);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -78,6 +79,7 @@ void Supervisor::Violated(Component& component, bool now) {
 namespace {
 
 constexpr uint32_t kLookEach = 100;  // records
+constexpr uint32_t kFewLooks = 64;   // threads, a second; the others are for the tick
 
 constexpr uint64_t kStopSignal = uint64_t{1} << (SIGSTOP - 1);
 
@@ -103,18 +105,32 @@ bool Runs(std::string_view pid) {
 
 }  // namespace
 
-// Whether any process of it is not stopped: it may have undone its stop in one that is not its
-// first.
-bool Supervisor::AnyRuns(const Component& component) {
-  if (Runs(std::to_string(component.pid))) return true;
+// Whether any thread of it is not stopped: it may have undone its stop in a process that is not its
+// first, and a process whose first thread has ended goes on in others. How many there are is its
+// own choice, so a part of them is looked at, another one the next time.
+bool Supervisor::AnyRuns(Component& component) {
+  constexpr size_t kMostLooks = 128;  // a second
+  if (component.looks >= kMostLooks) return false;
   const auto groups =
       component.cgroup ? component.cgroup->Directories() : std::vector<std::string>();
-  if (groups.empty()) return false;
-  const std::string text = ReadSmallFile(groups.front() + "/cgroup.procs");
-  for (std::string_view pids = text; !pids.empty();) {
-    const size_t end = std::min(pids.find('\n'), pids.size());
-    if (Runs(pids.substr(0, end))) return true;
-    pids.remove_prefix(std::min(end + 1, pids.size()));
+  std::string text;
+  for (const char* name : {"/cgroup.threads", "/tasks"}) {
+    if (text.empty() && !groups.empty()) text = ReadSmallFile(groups.front() + name);
+  }
+  if (text.empty()) text = std::to_string(component.pid) + "\n";
+  if (component.look_from >= text.size()) component.look_from = 0;
+  // From the next whole line on, and around.
+  const size_t line = component.look_from == 0 ? 0 : text.find('\n', component.look_from) + 1;
+  const std::string_view all(text);
+  const std::string_view parts[] = {all.substr(std::min(line, all.size())), all.substr(0, line)};
+  for (std::string_view threads : parts) {
+    while (!threads.empty() && component.looks < kMostLooks) {
+      const size_t end = std::min(threads.find('\n'), threads.size());
+      ++component.looks;
+      component.look_from = static_cast<size_t>(threads.data() - all.data());
+      if (Runs(threads.substr(0, end))) return true;
+      threads.remove_prefix(std::min(end + 1, threads.size()));
+    }
   }
   return false;
 }
@@ -138,8 +154,8 @@ void Supervisor::Hold(Component& component) {
 void Supervisor::JudgeStop(Component& component) {
   if (!component.held || NowMs() - component.held_since < kStopTakes) return;
   const bool runs = component.runs_on || AnyRuns(component);
-  const bool again = std::exchange(component.ran_on, runs);
-  if (!runs || !again) return;
+  component.ran_on = static_cast<uint8_t>((component.ran_on << 1) | (runs ? 1 : 0));
+  if (!runs || std::popcount(component.ran_on) < 2) return;
   Lifecycle(component, "hold", "failed", "it goes on though it is stopped: it is killed");
   KillAll(component);
 }
@@ -147,6 +163,7 @@ void Supervisor::JudgeStop(Component& component) {
 void Supervisor::Release(Component& component) {
   component.runs_on = false;
   component.denials = 0;
+  component.looks = 0;
   if (!component.held) return;
   component.held = false;
   const ReaperCommand go{SIGCONT, 1};
@@ -187,7 +204,8 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   if (running && ++component->denials > kDenialBudget) Hold(*component);
   const bool looks = component->held && component->denials % kLookEach == 0 &&
                      NowMs() - component->held_since >= kStopTakes;
-  if (running && looks && !component->runs_on) component->runs_on = AnyRuns(*component);
+  const bool few = component->looks < kFewLooks;
+  if (running && looks && few && !component->runs_on) component->runs_on = AnyRuns(*component);
 }
 
 // The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.
@@ -265,6 +283,17 @@ void Supervisor::ReportSinks() {
 }
 
 // What a component wrote and its readers did not take, or had no disk for. It is no record's loss.
+// What runs of it left in their pipes beyond what is read at an end.
+void Supervisor::RecordUnread(Component& component) {
+  component.last_output = 0;
+  const uint64_t bytes = std::exchange(component.unread, 0);
+  if (bytes == 0) return;
+  Event event = LossEvent("supervisor", "output", 1);
+  event.component = component.profile->name;
+  event.object = std::to_string(bytes) + " bytes unread in pipes of ended runs";
+  log_.Append(std::move(event));
+}
+
 void Supervisor::RecordLostOutput(const std::vector<OutputLoss>& losses) {
   for (const OutputLoss& loss : losses) {
     Event event = LossEvent("supervisor", "output", loss.lines);
@@ -311,26 +340,29 @@ void Supervisor::OnTripwires() {
   for (int turn = 0; turn < 64; ++turn) {
     const auto access = tripwires_->Next();
     if (!access) return;
-    const Component* const in = FindByNamespace(access->pid_namespace);
+    Component* const in = FindByNamespace(access->pid_namespace);
+    Component* of = nullptr;
     for (auto& component : components_) {
-      if (component->root_device != access->device) continue;
       // Instances have copies of one view.
-      if (in != nullptr && in != component.get()) continue;
-      Event event;
-      event.component = component->profile->name;
-      event.pid = access->pid;
-      event.exe = ReadLink("/proc/" + std::to_string(access->pid) + "/exe");
-      event.kind = EventKind::kViolation;
-      event.control = "tripwire";
-      event.action = "open";
-      event.object = access->path;
-      event.verdict = "refused";
-      event.error = "EPERM";
-      event.rule = "components." + event.component + ".files";
-      log_.Append(std::move(event));
-      Violated(*component, in != nullptr || component->instance == 0);
-      break;
+      const bool own = in == nullptr || in == component.get();
+      if (of == nullptr && own && component->root_device == access->device) of = component.get();
     }
+    // In another one's view: by a directory that was handed over.
+    if (of == nullptr) of = in;
+    if (of == nullptr) continue;
+    Event event;
+    event.component = of->profile->name;
+    event.pid = access->pid;
+    event.exe = ReadLink("/proc/" + std::to_string(access->pid) + "/exe");
+    event.kind = EventKind::kViolation;
+    event.control = "tripwire";
+    event.action = "open";
+    event.object = access->path;
+    event.verdict = "refused";
+    event.error = "EPERM";
+    event.rule = "components." + event.component + ".files";
+    log_.Append(std::move(event));
+    Violated(*of, in != nullptr || of->instance == 0);
   }
 }
 

@@ -22,6 +22,7 @@ namespace bulkhead {
 
 namespace {
 
+constexpr size_t kMaxWords = 64;             // of a reaper, before what it is late with is judged
 constexpr uint64_t kTickInterval = 1000;     // ms: folded audit counts, budgets
 constexpr uint64_t kListeningInterval = 20;  // ms: looking for a component's own socket
 
@@ -281,6 +282,7 @@ int Supervisor::Run() {
   MeasureAuditHead();
   for (auto& component : components_) {
     CloseRun(*component);
+    RecordUnread(*component);
     component->cgroup.reset();
   }
   ReapWorkers();
@@ -323,6 +325,11 @@ void Supervisor::OnTimers(uint64_t now) {
   for (auto& component : components_) {
     CheckListening(*component);
     ExpireWorkers(*component, now);
+    // Its word that it lives may be there, and could not be heard while this was busy.
+    const uint64_t deadline = component->unit.deadline();
+    for (size_t turn = 0; deadline != 0 && deadline <= now && turn < kMaxWords; ++turn) {
+      if (!OnControl(*component)) break;
+    }
     const bool was_up = component->unit.state() == UnitState::kUp;
     const UnitAction action = component->unit.OnDeadline(now);
     if (action == UnitAction::kKill) {
@@ -336,7 +343,10 @@ void Supervisor::OnTimers(uint64_t now) {
     }
     Act(*component, action);
   }
-  if (output_.due() != 0 && now >= output_.due()) output_.Advance(now);
+  if (output_.due() != 0 && now >= output_.due()) {
+    log_.Tick();  // it goes first where both write to one sink
+    output_.Advance(now);
+  }
   if (now < last_tick_ + kTickInterval) return;
   last_tick_ = now;
   for (size_t i = 0; i < components_.size(); ++i) {
@@ -350,6 +360,7 @@ void Supervisor::OnTimers(uint64_t now) {
     if (component.muted && listens) Watch(Role::kListener, i, component.listener.fd());
     component.muted = false;
     component.written = 0;
+    RecordUnread(component);
     if (component.choked && component.out) Watch(Role::kStdout, i, component.out.get());
     if (component.choked && component.err) Watch(Role::kStderr, i, component.err.get());
     component.choked = false;

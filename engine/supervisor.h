@@ -63,8 +63,8 @@ inline constexpr uint32_t kNotificationBudget = 1000;
 // queue.
 inline constexpr uint32_t kDenialBudget = 250;
 
-// So long after its stop no process of it runs any more. One of which a process is seen running
-// then, in two of its stops in a row, undoes them (timers can send it SIGCONT), and is killed.
+// So long after its stop no thread of it runs any more. One of which a thread is seen running then,
+// in two of its last eight stops, undoes them (timers can send it SIGCONT), and is killed.
 inline constexpr uint64_t kStopTakes = 300;  // ms
 
 // Bytes a second of one run's output, beyond which it waits at its pipes.
@@ -180,9 +180,13 @@ class Supervisor {
     bool held_before = false;    // in this run
     uint64_t held_since = 0;     // ms
     bool runs_on = false;        // it was seen running though it is held, in this second
-    bool ran_on = false;         // and in the last one that says so
+    uint8_t ran_on = 0;          // its last eight stops that say so, the last one lowest
+    uint32_t looks = 0;          // threads looked at in this second
+    size_t look_from = 0;        // where in the list of them
     uint32_t written = 0;        // bytes of output, since the last tick
     bool choked = false;         // over budget: its output is not watched
+    size_t last_output = 0;      // bytes read at the ends of its runs, since the last tick
+    uint64_t unread = 0;         // bytes that were left then
     uint64_t violations = 0;     // in this run
     uint64_t all_violations = 0;
     std::string recent;        // its last output, whole lines, at most kKeptOutput bytes
@@ -330,7 +334,9 @@ class Supervisor {
   // Landlock's refusals can't be delayed one by one, and their records, which the kernel drops
   // where they are too many, are everybody's: who floods is stopped for the rest of the second.
   void Hold(Component& component);
-  static bool AnyRuns(const Component& component);
+  void ReadLast(Component& component, bool err);
+  void RecordUnread(Component& component);
+  static bool AnyRuns(Component& component);
   void JudgeStop(Component& component);
   void Release(Component& component);
   std::string FailureText(const Component& component, const Failure& failure) const;

@@ -3,6 +3,7 @@
 //
 //   hostile connect THREADS      TCP connections on the loopback, each to another address and port
 //   hostile open THREADS PATH    opens a file
+//   hostile headless THREADS     as unstopped, and its first thread has ended
 //   hostile unstopped THREADS    as connect, and timers send it SIGCONT, thousands of times a
 //   second hostile output THREADS       prints lines, as fast as they are taken hostile calls
 //   THREADS        one system call, as fast as it is answered hostile call COUNT           system
@@ -53,6 +54,7 @@ std::atomic<Clock::rep> next_report = 0;
 constexpr size_t kTimers = 10;
 timer_t timers[kTimers];
 std::atomic<bool> continuing = false;
+bool headless = false;
 
 void SetTimers() {
   for (size_t i = 0; i < kTimers; ++i) {
@@ -205,6 +207,7 @@ int Run(const std::vector<std::function<void()>>& attempts) {
   }
   started = true;
   started.notify_all();
+  if (headless) syscall(SYS_exit, 0);
   for (std::thread& thread : threads) thread.join();
   std::printf("total %lu\n", refused.load());
   return 0;
@@ -230,14 +233,16 @@ int main(int argc, char** argv) {
     });
   } else if (what == "output") {
     attempts.assign(count, Print);
-  } else if (what == "connect" || what == "unstopped") {
-    if (what == "unstopped") StartContinuing();
+  } else if (what == "connect" || what == "unstopped" || what == "headless") {
+    if (what != "connect") StartContinuing();
+    headless = what == "headless";
     for (uint32_t i = 0; i < count; ++i) attempts.emplace_back([i] { Connect(i * 7919 + 1); });
   } else if (what == "open" && argc == 4) {
     attempts.assign(count, [path = argv[3]] { Open(path); });
   } else {
     std::fprintf(stderr,
                  "usage: hostile connect THREADS | open THREADS PATH | unstopped THREADS |\n"
+                 "               headless THREADS |\n"
                  "               output THREADS | calls THREADS | call COUNT | pattern COUNT |\n"
                  "               denied COUNT PATH\n");
     return 2;

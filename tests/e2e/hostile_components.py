@@ -264,3 +264,20 @@ for path in ('self/mem', 'thread-self/mem', f'self/task/{os.getpid()}/mem'):
         print('mem', errno.errorcode[error.errno])
 print('status', 'Name:' in open('/proc/self/status').read())
 """
+
+# Leaves as much in its pipes as they can hold, in as short lines as there are, and ends.
+FULL = """
+import fcntl, os, socket
+connection = socket.socket(fileno=3)
+for fd in (1, 2):
+    fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 1 << 20)
+    os.set_blocking(fd, False)
+connection.send(b'r')
+connection.recv(1)
+for fd in (1, 2):
+    for _ in range(400):
+        try:
+            os.write(fd, b'\\n' * 16384)
+        except BlockingIOError:
+            pass
+"""

@@ -164,17 +164,18 @@ class Floods(Case):
         connect = {"tcp": {"connect": [{"port": 9}]}}
         value = {
             "stopped": self.hostile("connect", 8, network=connect),
-            "unstopped": self.hostile("unstopped", 8, network=connect,
-                                      syscalls={"allow": ["@posix-timers"]}),
+            **{name: self.hostile(name, 8, network=connect, syscalls={"allow": ["@posix-timers"]})
+               for name in ("unstopped", "headless")},
             "caller": self.script(components.CALLER),
         }
         running = self.boot(enclave.policy("e2e-unstopped", value), ready=["stopped", "caller"])
         running.wait_output("`unstopped` exit", 20)
+        running.wait_output("`headless` exit", 20)
         self.answers_go_on(running)
         events = self.ends(running)
         killed = {e["component"] for e in events if e["action"] == "hold" and
                   e["verdict"] == "failed"}
-        self.assertEqual(killed, {"unstopped"})
+        self.assertEqual(killed, {"unstopped", "headless"})
 
     def test_output_without_end(self):
         # It waits at its pipe for most of each second, and keeps no processor busy.
@@ -192,6 +193,29 @@ class Floods(Case):
         self.assertLess(rate, 8 << 20)
         self.assertLess((running.cpu_time() - before) / (time.monotonic() - begun), 0.15)
         self.ends(running)
+
+    def test_runs_that_end_with_full_pipes(self):
+        value = {
+            "full": python(components.FULL, instances={"per": "connection", "at-most": 16}, network={
+                "unix": {"listen": [{"path": "/run/edges/full/s", "name": "s", "from": ["caller"]}]}}),
+            "caller": self.script(components.CALLER, network={"unix": {"connect": ["/run/edges/full/s"]}}),
+        }
+        running = self.boot(enclave.policy("e2e-full", value), ready=["full", "caller"])
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(16)]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.settimeout(END)
+            client.connect("/run/edges/full/s")
+        for client in clients:
+            self.assertEqual(client.recv(1), b"r")
+        for client in clients:
+            client.send(b"g")
+        for client in clients:
+            self.assertEqual(client.recv(1), b"")
+        self.answers_go_on(running)
+        events = self.ends(running)
+        lost = [e for e in events if e["kind"] == "loss" and e["component"] == "full"]
+        self.assertTrue(any("bytes unread" in e["object"] for e in lost), lost)
 
     def test_tripwires_without_end(self):
         asset = self.asset()
