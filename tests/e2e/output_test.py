@@ -58,6 +58,14 @@ for kind in range(1000000):
 """
 
 
+def text_of(file):
+    """Empty in the moment after it was renamed, before the next one is there."""
+    try:
+        return file.read_text()
+    except FileNotFoundError:
+        return ""
+
+
 class Receiver:
     """Somebody who listens on a unix socket and keeps what comes, all connections in a row."""
 
@@ -110,7 +118,7 @@ class Output(enclave.Case):
             "e2e-output", {"talker": python(TALKER), "forger": python(FORGER)},
             {"file": FILE}, {"unix": "/run/receiver"}))
         file = pathlib.Path(FILE)
-        enclave.wait_until(lambda: "of a line" in file.read_text(), 20, "the last line")
+        enclave.wait_until(lambda: "of a line" in text_of(file), 20, "the last line")
         enclave.wait_until(lambda: receiver.text.count(b"\n") == 6, 20, "all lines")
         lines = file.read_text().split("\n")
         self.assertEqual(sorted(lines), sorted([
@@ -126,7 +134,7 @@ class Output(enclave.Case):
         os.kill(running.pid, signal.SIGHUP)
         enclave.wait_until(file.exists, 20, "a new file")
         self.assertEqual(enclave.run(BULKHEAD, "restart", "talker").returncode, 0)
-        enclave.wait_until(lambda: "talker | to stderr" in file.read_text(), 20, "the new run")
+        enclave.wait_until(lambda: "talker | to stderr" in text_of(file), 20, "the new run")
         self.assertEqual(pathlib.Path("/var/log/bulkhead/moved").read_text().split("\n"), lines)
         self.assertEqual(running.stop(), 0)
         self.assertEqual(running.events(action="output"), [])
@@ -164,7 +172,7 @@ class Output(enclave.Case):
             "e2e-output-full", {"counter": python(COUNTER % count)}, {"file": FILE},
             **{"file-size": "1M"}))
         file, old = pathlib.Path(FILE), pathlib.Path(FILE + ".old")
-        enclave.wait_until(lambda: "all said" in file.read_text(), 60, "the last line")
+        enclave.wait_until(lambda: "all said" in text_of(file), 60, "the last line")
         self.assertEqual(running.stop(), 0)
         self.assertLessEqual(max(file.stat().st_size, old.stat().st_size), 1 << 20)
         lines = (old.read_text() + file.read_text()).split("\n")[:-1]
