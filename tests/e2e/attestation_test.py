@@ -1,171 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Measuring before start and attestation as a component's capability, on a platform that another
-process plays: the whole way from a policy to what a relying party concludes. The program under test
-is bulkhead-init but for its door to the devices (tests/platform/socket_door.cc)."""
+"""Measuring before start and attestation as a component's capability, on a Nitro enclave that another
+process plays: the whole way from a policy to what a relying party concludes. And images with a key."""
 
-import base64
 import errno
 import hashlib
-import json
 import os
 import pathlib
 import re
-import shutil
-import socket
-import struct
 import subprocess
-import tempfile
-import unittest
 
 import enclave
+from attestation_cases import AUDIT, FAIL, FAKE_INIT, GIVEN, PLATFORM, SPEAK, Attestation
 from enclave import python, run, wait_until
-
-FAKE_INIT = os.environ["BULKHEAD_FAKE_INIT"]
-PLATFORM = os.environ["BULKHEAD_PLATFORM"]
-CLIENT = os.environ["BULKHEAD_ATTEST"]
-NAME = "e2e-attest"
-AUDIT = f"/var/log/bulkhead/{NAME}.jsonl"
-EVENTS = "/run/bulkhead/events.log"
-
-NSM, READ, ROOT, FAIL = 1, 2, 6, 7
-
-# Speaks the protocol by hand, so that a message of any form can be sent.
-SPEAK = """
-import os, struct, sys, time
-names = os.environ.get('LISTEN_FDNAMES', '').split(':')
-FD = 3 + names.index('attestation') if 'attestation' in names else -1
-def raw(message):
-    os.write(FD, message)
-    answer = os.read(FD, 70000)
-    return answer[4], answer[12:]
-def attest(data=b'', nonce=b'', key=b''):
-    sizes = struct.pack('<III', len(data), len(nonce), len(key))
-    return raw(b'BHA1\\x02\\0\\0\\0' + sizes + data + nonce + key)
-def random(count):
-    return raw(b'BHA1\\x01\\0\\0\\0' + struct.pack('<III', count, 0, 0))
-def tell(name, answer):
-    text = answer[1].hex()
-    for i in range(0, len(text), 200):
-        print('part', name, text[i:i + 200], flush=True)
-    print('told', name, answer[0], flush=True)
-"""
-
-
-class Attestation(enclave.Case):
-    def setUp(self):
-        super().setUp()
-        # Where no component has a directory of its own.
-        place = tempfile.mkdtemp(prefix="bulkhead-machine.", dir="/run")
-        self.addCleanup(shutil.rmtree, place)
-        self.socket = f"{place}/machine"
-        self.boot_machine()
-        pathlib.Path(AUDIT).unlink(missing_ok=True)
-
-    def program(self):
-        """bulkhead-attest, where no component has a /tmp of its own."""
-        path = pathlib.Path("/run/programs/bulkhead-attest")
-        path.parent.mkdir(exist_ok=True)
-        shutil.copy(CLIENT, path)
-        path.parent.chmod(0o755)
-        path.chmod(0o755)
-        return path
-
-    def boot_machine(self):
-        """A platform whose registers are as after a boot."""
-        if hasattr(self, "machine"):
-            self.machine.kill()
-            self.machine.wait()
-            os.unlink(self.socket)
-        pathlib.Path(EVENTS).unlink(missing_ok=True)
-        # pylint: disable=consider-using-with
-        self.machine = subprocess.Popen([PLATFORM, self.socket])
-        self.addCleanup(self.machine.kill)
-        wait_until(self.machine_listens, 10, "the platform's socket")
-
-    def machine_listens(self):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
-            return client.connect_ex(self.socket) == 0
-
-    def ask(self, operation, path="", most=0, data=b""):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
-            client.connect(self.socket)
-            name = path.encode()
-            client.send(struct.pack("<BIH", operation, most, len(name)) + name + data)
-            answer = client.recv(70000)
-        self.assertEqual(struct.unpack("<i", answer[:4])[0], 0)
-        return answer[4:]
-
-    def register(self, index):
-        """Value and lock of a PCR."""
-        request = b"\xa1\x6bDescribePCR\xa1\x65index" + (
-            bytes([index]) if index < 24 else bytes([0x18, index]))
-        answer = self.ask(NSM, self.socket + "/nsm", 0x3000, request)
-        return answer[-48:].hex(), b"lock\xf5" in answer
-
-    def target(self, platform):
-        text = run(enclave.BULKHEAD, "doctor").stdout
-        text = text.replace("target: running", "target: played")
-        text = text.replace("platform: none", f"platform: {platform}")
-        text = text.replace("features:", f"devices: {{nsm: {self.socket}/nsm, rtmr: {self.socket}"
-                            f"/rtmr, tsm: {self.socket}/tsm}}\nfeatures:")
-        path = self.directory / f"{platform}.yaml"
-        path.write_text(text, encoding="utf-8")
-        return path.name
-
-    def policy(self, platform="nitro", **components):
-        measure = ({"policy": "pcr20", "events": "pcr21"} if platform == "nitro"
-                   else {"policy": "rtmr3", "events": "rtmr3"})
-        return enclave.policy(NAME, components, target=self.target(platform), measure=measure)
-
-    def start(self, value, bundle="policy.bundle", ready=None, **options):
-        path = self.compile(self.write_policy(value), bundle)
-        running = enclave.Enclave(self, path, AUDIT, command=[FAKE_INIT, str(path)], **options)
-        for name in value["components"] if ready is None else ready:
-            running.wait_event(name, "ready")
-        return running, path
-
-    def refused(self, bundle, init=FAKE_INIT, **options):
-        result = run(init, str(bundle), **options)
-        self.assertEqual(result.returncode, 3, result.stdout + result.stderr)
-        return result.stderr
-
-    def measure_head(self, running):
-        """The record of what `bulkhead measure` brought about."""
-        before = len(running.events(action="bulkhead-audit-head"))
-        said = json.loads(run(enclave.BULKHEAD, "measure", "--enclave", NAME, "--format", "json").stdout)
-        wait_until(lambda: len(running.events(action="bulkhead-audit-head")) > before, 20,
-                   "a record of the measuring")
-        record = running.events(action="bulkhead-audit-head")[-1]
-        self.assertEqual((record["verdict"], record["object"], record["extra"]["head"]),
-                         ("done", said["register"], said["head"]))
-        return record
-
-    def told(self, running, component, name):
-        """What the component got: its status and the bytes."""
-        pattern = re.compile(rf"^{component} \| (part|told) {name} (\S+)$", re.MULTILINE)
-        wait_until(lambda: f"{component} | told {name} " in running.output(), 20,
-                   f"{component} told {name}:\n{running.output()}")
-        found = pattern.findall(running.output())
-        return int(found[-1][1]), bytes.fromhex("".join(t for kind, t in found if kind == "part"))
-
-    def file(self, name, content):
-        path = self.directory / name
-        path.write_bytes(content)
-        return str(path)
-
-    def verify(self, bundle, document, *options):
-        root = self.file("root.pem", self.ask(ROOT))
-        return run(enclave.BULKHEAD, "attest", "verify", str(bundle),
-                   self.file("document", document), "--root", root, *options)
-
-    def expect(self, bundle):
-        result = run(enclave.BULKHEAD, "attest", "expect", str(bundle), "--format", "json")
-        self.assertEqual(result.returncode, 0, result.stderr)
-        return json.loads(result.stdout)
-
-
-GIVEN = {"attest": True, "random": True, "public-key": True, "rate": "100/s"}
 
 
 class Nitro(Attestation):
@@ -526,78 +373,6 @@ class Signed(Attestation):
         signature.write_text(good, encoding="ascii")
         self.KEY.write_text("none\n", encoding="ascii")
         self.assertIn("the image's key is not 64 hexadecimal digits", self.refused(bundle))
-
-
-class Tdx(Attestation):
-    def value(self):
-        code = SPEAK + "tell('own', attest(b'hello'))\ntell('nonce', attest(b'', b'n'))\n" + (
-            "tell('random', random(32))\ntime.sleep(1000)\n")
-        given = {"attest": True, "random": True, "rate": "100/s"}
-        return self.policy("tdx", signer=python(code, attestation=given),
-                           agent=python(code, attestation=given))
-
-    def test_a_quote_and_the_log_say_who_asked_and_which_bundle_is_in_force(self):
-        running, bundle = self.start(self.value())
-        status, quote = self.told(running, "signer", "own")
-        self.assertEqual(status, 0)
-        self.assertEqual(self.told(running, "signer", "nonce")[0], 4)
-        self.assertEqual(len(self.told(running, "signer", "random")[1]), 32)
-        log = pathlib.Path(EVENTS).read_text(encoding="ascii")
-        expected = self.expect(bundle)
-        self.assertEqual(log.splitlines()[:2], [event["line"] for event in expected["events"]])
-        # What is measured behind the boundary is the key of this run's audit log.
-        event = json.loads(log.splitlines()[2])
-        key = base64.b64decode(event["payload"]).hex()
-        self.assertEqual(event["event"], "bulkhead-audit-key")
-        self.assertIn(f"audit key ed25519:{key}\n", running.output())
-        digest = hashlib.sha384(f'{{"event":"bulkhead-audit-key","event_type":134217729,"payload":"{key}",'
-                                '"version":2}'.encode()).digest()
-        value = self.ask(READ, self.socket + "/rtmr/rtmr3:sha384", 48)
-        self.assertEqual(value, hashlib.sha384(bytes.fromhex(expected["value"]) + digest).digest())
-        claims = ("--event-log", EVENTS, "--bytes", self.file("bytes", b"hello"))
-        good = self.verify(bundle, quote, "--component", "signer", *claims)
-        self.assertEqual(good.returncode, 0, good.stdout + good.stderr)
-        self.assertIn("the quote's own signature is not checked here", good.stdout)
-        self.assertIn(f"ok    audit key   ed25519:{key}\n", good.stdout)
-        wrong = self.verify(bundle, quote, "--component", "agent", *claims)
-        self.assertEqual(wrong.returncode, 1)
-        self.assertIn("`signer`, not `agent`", wrong.stdout)
-        cut = self.file("cut", log.splitlines(keepends=True)[0].encode())
-        short = self.verify(bundle, quote, "--event-log", cut, *claims[2:])
-        self.assertEqual(short.returncode, 1)
-        self.assertIn("WRONG event log", short.stdout)
-        old = self.value()
-        old["components"]["agent"]["env"] = {"LEVEL": "2"}
-        other = self.compile(self.write_policy(old, "other.yaml"), "other.bundle")
-        another = self.verify(other, quote, *claims)
-        self.assertEqual(another.returncode, 1)
-        self.assertIn("another bundle is in force: the log says", another.stdout)
-        self.measure_head(running)
-        self.assertEqual(running.stop(), 0)
-        self.assertIn("bulkhead-audit-head", pathlib.Path(EVENTS).read_text(encoding="ascii"))
-        again, _ = self.start(self.value())
-        again.wait_output("measured before, in this boot: rtmr3")
-        _, quote = self.told(again, "signer", "own")
-        good = self.verify(bundle, quote, *claims)
-        self.assertEqual(good.returncode, 0, good.stdout)
-        self.assertIn("1 restarts", good.stdout)
-        self.assertEqual(good.stdout.count("audit key "), 2)
-
-    def test_each_error_of_the_files_stops_the_boot_and_is_named(self):
-        bundle = self.compile(self.write_policy(self.value()))
-        steps = ["read", "extend", "read", "extend", "read", "read", "extend", "read"]
-        for number, step in enumerate(steps, 1):
-            for error in (errno.EIO, errno.EBUSY, errno.EINVAL):
-                self.boot_machine()
-                self.ask(FAIL, str(number), error)
-                said = self.refused(bundle)
-                self.assertIn(f"{step} `{self.socket}/rtmr/rtmr3:sha384`: "
-                              f"{errno.errorcode[error]}", said)
-        self.boot_machine()
-        pathlib.Path(EVENTS).write_text("not a log\n", encoding="ascii")
-        self.assertIn("line 1 is no event", self.refused(bundle))
-
-
 
 
 if __name__ == "__main__":

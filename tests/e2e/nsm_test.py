@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import tempfile
 
-import attestation_test
+import attestation_cases
 import enclave
 from enclave import python
 
@@ -75,7 +75,7 @@ time.sleep(1000)
 """
 
 
-class Nsm(attestation_test.Attestation):
+class Nsm(attestation_cases.Attestation):
     def setUp(self):
         # pylint: disable=non-parent-init-called,super-init-not-called
         enclave.Case.setUp(self)
@@ -96,7 +96,7 @@ class Nsm(attestation_test.Attestation):
         enclave.wait_until(lambda: not os.path.exists(NODE), 10, "no device")
 
     def ask(self, operation, path="", most=0, data=b""):
-        self.assertEqual(operation, attestation_test.ROOT)
+        self.assertEqual(operation, attestation_cases.ROOT)
         return self.root.read_bytes()
 
     def by_root(self, request):
@@ -128,8 +128,8 @@ class Nsm(attestation_test.Attestation):
         self.assertEqual(said.returncode, 1)
 
     def two(self, **components):
-        code = attestation_test.SPEAK + "tell('own', attest(b'hello', b'nonce', b'key'))\ntime.sleep(1000)\n"
-        given = attestation_test.GIVEN
+        code = attestation_cases.SPEAK + "tell('own', attest(b'hello', b'nonce', b'key'))\ntime.sleep(1000)\n"
+        given = attestation_cases.GIVEN
         return enclave.policy(NAME, {"signer": python(code, attestation=given),
                                      "agent": python(code, attestation=given), **components},
                               target="nitro-custom", measure={"policy": "pcr20", "events": "pcr21"})
