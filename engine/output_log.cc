@@ -107,7 +107,7 @@ void OutputLog::Add(Output& output, size_t source, std::string_view line) {
 void OutputLog::Flush(Output& output, uint64_t now) {
   output.error = 0;
   // Records come first.
-  if (output.shared != nullptr && output.shared->behind()) {
+  if (!output.own && output.sink().behind()) {
     due_ = now + kAgain;
     return;
   }
