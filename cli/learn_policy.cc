@@ -26,7 +26,12 @@ std::string Scalar(const std::string& text) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '"' || text[i] == '\\') quoted += '\\';
     if (text.compare(i, 2, "${") == 0) quoted += '$';
-    quoted += text[i];
+    // As it is it would be folded to a space.
+    if (text[i] == '\n') {
+      quoted += "\\n";
+    } else {
+      quoted += text[i];
+    }
   }
   return quoted + "\"";
 }

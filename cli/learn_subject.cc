@@ -81,6 +81,19 @@ tl::expected<LearnListener, int> ListenerOf(const std::string& word) {
               "write `web=tcp:127.0.0.1:8080` or `ssh=unix:/run/edges/ssh/socket`");
 }
 
+// What a policy can't state is said here, where it was written.
+tl::expected<void, int> CheckText(const std::string& what, const std::string& text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 0x20 && byte != 0x7f) || c == '\n') continue;
+    return Fail(
+        kExitWrongUsage,
+        fmt::format("{} has the control character U+{:04X}, which a policy can't hold", what, byte),
+        "give it to the program by a file");
+  }
+  return {};
+}
+
 }  // namespace
 
 tl::expected<LearnSubject, int> SubjectOfCommand(const Invocation& invocation) {
@@ -88,6 +101,11 @@ tl::expected<LearnSubject, int> SubjectOfCommand(const Invocation& invocation) {
   subject.command = invocation.All(Parameter::kProgram);
   if (subject.command.empty()) {
     return Fail(kExitWrongUsage, "no program is named", "write it after `--`");
+  }
+  for (size_t i = 1; i < subject.command.size(); ++i) {
+    if (auto fits = CheckText(fmt::format("argument {}", i), subject.command[i]); !fits) {
+      return tl::make_unexpected(fits.error());
+    }
   }
   const char* path = std::getenv("PATH");
   const auto found =
@@ -108,6 +126,9 @@ tl::expected<LearnSubject, int> SubjectOfCommand(const Invocation& invocation) {
     if (equals == std::string::npos || equals == 0) {
       return Fail(kExitWrongUsage, fmt::format("{} is not a variable", Quoted(word)),
                   "write --env NAME=VALUE");
+    }
+    if (auto fits = CheckText(Quoted(word.substr(0, equals)), word); !fits) {
+      return tl::make_unexpected(fits.error());
     }
     subject.environment.emplace_back(word.substr(0, equals), word.substr(equals + 1));
   }

@@ -71,6 +71,12 @@ std::string ChoicesOn(const Target& target) {
 }
 
 void NotMeasured(EnclavePlan& enclave) {
+  if (const auto& events = enclave.policy.measure_events) {
+    return RefuseMeasure(
+        enclave, events->at.place, "E0586",
+        fmt::format("events can't go to `{}` when the policy goes nowhere", events->value),
+        "leave `events` out, or name a register at `policy` as well");
+  }
   if (enclave.target.platform == "none") {
     enclave.ledger.push_back({"",
                               "measure",

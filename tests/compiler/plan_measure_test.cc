@@ -106,6 +106,8 @@ BOOST_AUTO_TEST_CASE(EventsGoWhereTheyFit) {
           "4:34 E0586 events can't go to `rtmr3` when the policy goes to `pcr20`\n");
   Mistake(For("tdx-ubuntu-25.10", "measure: {policy: rtmr3, events: pcr21}\n"),
           "4:34 E0586 events can't go to `pcr21` when the policy goes to `rtmr3`\n");
+  Mistake(For("debian-13", "measure: {policy: none, events: tpm-pcr14}\n"),
+          "4:33 E0586 events can't go to `tpm-pcr14` when the policy goes nowhere\n");
 }
 
 BOOST_AUTO_TEST_CASE(AttestationIsGivenByVerb) {

@@ -211,6 +211,16 @@ class Quick(Learning):
         self.assertIn('state:\n        - "/srv/table"', text)
         self.assertNotIn("network:", text)
 
+    def test_arguments_are_as_they_were_given(self):
+        learnt = self.directory / "learnt.yaml"
+        words = [enclave.BULKHEAD, "learn", "-o", str(learnt), "--name", "words", "--"]
+        said = enclave.run(*words, "/usr/bin/printf", "%s|\n", "a\nb ${c} \"d\" \\e")
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertIn("words | a\nwords | b ${c} \"d\" ", said.stdout + said.stderr)
+        refused = enclave.run(*words, "/usr/bin/printf", "a\tb")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("argument 1 has the control character U+0009", refused.stderr)
+
     def test_a_server_without_a_policy_of_ours(self):
         self.web()
         command = ["/usr/bin/busybox", "httpd", "-f", "-p", f"127.0.0.1:{self.port}", "-h",
