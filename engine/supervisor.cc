@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -250,30 +251,6 @@ int Supervisor::WaitTime(uint64_t now) const {
   return due <= now ? 0 : static_cast<int>(std::min<uint64_t>(due - now, 1000));
 }
 
-// Of those with many refused calls in this second one call a turn, that of the one with the fewest:
-// who has few waits for no more than that.
-void Supervisor::DispatchAll(std::span<const epoll_event> events) {
-  const epoll_event* last = nullptr;
-  uint32_t fewest = 0;
-  const auto dispatch = [this](const epoll_event& event) {
-    // An earlier event of this batch may have ended the source.
-    const auto it = sources_.find(event.data.u64);
-    if (it != sources_.end()) Dispatch(Source(it->second), event.events);
-  };
-  for (const epoll_event& event : events) {
-    const auto it = sources_.find(event.data.u64);
-    const bool listens = it != sources_.end() && it->second.role == Role::kListener;
-    const uint32_t spent = listens ? components_[it->second.component]->spent : 0;
-    if (spent <= kCalmRefusals) {
-      dispatch(event);
-    } else if (last == nullptr || spent < fewest) {
-      last = &event;
-      fewest = spent;
-    }
-  }
-  if (last != nullptr) dispatch(*last);
-}
-
 int Supervisor::Run() {
   last_tick_ = NowMs();
   notify_ = ServiceNotify(getpid(), std::getenv("NOTIFY_SOCKET"), std::getenv("WATCHDOG_USEC"),
@@ -285,7 +262,11 @@ int Supervisor::Run() {
     const bool spare = WantsSpareNetwork(NowMs());
     const int count = epoll_wait(epoll_.get(), events, 64, spare ? 0 : WaitTime(NowMs()));
     if (spare && count == 0) MakeSpareNetwork(NowMs());
-    DispatchAll({events, static_cast<size_t>(std::max(count, 0))});
+    for (int i = 0; i < count; ++i) {
+      // An earlier event of this batch may have ended the source.
+      const auto it = sources_.find(events[i].data.u64);
+      if (it != sources_.end()) Dispatch(Source(it->second), events[i].events);
+    }
     OnTimers(NowMs());
     if (stopping_) StopInOrder();
     TellManager();

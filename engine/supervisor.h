@@ -7,7 +7,6 @@
 // Run once, which returns when everything has ended.
 #pragma once
 
-#include <sys/epoll.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -16,7 +15,6 @@
 #include <memory>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -59,9 +57,6 @@ struct StartError {
 // Calls a second that one component may have refused before its answers are delayed; the delay
 // costs that component alone.
 inline constexpr uint32_t kNotificationBudget = 1000;
-
-// Beyond so many of them in a second a component's calls wait for those of others.
-inline constexpr uint32_t kCalmRefusals = 100;
 
 // Landlock's refusals a second of one component before it is stopped for the rest of the second.
 // Less than the above, as what comes until the stop takes effect has no bound but the kernel's
@@ -206,7 +201,6 @@ class Supervisor {
   void Watch(Role role, size_t component, int fd);
   void Unwatch(int fd);
   void Dispatch(const Source& source, uint32_t revents);
-  void DispatchAll(std::span<const epoll_event> events);
   int WaitTime(uint64_t now) const;
   void OnTimers(uint64_t now);
   void OnSignals();
