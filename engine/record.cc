@@ -155,7 +155,7 @@ void Supervisor::JudgeStop(Component& component) {
   if (!component.held || NowMs() - component.held_since < kStopTakes) return;
   const bool runs = component.runs_on || AnyRuns(component);
   component.ran_on = static_cast<uint8_t>((component.ran_on << 1) | (runs ? 1 : 0));
-  if (!runs || std::popcount(component.ran_on) < 2) return;
+  if (!runs || std::popcount(component.ran_on) < 3) return;
   Lifecycle(component, "hold", "failed", "it goes on though it is stopped: it is killed");
   KillAll(component);
 }

@@ -64,7 +64,7 @@ inline constexpr uint32_t kNotificationBudget = 1000;
 inline constexpr uint32_t kDenialBudget = 250;
 
 // So long after its stop no thread of it runs any more. One of which a thread is seen running then,
-// in two of its last eight stops, undoes them (timers can send it SIGCONT), and is killed.
+// in three of its last eight stops, undoes them (timers can send it SIGCONT), and is killed.
 inline constexpr uint64_t kStopTakes = 300;  // ms
 
 // Bytes a second of one run's output, beyond which it waits at its pipes.

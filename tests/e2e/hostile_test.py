@@ -253,9 +253,24 @@ class Floods(Case):
         self.assertGreaterEqual(self.accounted_for(self.ends(running), asset, continued), ATTEMPTS)
 
     def pause(self, running):
-        """Stops the supervisor, but not the flood, which it may have held."""
-        os.kill(running.pid, signal.SIGSTOP)
-        os.kill(running.main_pid("flood"), signal.SIGCONT)
+        """Stops the supervisor while it does not hold the flood. To let that go from here would look as
+        if it undid its stop itself."""
+        flood = running.main_pid("flood")
+
+        def held():
+            return enclave.process_status(flood)["State"].startswith("T")
+
+        def stopped():
+            if held():
+                return False
+            os.kill(running.pid, signal.SIGSTOP)
+            time.sleep(0.02)  # a stop may be on its way
+            if not held():
+                return True
+            os.kill(running.pid, signal.SIGCONT)
+            return False
+
+        enclave.wait_until(stopped, END, "a moment in which the flood is not held")
 
     def stalled(self, name):
         """An enclave whose supervisor stood still under a flood while a file was tried."""
