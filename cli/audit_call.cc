@@ -18,15 +18,6 @@ std::optional<uint64_t> Hex(std::string_view digits) {
   return error == std::errc() && stop == end ? std::optional(value) : std::nullopt;
 }
 
-// The text of `extra` by its key, empty without it.
-std::string ExtraOf(const AuditRecord& record, const char* key) {
-  if (!record.json.is_object()) return {};
-  const auto extra = record.json.find("extra");
-  if (extra == record.json.end() || !extra->is_object()) return {};
-  const auto found = extra->find(key);
-  return found != extra->end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 // "28 1 0 0 0 0".
 bool ReadRegisters(const std::string& text, RecordedCall& call) {
   std::istringstream words(text);
@@ -83,15 +74,32 @@ NamedTexts RecordedArguments(const AuditRecord& record, std::optional<Arch> arch
   return ArgumentTexts(arch, record.action, call->registers, call->known);
 }
 
-std::string TriedText(const AuditRecord& record, std::optional<Arch> arch) {
-  const auto call = RecordedCallOf(record);
-  if (!call) return record.action + (record.object.empty() ? "" : " " + record.object);
+namespace {
+
+std::string ArgumentsText(const AuditRecord& record, std::optional<Arch> arch) {
   std::string arguments;
   for (const auto& [name, value] : RecordedArguments(record, arch)) {
     arguments += fmt::format("{}{}={}", arguments.empty() ? "" : ", ", name, value);
   }
-  return fmt::format("{}({}){}{}", record.action, arguments, call->object.empty() ? "" : " ",
-                     call->object);
+  return arguments;
+}
+
+std::string After(std::string text, const std::string& object) {
+  if (!text.empty() && !object.empty()) text += ' ';
+  return text + object;
+}
+
+}  // namespace
+
+std::string TriedText(const AuditRecord& record, std::optional<Arch> arch) {
+  const auto call = RecordedCallOf(record);
+  if (!call) return After(record.action, record.object);
+  return After(fmt::format("{}({})", record.action, ArgumentsText(record, arch)), call->object);
+}
+
+std::string ObjectText(const AuditRecord& record, std::optional<Arch> arch) {
+  const auto call = RecordedCallOf(record);
+  return call ? After(ArgumentsText(record, arch), call->object) : record.object;
 }
 
 }  // namespace bulkhead

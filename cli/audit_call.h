@@ -32,4 +32,7 @@ NamedTexts RecordedArguments(const AuditRecord& record, std::optional<Arch> arch
 // its object. As the log has it: for a terminal it passes through Shown.
 std::string TriedText(const AuditRecord& record, std::optional<Arch> arch);
 
+// The same without the action: `domain=AF_VSOCK, type=SOCK_STREAM, protocol=0`.
+std::string ObjectText(const AuditRecord& record, std::optional<Arch> arch);
+
 }  // namespace bulkhead

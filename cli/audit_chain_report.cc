@@ -86,11 +86,9 @@ tl::expected<CheckedLog, int> CheckLog(const Invocation& invocation) {
 Json ChainJson(const CheckedLog& log) {
   if (!log.chain) {
     const ChainBreak& broken = log.chain.error();
-    return {{"whole", false},
-            {"file", log.files[broken.file]},
-            {"line", broken.line},
-            {"expected_sequence", broken.sequence},
-            {"what", broken.what}};
+    return {{"whole", false},       {"file", log.files[broken.file]},
+            {"line", broken.line},  {"expected_sequence", broken.sequence},
+            {"by_key", broken.key}, {"what", broken.what}};
   }
   Json runs = Json::array();
   for (const ChainSegment& run : log.chain->segments) runs.push_back(RunJson(log, run));
@@ -107,8 +105,9 @@ Json ChainJson(const CheckedLog& log) {
 
 std::string BreakText(const CheckedLog& log) {
   const ChainBreak& broken = log.chain.error();
-  return fmt::format("{}:{}: the chain is broken at record {}: {}", log.files[broken.file],
-                     broken.line, broken.sequence, broken.what);
+  const std::string where = fmt::format("{}:{}: ", log.files[broken.file], broken.line);
+  if (broken.key) return where + "not what the given keys stand for: " + broken.what;
+  return fmt::format("{}the chain is broken at record {}: {}", where, broken.sequence, broken.what);
 }
 
 std::string ChainText(const CheckedLog& log) {

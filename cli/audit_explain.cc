@@ -91,6 +91,10 @@ void Ask(Explained& explained) {
   }
   explained.statement = StatementOf(record, explained.answer ? &*explained.answer : nullptr);
   explained.ledger = LedgerOf(*bundle, explained.statement.rule);
+  // The statement may be one of which nothing else is recorded; this was.
+  if (explained.ledger != nullptr && explained.ledger->recorder != Recorder::kNone) return;
+  const LedgerRow* const own = LedgerOf(*bundle, record.rule);
+  if (own != nullptr) explained.ledger = own;
 }
 
 // Of the enclave, where its bundle says.
@@ -222,6 +226,7 @@ std::string ExplainedText(const Explained& explained) {
                                 ClaimedText(record.claimed));
   out += Line("what", What(explained));
   out += Line("answered", HowAnswered(record));
+  for (const auto& [name, value] : ExtrasOf(record)) out += Line(name, value);
   if (explained.answer) {
     out += AnswerText(explained);
   } else {

@@ -61,6 +61,17 @@ bool IsAny(const std::string& wanted, const std::string& value) {
   return wanted.empty() || wanted == value;
 }
 
+NamedValues ParseExtras(const AuditRecord& record) {
+  NamedValues extras;
+  if (!record.json.is_object()) return extras;
+  const auto extra = record.json.find("extra");
+  if (extra == record.json.end() || !extra->is_object()) return extras;
+  for (const auto& [name, value] : extra->items()) {
+    if (value.is_string()) extras.emplace_back(name, value.get<std::string>());
+  }
+  return extras;
+}
+
 std::vector<std::string_view> Kinds() {
   std::vector<std::string_view> kinds;
   for (uint8_t i = 0;; ++i) {
@@ -118,7 +129,28 @@ std::string RecordText(const AuditRecord& record, const std::string& tried) {
   if (!record.error.empty()) text += " " + Shown(record.error);
   if (record.count != 1) text += fmt::format(" x{}", record.count);
   if (!record.rule.empty()) text += " [" + Shown(record.rule) + "]";
+  std::string extras;
+  for (const auto& [name, value] : ExtrasOf(record)) {
+    extras += fmt::format("{}{}={}", extras.empty() ? "" : ", ", name, value);
+  }
+  if (!extras.empty()) text += " {" + Shown(extras) + "}";
   return text + "\n";
+}
+
+std::string ExtraOf(const AuditRecord& record, std::string_view name) {
+  for (const auto& [other, value] : ParseExtras(record)) {
+    if (other == name) return value;
+  }
+  return {};
+}
+
+NamedValues ExtrasOf(const AuditRecord& record) {
+  NamedValues extras = ParseExtras(record);
+  // Of these one is shown as arguments, and nobody judges the other by eye.
+  std::erase_if(extras, [](const auto& extra) {
+    return extra.first == "registers" || extra.first == "signature";
+  });
+  return extras;
 }
 
 bool RecordFilter::Takes(const AuditRecord& record) const {

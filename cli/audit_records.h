@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <utility>
 #include <vector>
 
 #include "cli/command_line.h"
@@ -41,6 +42,13 @@ std::string ClaimedText(int64_t seconds);
 // JSON in ASCII alone: what drives or misleads a terminal leaves as an escape, whatever the log
 // holds. `indent` -1: in one line.
 std::string AsciiJson(const Json& json, int indent = 2);
+
+// Its further values, in their order, but for what is for programs alone.
+using NamedValues = std::vector<std::pair<std::string, std::string>>;
+NamedValues ExtrasOf(const AuditRecord& record);
+
+// One of them, also of those; empty without it.
+std::string ExtraOf(const AuditRecord& record, std::string_view name);
 
 // The record in one line for people; `tried` is what stands for its action and object.
 std::string RecordText(const AuditRecord& record, const std::string& tried);

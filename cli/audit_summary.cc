@@ -12,11 +12,13 @@
 #include <optional>
 #include <tuple>
 
+#include "cli/audit_call.h"
 #include "cli/audit_chain_report.h"
 #include "cli/audit_records.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/console.h"
+#include "cli/inputs.h"
 
 namespace bulkhead {
 namespace {
@@ -43,11 +45,13 @@ struct Counts {
   uint64_t unreadable = 0;                 // lines that are no event
 };
 
-void CountRecord(const AuditRecord& record, Counts& counts) {
+void CountRecord(const AuditRecord& record, std::optional<Arch> arch, Counts& counts) {
   counts.groups[{record.component, record.kind, record.control, record.action, record.verdict}] +=
       record.count;
   if (!record.IsRefusal()) return;
-  counts.refused[{record.component, record.action, record.object, record.rule}] += record.count;
+  // By what a call asks for: addresses differ from one to the next and say nothing.
+  counts.refused[{record.component, record.action, ObjectText(record, arch), record.rule}] +=
+      record.count;
   counts.refused_at[record.claimed] += record.count;
   Talker& talker = counts.talkers[{record.component, record.exe, record.pid}];
   if (talker.count == 0) talker.first = record.claimed;
@@ -55,14 +59,15 @@ void CountRecord(const AuditRecord& record, Counts& counts) {
   talker.last = record.claimed;
 }
 
-Counts CountFiles(const std::vector<std::string>& paths, const RecordFilter& filter) {
+Counts CountFiles(const std::vector<std::string>& paths, const RecordFilter& filter,
+                  std::optional<Arch> arch) {
   Counts counts;
   for (const std::string& path : paths) {
     std::ifstream file(path);
     for (std::string line; std::getline(file, line);) {
       const auto record = ParseRecord(line);
       if (!record) ++counts.unreadable;
-      if (record && filter.Takes(*record)) CountRecord(*record, counts);
+      if (record && filter.Takes(*record)) CountRecord(*record, arch, counts);
     }
   }
   return counts;
@@ -230,7 +235,9 @@ int SummarizeLog(const Invocation& invocation) {
   }
   const auto log = CheckLog(invocation);
   if (!log) return log.error();
-  const Counts counts = CountFiles(log->files, *filter);
+  const auto arch = ArchOfLog(invocation);
+  if (!arch) return arch.error();
+  const Counts counts = CountFiles(log->files, *filter, *arch);
   bool printed = true;
   if (invocation.One(Parameter::kFormat) == "json") {
     Json json{{"chain", ChainJson(*log)}};

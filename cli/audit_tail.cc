@@ -99,14 +99,6 @@ class Tail {
   uint64_t unreadable_ = 0;
 };
 
-// Of the bundle that was given; nothing without one.
-tl::expected<std::optional<Arch>, int> ArchGiven(const Invocation& invocation) {
-  if (!invocation.Has(Parameter::kLogBundle)) return std::nullopt;
-  const auto opened = OpenBundle(invocation.One(Parameter::kLogBundle));
-  if (!opened) return tl::unexpected(opened.error());
-  return opened->bundle->target.arch;
-}
-
 std::optional<size_t> LinesWanted(const Invocation& invocation) {
   if (!invocation.Has(Parameter::kLines)) return 100;
   const std::string text = invocation.One(Parameter::kLines);
@@ -143,7 +135,7 @@ int TailLog(const Invocation& invocation) {
     PrintError(fmt::format("`{}`: {}", path, std::strerror(error)));
     return kExitCannot;
   }
-  const auto arch = ArchGiven(invocation);
+  const auto arch = ArchOfLog(invocation);
   if (!arch) return arch.error();
   Tail tail(std::move(*filter), invocation.One(Parameter::kFormat) == "json", *arch);
   if (!PrintLast(log, tail, *wanted)) return kExitCannot;

@@ -232,6 +232,13 @@ tl::expected<Opened, int> OpenInput(const Invocation& invocation, bool invariant
   return OpenFile(path, invocation, invariants);
 }
 
+tl::expected<std::optional<Arch>, int> ArchOfLog(const Invocation& invocation) {
+  if (!invocation.Has(Parameter::kLogBundle)) return std::nullopt;
+  const auto opened = OpenBundle(invocation.One(Parameter::kLogBundle));
+  if (!opened) return tl::unexpected(opened.error());
+  return opened->bundle->target.arch;
+}
+
 tl::expected<const ProfileData*, int> FindComponent(const Bundle& bundle, const std::string& name) {
   std::vector<std::string_view> names;
   for (const ProfileData& profile : bundle->components) {

@@ -58,6 +58,9 @@ tl::expected<Opened, int> OpenFile(const std::string& path, const Invocation& in
                                    bool invariants);
 tl::expected<Opened, int> OpenInput(const Invocation& invocation, bool invariants);
 
+// Of the bundle of --bundle; nothing without one.
+tl::expected<std::optional<Arch>, int> ArchOfLog(const Invocation& invocation);
+
 // The component, or exit code 2.
 tl::expected<const ProfileData*, int> FindComponent(const Bundle& bundle, const std::string& name);
 

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "compiler/argument_text.h"
+#include "compiler/constants.h"
 #include "profiles/syscalls.h"
 
 namespace bulkhead {
@@ -15,14 +16,24 @@ namespace {
 
 class Argument {
  public:
-  Argument(const Condition& condition, const ArgInfo& info)
-      : condition_(condition),
+  Argument(std::string_view call, const Condition& condition, const ArgInfo& info)
+      : call_(call),
+        condition_(condition),
         info_(info),
         max_(condition.bits == 64 ? UINT64_MAX : (uint64_t{1} << condition.bits) - 1) {}
 
   std::string Text() const { return condition_.op == Condition::Op::kRange ? Range() : Masked(); }
 
  private:
+  // By its constant where that is the same on every architecture.
+  std::string Value(uint64_t value) const {
+    const unsigned index = condition_.arg;
+    Registers registers{};
+    registers.at(index) = value;
+    const std::string name = ArgumentText(std::nullopt, call_, registers, index);
+    return IsKnownConstant(name) ? name : Number(value);
+  }
+
   std::string Number(uint64_t value) const {
     const bool negative = ArgIsSigned(info_.type) && (value >> (condition_.bits - 1) & 1) != 0;
     return negative ? fmt::to_string(static_cast<int64_t>(value | ~max_)) : fmt::to_string(value);
@@ -30,7 +41,7 @@ class Argument {
 
   std::string Masked() const {
     if (condition_.mask == max_) {
-      const std::string value = Number(condition_.value);
+      const std::string value = Value(condition_.value);
       return condition_.negated ? fmt::format("{{not: {}}}", value) : value;
     }
     return fmt::format("{{mask: {}, equals: {}}}", condition_.mask, condition_.value);
@@ -50,6 +61,7 @@ class Argument {
                      : fmt::format("{{not: {}}}", FromTo(0, from - 1));
   }
 
+  std::string_view call_;
   const Condition& condition_;
   const ArgInfo& info_;
   uint64_t max_;
@@ -98,7 +110,7 @@ class ListWriter {
       list[name] = {name};
       return;
     }
-    for (std::string& tests : Tests(any, args)) {
+    for (std::string& tests : Tests(name, any, args)) {
       list[name].push_back(fmt::format("{{{}: {{{}}}}}", name, tests));
     }
   }
@@ -127,21 +139,21 @@ class ListWriter {
   }
 
   // Values of one argument in one entry, every other conjunction in one of its own.
-  static std::vector<std::string> Tests(const std::vector<Conjunction>& any,
+  static std::vector<std::string> Tests(std::string_view call, const std::vector<Conjunction>& any,
                                         const SyscallArgList& args) {
     std::map<unsigned, std::vector<std::string>> values;
     std::vector<std::string> entries;
     for (const Conjunction& conjunction : any) {
       if (IsValue(conjunction)) {
         const Condition& only = conjunction.front();
-        values[only.arg].push_back(Argument(only, args[only.arg]).Text());
+        values[only.arg].push_back(Argument(call, only, args[only.arg]).Text());
         continue;
       }
       std::string tests;
       for (const Condition& condition : Joined(conjunction)) {
         const ArgInfo& info = args[condition.arg];
         tests += fmt::format("{}{}: {}", tests.empty() ? "" : ", ", info.name,
-                             Argument(condition, info).Text());
+                             Argument(call, condition, info).Text());
       }
       entries.push_back(std::move(tests));
     }

@@ -118,6 +118,12 @@ tl::unexpected<ChainBreak> ChainVerifier::FailAt(const Place& place,
   return tl::unexpected(ChainBreak{place.file, place.line, summary_.last.sequence + 1, what});
 }
 
+tl::unexpected<ChainBreak> ChainVerifier::FailKey(const std::string& what) const {
+  auto failed = Fail(what);
+  failed.value().key = true;
+  return failed;
+}
+
 tl::expected<void, ChainBreak> ChainVerifier::Feed(std::string_view line) {
   ++place_.line;
   const auto record = Parse(line);
@@ -187,9 +193,9 @@ tl::expected<void, ChainBreak> ChainVerifier::TakeKey(const Record& record) {
     return Fail("a second run of the same key");
   }
   if (trust_.keys.empty()) return {};
-  if (!key) return Fail("the run is not signed");
+  if (!key) return FailKey("the run that begins here is not signed");
   if (std::find(trust_.keys.begin(), trust_.keys.end(), *key) == trust_.keys.end()) {
-    return Fail("the run is signed by another key, ed25519:" + segment.key);
+    return FailKey("the run that begins here is signed by another key, ed25519:" + segment.key);
   }
   return {};
 }
@@ -272,7 +278,7 @@ tl::expected<ChainSummary, ChainBreak> ChainVerifier::Finish() {
     const std::string hex = Hex(key);
     const bool found = std::any_of(summary_.segments.begin(), summary_.segments.end(),
                                    [&](const ChainSegment& run) { return run.key == hex; });
-    if (!found) return Fail("no run of the key ed25519:" + hex);
+    if (!found) return FailKey("no run of the key ed25519:" + hex);
   }
   return summary_;
 }

@@ -62,6 +62,7 @@ struct ChainBreak {
   uint64_t line = 0;      // from 1
   uint64_t sequence = 0;  // the one expected there
   std::string what;
+  bool key = false;  // the chain is whole so far; it is another's than was asked for
 };
 
 // Feeds on lines in order. With `after`, the first line must continue there.
@@ -88,6 +89,7 @@ class ChainVerifier {
   tl::expected<void, ChainBreak> CheckClose(const Record& record);
   tl::expected<void, ChainBreak> CheckUnsigned(const Record& record);
   tl::unexpected<ChainBreak> Fail(const std::string& what) const { return FailAt(place_, what); }
+  tl::unexpected<ChainBreak> FailKey(const std::string& what) const;
   tl::unexpected<ChainBreak> FailAt(const Place& place, const std::string& what) const;
 
   ChainTrust trust_;

@@ -315,8 +315,7 @@ void Supervisor::CloseRun(Component& component) {
   for (const bool err : {false, true}) {
     PassOn(component, err, (err ? component.err_lines : component.out_lines).Finish(label), label);
   }
-  if (component.pid > 0) component.past_pids.push_front(component.pid);
-  if (component.past_pids.size() > kPastPids) component.past_pids.pop_back();
+  if (component.pid > 0) past_runs_.Add(component.pid, IndexOf(component));
   component.pid = -1;
   component.witnessed.reset();
   component.root_device = 0;

@@ -50,19 +50,21 @@ void LandlockDomains::Access(LandlockAccess access, uint64_t now, const Landlock
 void LandlockDomains::Begin(LandlockDomainNews news, const LandlockHandler& handler) {
   Domain& domain = Find(news.domain);
   domain.pid = news.pid;
+  domain.owner = handler.owner ? handler.owner(news.pid) : kNobody;
   domain.exe = std::move(news.exe);
   HandOutHeld(news.domain, handler);
 }
 
 void LandlockDomains::End(const LandlockDomainNews& news, const LandlockHandler& handler) {
   HandOutHeld(news.domain, handler);
-  LandlockDomainEnd end{news.domain, 0, news.denials, 0};
+  LandlockDomainEnd end{.domain = news.domain, .denials = news.denials};
   if (const auto found = domains_.find(news.domain); found != domains_.end()) {
     end.pid = found->second.pid;
+    end.owner = found->second.owner;
     end.received = found->second.received;
     domains_.erase(found);
   }
-  if (handler.quiet) end.denials -= std::min(end.denials, handler.quiet(end.pid));
+  if (handler.quiet) end.denials -= std::min(end.denials, handler.quiet(end.owner));
   if (end.denials > end.received) counters_.missing += end.denials - end.received;
   if (handler.end) handler.end(end);
 }
@@ -96,9 +98,10 @@ void LandlockDomains::Flush(const LandlockHandler& handler) {
 }
 
 void LandlockDomains::Deliver(LandlockAccess access, const LandlockHandler& handler) {
-  LandlockDenial denial{std::move(access), 0, ""};
+  LandlockDenial denial{.access = std::move(access)};
   if (const auto found = domains_.find(denial.access.domain); found != domains_.end()) {
     denial.pid = found->second.pid;
+    denial.owner = found->second.owner;
     denial.exe = found->second.exe;
   }
   ++counters_.denials;

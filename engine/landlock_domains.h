@@ -3,6 +3,8 @@
 // maker of a domain in a record of its own, after the domain's first refusal; it says at the
 // domain's end how many refusals there were. This table joins the two, with bounded memory:
 // refusals wait for their domain's record at most kMaxWait, then go out without a pid.
+// Whose the maker is, is asked once, as the domain's record comes: the domain outlives it, and its
+// number may be another process's by then.
 // Pure (time comes in as an argument), one owner, one thread.
 #pragma once
 
@@ -17,15 +19,19 @@
 
 namespace bulkhead {
 
+inline constexpr int32_t kNobody = -1;
+
 struct LandlockDenial {
   LandlockAccess access;
-  int32_t pid = 0;  // of the domain's maker, 0 if its record has not been seen
+  int32_t pid = 0;          // of the domain's maker, 0 if its record has not been seen
+  int32_t owner = kNobody;  // what LandlockHandler::owner said of it
   std::string exe;
 };
 
 struct LandlockDomainEnd {
   uint64_t domain = 0;
   int32_t pid = 0;
+  int32_t owner = kNobody;
   uint64_t denials = 0;   // the kernel's count, but for the quiet ones
   uint64_t received = 0;  // ours; fewer means that records were lost
 };
@@ -34,8 +40,10 @@ struct LandlockHandler {
   std::function<void(const LandlockDenial&)> denial;
   std::function<void(const LandlockDomainEnd&)> end;
   std::function<void(const SeccompKill&)> killed;  // from the same stream of records; may be empty
-  // How many refusals of a domain by this maker leave no record; may be empty.
-  std::function<uint64_t(int32_t pid)> quiet;
+  // Whose the process is, of the handler's own numbers, or kNobody; may be empty.
+  std::function<int32_t(int32_t pid)> owner;
+  // How many refusals of a domain of this owner leave no record; may be empty.
+  std::function<uint64_t(int32_t owner)> quiet;
 };
 
 struct LandlockCounters {
@@ -64,6 +72,7 @@ class LandlockDomains {
  private:
   struct Domain {
     int32_t pid = 0;
+    int32_t owner = kNobody;
     std::string exe;
     uint64_t received = 0;
     uint64_t order = 0;

@@ -174,7 +174,7 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   // Our children's domains are made by the component's own process before its exec; those of
   // another maker on this machine are not ours to record. A maker that is not known (its record was
   // lost) may be a component, so its refusal is recorded without a name.
-  Component* component = FindByPid(denial.pid);
+  Component* component = FindByIndex(denial.owner);
   if (component == nullptr && denial.pid > 0) return;
   Event event;
   event.pid = denial.pid;
@@ -208,11 +208,14 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   if (running && looks && few && !component->runs_on) component->runs_on = AnyRuns(*component);
 }
 
-// The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said.
+// The kernel counts a domain's refusals itself; fewer records than that is a loss, and is said. As
+// above, a domain known to be another's is not ours.
 void Supervisor::OnLandlockEnd(const LandlockDomainEnd& end) {
+  const Component* component = FindByIndex(end.owner);
+  if (component == nullptr && end.pid > 0) return;
   if (end.received >= end.denials) return;
   Event event = LossEvent("landlock", "records-lost", end.denials - end.received);
-  if (const Component* component = FindByPid(end.pid)) event.component = component->profile->name;
+  if (component != nullptr) event.component = component->profile->name;
   event.pid = end.pid;
   event.object = "domain " + Hex(end.domain);
   log_.Append(std::move(event));
@@ -322,13 +325,19 @@ void Supervisor::FinishAudit() {
 }
 
 LandlockHandler Supervisor::AuditHandler() {
-  return {[this](const LandlockDenial& denial) { OnLandlockDenial(denial); },
-          [this](const LandlockDomainEnd& end) { OnLandlockEnd(end); },
-          [this](const SeccompKill& kill) { OnSeccompKill(kill); },
-          [this](int32_t pid) {
-            const Component* component = FindByPid(pid);
-            return component == nullptr ? 0 : component->witness_refusals;
-          }};
+  return {.denial = [this](const LandlockDenial& denial) { OnLandlockDenial(denial); },
+          .end = [this](const LandlockDomainEnd& end) { OnLandlockEnd(end); },
+          .killed = [this](const SeccompKill& kill) { OnSeccompKill(kill); },
+          .owner =
+              [this](int32_t pid) {
+                const Component* component = FindByPid(pid);
+                return component == nullptr ? kNobody : static_cast<int32_t>(IndexOf(*component));
+              },
+          .quiet =
+              [this](int32_t owner) {
+                const Component* component = FindByIndex(owner);
+                return component == nullptr ? 0 : component->witness_refusals;
+              }};
 }
 
 void Supervisor::OnAuditRecords() {

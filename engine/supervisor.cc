@@ -450,11 +450,12 @@ Supervisor::Component* Supervisor::FindByPid(pid_t pid) {
   for (auto& component : components_) {
     if (component->pid == pid) return component.get();
   }
-  for (auto& component : components_) {
-    const auto& past = component->past_pids;
-    if (std::find(past.begin(), past.end(), pid) != past.end()) return component.get();
-  }
-  return nullptr;
+  const auto past = past_runs_.Find(pid);
+  return past ? components_[*past].get() : nullptr;
+}
+
+Supervisor::Component* Supervisor::FindByIndex(int32_t index) {
+  return index < 0 ? nullptr : components_[static_cast<size_t>(index)].get();
 }
 
 Supervisor::Component* Supervisor::FindByNamespace(uint64_t pid_namespace) {

@@ -32,6 +32,7 @@
 #include "engine/measure.h"
 #include "engine/observer.h"
 #include "engine/output_log.h"
+#include "engine/past_runs.h"
 #include "engine/service_notify.h"
 #include "engine/tripwire.h"
 #include "engine/unit.h"
@@ -69,9 +70,6 @@ inline constexpr uint64_t kStopTakes = 300;  // ms
 
 // Bytes a second of one run's output, beyond which it waits at its pipes.
 inline constexpr uint32_t kOutputBudget = 4U << 20;
-
-// Records of a process that has ended can come late; so many of its component's runs are known.
-inline constexpr size_t kPastPids = 8;
 
 // Brokered calls a second of one component, beyond which its answers are delayed.
 inline constexpr uint32_t kBrokeredBudget = 5000;
@@ -155,7 +153,6 @@ class Supervisor {
     CgroupCounters counted;          // of it, as far as they are on record
     pid_t reaper = -1;  // kReaped while its end is handled: the pid may be somebody else's by now
     pid_t pid = -1;
-    std::deque<pid_t> past_pids;  // of the runs before this one, newest first, at most kPastPids
     Fd pidfd, control, handshake, installed, out, err;
     SeccompListener listener;
     std::unique_ptr<Workers> workers;  // null: this kernel can't have them
@@ -282,6 +279,7 @@ class Supervisor {
   void CloseRun(Component& component);
   void RecordLimits(Component& component);
   Component* FindByPid(pid_t pid);
+  Component* FindByIndex(int32_t index);
   Component* FindByNamespace(uint64_t pid_namespace);
   LandlockHandler AuditHandler();
   void OnLandlockDenial(const LandlockDenial& denial);
@@ -369,6 +367,7 @@ class Supervisor {
   std::optional<std::pair<uint64_t, Digest>> measuring_head_;  // its job, and the head
   std::unique_ptr<ConnectGuard> guard_;                        // null: no listener needs it
   std::vector<std::unique_ptr<Component>> components_;
+  PastRuns past_runs_;
   std::map<uint64_t, Source> sources_;  // by an id that is never used again
   std::map<int, uint64_t> source_ids_;
   uint64_t next_id_ = 1;

@@ -54,7 +54,7 @@ std::string_view RecorderName(Recorder recorder) {
     case Recorder::kCounter:
       return "counter";
     case Recorder::kLifecycle:
-      return "lifecycle event";
+      return "supervisor event";
     case Recorder::kBroker:
       return "broker event";
     case Recorder::kNone:

@@ -33,7 +33,7 @@ enum class Recorder : uint8_t {
   kLandlockRecord,  // kernel audit record of a Landlock denial
   kTripwire,        // fanotify permission event on a tripwire
   kCounter,         // a kernel counter read by the supervisor
-  kLifecycle,       // the supervisor's own event
+  kLifecycle,       // the supervisor's own event, of kind lifecycle or measure
   kBroker,          // the broker's own event
   kNone,            // with the reason
 };

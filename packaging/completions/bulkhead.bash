@@ -54,7 +54,7 @@ _bulkhead() {
     'doctor') words='--help --kernel-config --format' ;;
     'schema') words='--help' ;;
     'audit verify') words='--help --key --rotated --stream --partial --format' ;;
-    'audit summary') words='--help --component --kind --control --action --rule --since --top --key --rotated --stream --partial --format' ;;
+    'audit summary') words='--help --component --kind --control --action --rule --since --top --bundle --key --rotated --stream --partial --format' ;;
     'audit tail') words='--help --lines --follow --component --kind --control --action --rule --since --bundle --format' ;;
     'audit explain') words='--help --bundle --key --rotated --stream --partial --format' ;;
     'sign') words='--help --key' ;;

@@ -115,6 +115,7 @@ complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subc
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from summary' -l rule -r -d 'of this statement and those beneath it only, such as `components.tools.files`'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from summary' -l since -r -d 'from this time on: `10m` ago (s, m, h, d), or a day or second in UTC, `2026-11-30` or `2026-11-30T20:15:03`; by the host'\''s clock'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from summary' -l top -r -d 'how many rows of those with the most refusals; default: 10'
+complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from summary' -l bundle -r -d 'the bundle of the run that the log is of'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from summary' -l key -r -d 'the public key that bulkhead-init printed at boot, or a file with one a line: every run must be signed by one of them, and each must have one'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from summary' -l rotated -r -d 'an older file of the same log, from before a rotation; the oldest first'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from summary' -l stream -d 'the file is what the receiver of a unix or vsock sink wrote: lines may be torn where a connection ended, and records may be there twice'

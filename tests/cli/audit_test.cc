@@ -93,8 +93,8 @@ BOOST_AUTO_TEST_CASE(TheKeyFromOutsideTellsAForeignLog) {
   const auto foreign = Bulkhead({"audit", "verify", path, "--key", other});
   BOOST_TEST(foreign.exit == 1);
   BOOST_TEST(foreign.err.find(path +
-                              ":1: the chain is broken at record 1: the run is signed by "
-                              "another key, " +
+                              ":1: not what the given keys stand for: the run that begins here "
+                              "is signed by another key, " +
                               key) != std::string::npos,
              foreign.err);
   // A key that has no run, beside one that has: a run was taken away.

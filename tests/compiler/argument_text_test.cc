@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compiler/argument_notation.h"
+#include "compiler/calls_text.h"
 #include "compiler/constants.h"
 #include "compiler/question.h"
 #include "profiles/syscalls.h"
@@ -215,6 +216,29 @@ BOOST_AUTO_TEST_CASE(TheTextIsAQuestionOfTheSameValue) {
     }
     BOOST_TEST(named.size() > 400U);
   }
+}
+
+// A condition has no other arguments; a number of several constants, or of one that is another on
+// some architecture, stays one.
+BOOST_AUTO_TEST_CASE(APolicyIsWrittenWithConstants) {
+  const auto is = [](uint8_t arg, uint64_t value, bool negated = false) {
+    return Conjunction{{.arg = arg, .negated = negated, .mask = UINT32_MAX, .value = value}};
+  };
+  const auto nr = [](const char* name) { return *SyscallNumber(Arch::kX86_64, name); };
+  const std::vector<CallRule> rules{{nr("socket"), {is(0, 1), is(0, 2), is(0, 200)}, {}},
+                                    {nr("ioctl"), {is(1, 0x5401)}, {}},
+                                    {nr("madvise"), {is(2, 12, true)}, {}},
+                                    {nr("open"), {is(1, 0x10000)}, {}},
+                                    {nr("openat"), {is(2, 0x10000)}, {}}};
+  BOOST_TEST(CallsText(rules, Arch::kX86_64, 0).yaml ==
+             "allow:\n"
+             "  - {ioctl: {request: [TCGETS]}}\n"
+             "  - {madvise: {advice: {not: MADV_MERGEABLE}}}\n"
+             "  - {openat: {flags: [65536]}}\n"
+             "  - {socket: {domain: [AF_UNIX, AF_INET, 200]}}\n"
+             "  - on:\n"
+             "      x86_64:\n"
+             "        - {open: {flags: [65536]}}\n");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

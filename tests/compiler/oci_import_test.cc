@@ -144,14 +144,14 @@ components:
       allow:
         - {dup3: {oldfd: [7]}}
         - {dup3: {newfd: [8, 9]}}
-        - {fcntl: {cmd: 3, arg: {not: 9223372036854775808}}}
+        - {fcntl: {cmd: F_GETFL, arg: {not: 9223372036854775808}}}
         - {fcntl: {cmd: {from: 10, to: 4294967295}, arg: {from: 18446744073709551600, to: 18446744073709551615}}}
         - {ioctl: {request: {mask: 4294967040, equals: 21504}}}
         - {kill: {pid: {not: {from: -2147483647, to: -1}}, sig: 0}}
-        - {kill: {pid: {not: {from: 0, to: 5}}, sig: 15}}
+        - {kill: {pid: {not: {from: 0, to: 5}}, sig: SIGTERM}}
         - {kill: {pid: [-1]}}
         - {lseek: {fd: {from: 3, to: 4294967295}, offset: {from: 0, to: 9223372036854775807}, whence: {from: 0, to: 3}}}
-        - {madvise: {length: {mask: 18446744073709547520, equals: 4096}, advice: {not: 21}}}
+        - {madvise: {length: {mask: 18446744073709547520, equals: 4096}, advice: {not: MADV_PAGEOUT}}}
         - {umask: {mask: [18, 63]}}
         - on:
             x86_64:

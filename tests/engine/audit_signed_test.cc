@@ -140,7 +140,8 @@ BOOST_AUTO_TEST_CASE(ALogWrittenAnewByTheDisksOwnerFailsOnTheSignature) {
   const auto verdict = Judge(other.text, By(log.key));
   BOOST_REQUIRE(!verdict);
   BOOST_TEST(verdict.error().line == 1U);
-  BOOST_TEST(verdict.error().what == "the run is signed by another key, ed25519:" + Hex(other.key));
+  BOOST_TEST(verdict.error().what ==
+             "the run that begins here is signed by another key, ed25519:" + Hex(other.key));
   // The same with the public key of the real one, which is known to all.
   std::string claimed = other.text;
   for (size_t at; (at = claimed.find(Hex(other.key))) != std::string::npos;) {

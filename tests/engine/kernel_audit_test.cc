@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "engine/past_runs.h"
 #include "profiles/landlock.h"
 
 namespace bulkhead {
@@ -22,8 +23,10 @@ struct Received {
   std::vector<LandlockDenial> denials;
   std::vector<LandlockDomainEnd> ends;
   LandlockHandler handler() {
-    return {[this](const LandlockDenial& denial) { denials.push_back(denial); },
-            [this](const LandlockDomainEnd& end) { ends.push_back(end); }};
+    LandlockHandler handler;
+    handler.denial = [this](const LandlockDenial& denial) { denials.push_back(denial); };
+    handler.end = [this](const LandlockDomainEnd& end) { ends.push_back(end); };
+    return handler;
   }
 };
 
@@ -95,6 +98,47 @@ BOOST_AUTO_TEST_CASE(AnEndTellsWhatIsMissing) {
   domains.Take(Refusal(5, "/c"), 0, got.handler());
   domains.Flush(got.handler());
   BOOST_TEST(got.denials.back().pid == 0);
+}
+
+// As its record comes: later the number may be nobody's, or another's.
+BOOST_AUTO_TEST_CASE(WhoseADomainIsIsAskedOnce) {
+  LandlockDomains domains;
+  Received got;
+  LandlockHandler handler = got.handler();
+  int32_t now = 3;
+  uint64_t quiet_of = 0;
+  handler.owner = [&](int32_t pid) { return pid == 77 ? now : kNobody; };
+  handler.quiet = [&](int32_t owner) {
+    quiet_of += static_cast<uint64_t>(owner);
+    return uint64_t{1};
+  };
+  domains.Take(Refusal(5, "/a"), 0, handler);
+  domains.Take(Begun(5, 77), 0, handler);
+  now = kNobody;
+  domains.Take(Refusal(5, "/b"), 0, handler);
+  domains.Take(Ended(5, 4), 0, handler);
+  BOOST_REQUIRE(got.denials.size() == 2);
+  BOOST_TEST(got.denials[0].owner == 3);
+  BOOST_TEST(got.denials[1].owner == 3);
+  BOOST_REQUIRE(got.ends.size() == 1);
+  BOOST_TEST(got.ends[0].owner == 3);
+  BOOST_TEST(got.ends[0].denials == 3);  // but for the quiet one
+  BOOST_TEST(quiet_of == 3);
+  domains.Take(Begun(6, 77), 0, handler);
+  domains.Take(Refusal(6, "/c"), 0, handler);
+  BOOST_TEST(got.denials.back().pid == 77);
+  BOOST_TEST(got.denials.back().owner == kNobody);
+}
+
+BOOST_AUTO_TEST_CASE(PastRunsAreKnownForLong) {
+  PastRuns runs;
+  for (pid_t pid = 1; pid <= static_cast<pid_t>(PastRuns::kMost); ++pid) runs.Add(pid, 7);
+  BOOST_TEST(runs.Find(1).value() == 7);
+  runs.Add(5, 9);  // the number came again
+  BOOST_TEST(runs.Find(5).value() == 9);
+  BOOST_TEST(runs.Find(2).value() == 7);
+  BOOST_TEST(!runs.Find(1).has_value());
+  BOOST_TEST(!runs.Find(1000000).has_value());
 }
 
 BOOST_AUTO_TEST_CASE(TheTablesAreBoundedAndDropNoRefusal) {
