@@ -90,8 +90,8 @@ def redis_rate(path):
     return statistics.mean(rates)
 
 
-def nginx_rate(page, requests, *options):
-    return lambda port: ab_rate(["ab", "-q", "-c", "20", "-n", str(requests), *options,
+def nginx_rate(page, requests, *options, clients=20):
+    return lambda port: ab_rate(["ab", "-q", "-c", str(clients), "-n", str(requests), *options,
                                  f"http://127.0.0.1:{port}/{page}"])
 
 
@@ -99,6 +99,7 @@ def nginx_rate(page, requests, *options):
 # comes but once.
 HTTP = {"kept connections, no file": nginx_rate("answer", 40000, "-k"),
         "kept connections, 600 bytes": nginx_rate("page", 40000, "-k"),
+        "100 kept connections, 600 bytes": nginx_rate("page", 40000, "-k", clients=100),
         "kept connections, 64 KiB": nginx_rate("picture", 20000, "-k"),
         "a connection each, 600 bytes": nginx_rate("page", 15000)}
 

@@ -134,6 +134,13 @@ inline Account AccountOf(const std::vector<std::string>& lines) {
   return account;
 }
 
+inline std::string AccountText(const Account& account, uint64_t made) {
+  return std::to_string(made) + " events made, " + std::to_string(account.held) + " on record, " +
+         std::to_string(account.lost) + " in loss records; " + std::to_string(account.gaps) +
+         " gaps of " + std::to_string(account.missed) + " events, of which " +
+         std::to_string(account.late) + " came late";
+}
+
 inline tl::expected<ChainSummary, ChainBreak> JudgeStream(const std::string& text,
                                                           const PublicKey& key) {
   ChainVerifier verifier(std::nullopt, {Fits, {key}, true});
@@ -202,6 +209,7 @@ inline void KillUnderLoad(Receiver& receiver, const Sink& sink, Dial dial, int p
   receiver.Read(1 << 20);
   const auto lines = Stored(receiver.text);
   const Account account = AccountOf(lines);
+  BOOST_TEST_MESSAGE(AccountText(account, load.made));
   BOOST_TEST_CONTEXT("seed " << seed) {
     BOOST_TEST(account.held + account.lost == load.made);
     BOOST_TEST(account.lost == 0U);

@@ -324,6 +324,7 @@ BOOST_AUTO_TEST_CASE(EveryCutIsALogWithoutItsEnd) {
     const auto verdict = Judge(log.text.substr(0, size), By(log.key));
     BOOST_TEST_REQUIRE((!verdict || !verdict->segments[0].closed), size);
   }
+  BOOST_TEST_MESSAGE(log.text.size() << " cuts");
 }
 
 // One random change of a log of many records, and the line that has to be named; 0: a cut.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
+#include <cstdio>
 #include <random>
 
 #include "tests/engine/audit_receiver.h"
@@ -98,6 +99,7 @@ BOOST_AUTO_TEST_CASE(AReceiverThatDoesNotReadHoldsUpNobody) {
   BOOST_TEST(log->Close());
   receiver.Read(1 << 20);
   const Account account = AccountOf(Stored(receiver.text));
+  BOOST_TEST_MESSAGE(AccountText(account, load.made));
   BOOST_TEST(account.held + account.lost == load.made);
   BOOST_TEST(account.late == account.missed);
   BOOST_TEST(JudgeStream(receiver.text, log->public_key()).has_value());
@@ -192,6 +194,8 @@ int FillAndGiveRoom(const std::string& directory, uint64_t seed) {
   const auto chain = VerifyChain(std::vector{path}, {Fits, {log->public_key()}, false});
   if (!chain || !chain->segments[0].closed || chain->torn_lines != 0) return 16;
   const Account account = AccountOf(Lines(ReadAll(path)));
+  puts(AccountText(account, load.made).c_str());
+  fflush(stdout);  // this child ends without
   if (account.gaps == 0 || account.late != account.missed) return 17;
   if (log->counters().missed != account.missed) return 18;
   return account.held + account.lost == load.made ? 0 : 19;
