@@ -133,6 +133,18 @@ BOOST_AUTO_TEST_CASE(WhoFloodsASlowSinkLosesItsOwnLines) {
   BOOST_TEST(Told(losses, "b") == 0U);
 }
 
+// What a component's share of memory does not hold is no loss while the sink takes it.
+BOOST_AUTO_TEST_CASE(MuchAtOnceIsNotTooMuchForASinkThatTakesIt) {
+  Sinks sinks;
+  OutputLog log = Sinks::Open({sinks.file()});
+  std::string lines;
+  for (int i = 0; lines.size() < 3 * OutputLog::kMaxShare; ++i) lines += Line("a", i, 100);
+  BOOST_REQUIRE(lines.size() < kFileSize);
+  log.Write(0, false, lines, 4, 1);
+  BOOST_TEST((ReadAll(sinks.place.path()) == lines));
+  BOOST_TEST(log.Close().empty());
+}
+
 BOOST_AUTO_TEST_CASE(AReceiverThatIsKilledAndStartedAgainMissesNothing) {
   Sinks sinks;
   Receiver receiver = UnixReceiver(sinks.place.old_path());
@@ -274,6 +286,37 @@ BOOST_AUTO_TEST_CASE(NoLineIsEndedByAnother) {
   BOOST_TEST(Starting(lines, "{") > 10U);
   BOOST_TEST(Starting(lines, "a | ") > 10U);
   BOOST_TEST(Torn(text) == 0U, "seed " << seed);
+}
+
+// Records that standard output owes come before what a component writes there from then on.
+BOOST_AUTO_TEST_CASE(LinesWaitForRecordsThatAreHeld) {
+  int ends[2];
+  BOOST_REQUIRE(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  const int saved = dup(STDOUT_FILENO);
+  dup2(ends[1], STDOUT_FILENO);
+  auto audit = AuditSink::OpenStandard(STDOUT_FILENO);
+  dup2(saved, STDOUT_FILENO);
+  close(saved);
+  close(ends[1]);
+  BOOST_REQUIRE(audit);
+  auto log = OutputLog::Open({{{SinkKind::kStdout, ""}}, 0}, {"a"}, &*audit, false);
+  BOOST_REQUIRE(log);
+  const auto said = [&] {
+    std::string text(4096, '\0');
+    const ssize_t got = read(ends[0], text.data(), text.size());
+    return got > 0 ? text.substr(0, static_cast<size_t>(got)) : std::string();
+  };
+  log->Write(0, false, "a | one\n", 4, 1);
+  BOOST_TEST(said() == "a | one\n");
+  audit->set_behind(true);
+  log->Write(0, false, "a | two\n", 4, 2);
+  BOOST_TEST(said().empty());
+  BOOST_TEST(log->due() == 2 + OutputLog::kAgain);
+  audit->set_behind(false);
+  log->Advance(log->due());
+  BOOST_TEST(said() == "a | two\n");
+  BOOST_TEST(log->Close().empty());
+  close(ends[0]);
 }
 
 // Positive control: writers that do not know of each other do end each other's
