@@ -86,9 +86,10 @@ class Listener:
 
 
 class Broker(enclave.Case):
-    def run_job(self, name, code, network):
+    def run_job(self, name, code, network, **keys):
         """What a component that ends by itself says, word by word, and its refusals."""
-        keys = {"network": network} if network else {}
+        if network:
+            keys["network"] = network
         job = python(TRY + code, restart={"when": "never"}, **keys)
         running = self.boot(enclave.policy(name, {"job": job}), ready=[])
         running.wait_event("job", "exit", seconds=60)
@@ -133,6 +134,10 @@ with socket.socket() as one:
     attempt('fast-open', lambda: one.sendto(b'x', 0x20000000, ('127.0.0.1', {granted.port})))
     attempt('bind', lambda: one.bind(('127.0.0.1', 0)))
     attempt('listen', lambda: one.listen())
+with socket.socket() as one:
+    # A loose source route by 127.0.0.1, and another option of the same kind.
+    attempt('route', lambda: one.setsockopt(0, 4, bytes.fromhex('8307047f00000100')))
+    attempt('ttl', lambda: one.setsockopt(0, 2, 9))
 import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 def raw(what, *arguments):
@@ -151,13 +156,14 @@ with socket.socket() as one:
     raw('long', one.fileno(), address + bytes(16), 32)
 """
         said, events, running = self.run_job("e2e-broker-tcp", code, {
-            "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}})
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}},
+            syscalls={"allow": ["@service", {"setsockopt": {"level": [0]}}]})
         # Sockets of other kinds are not made, and bind is nobody's to make.
-        refused = {"elsewhere", "other", "any", "datagram", "six", "fast-open", "bind", "short",
-                   "wild", "unspecified"}
+        refused = {"elsewhere", "other", "any", "datagram", "six", "fast-open", "bind", "route",
+                   "short", "wild", "unspecified"}
         expected = {name: "EPERM" for name in refused}
         expected |= {"granted": "ok", "quick": "EINPROGRESS", "huge": "EINVAL", "closed": "EBADF",
-                     "file": "ENOTSOCK", "long": "ok"}
+                     "file": "ENOTSOCK", "long": "ok", "ttl": "ok"}
         self.assertEqual({k: v for k, v in said.items() if k != "listen"}, expected)
         enclave.wait_until(lambda: granted.count == 3, 5, "connections")
         self.assertEqual((elsewhere.count, other.count), (0, 0))
@@ -172,6 +178,30 @@ with socket.socket() as one:
         address = f"tcp:127.0.0.1:{granted.port}"
         self.assertEqual(self.made(running, "job"), {("connect", address, ""): 2,
                                                      ("connect", address, "EINPROGRESS"): 1})
+
+    def test_calls_on_no_descriptor_are_on_the_budget(self):
+        granted = Listener(self, "127.0.0.1")
+        code = f"""
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+address = struct.pack('<HH', 2, socket.htons({granted.port})) + socket.inet_aton('127.0.0.1') + bytes(8)
+time.sleep(1.5)  # what the start took of it is over
+def many(what, calls):
+    began = time.monotonic()
+    for _ in range(calls): libc.connect(999, address, 16)
+    say(what, time.monotonic() - began)
+    say('answer', name(ctypes.get_errno()))
+many('few', 100)
+many('all', 12000)
+"""
+        said, _, _ = self.run_job("e2e-broker-bad", code, {
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}})
+        self.assertEqual(said["answer"], "EBADF")
+        few, many = float(said["few"]), float(said["all"])
+        print(f"100 in {few * 1e3:.1f} ms, 12,000 in {many:.2f} s")
+        # Of 5,000 a second; so many at the pace of the few would take less.
+        self.assertGreater(many, 0.9)
+        self.assertLess(120 * few, many)
 
     def test_a_port_beside_an_address(self):
         one, two = Listener(self, "127.0.0.1"), Listener(self, "127.0.0.2")
