@@ -41,7 +41,7 @@ tl::unexpected<int> Cannot(const std::string& what) {
 }
 
 Json RunJson(const CheckedLog& log, const ChainSegment& run) {
-  return {{"bundle", "sha384:" + run.bundle},
+  return {{"bundle", run.bundle.empty() ? Json(nullptr) : Json("sha384:" + run.bundle)},
           {"boot", run.boot},
           {"key", run.key.empty() ? Json(nullptr) : Json("ed25519:" + run.key)},
           {"file", log.files[run.first_file]},
@@ -67,8 +67,10 @@ std::string HowFar(const ChainSegment& run) {
 }  // namespace
 
 tl::expected<CheckedLog, int> CheckLog(const Invocation& invocation) {
-  ChainTrust trust{
-      SignatureFits, {}, invocation.Has(Parameter::kStream), invocation.Has(Parameter::kPartial)};
+  ChainTrust trust{.check = SignatureFits,
+                   .stream = invocation.Has(Parameter::kStream),
+                   .partial = invocation.Has(Parameter::kPartial),
+                   .closed = invocation.Has(Parameter::kClosed)};
   for (const std::string& value : invocation.All(Parameter::kAuditKey)) {
     const auto keys = ReadKeys(value);
     if (!keys) return Cannot(keys.error());
@@ -112,7 +114,8 @@ std::string BreakText(const CheckedLog& log) {
 
 std::string ChainText(const CheckedLog& log) {
   const ChainSummary& chain = *log.chain;
-  std::string out = fmt::format("the chain is whole: {} records in {} run{}, head sha384:{}\n",
+  std::string out = fmt::format("the chain is whole{}: {} records in {} run{}, head sha384:{}\n",
+                                chain.segments.back().closed ? "" : " as far as it goes",
                                 chain.records, chain.segments.size(),
                                 chain.segments.size() == 1 ? "" : "s", Hex(chain.last.head));
   if (chain.missing != 0) {
@@ -121,7 +124,8 @@ std::string ChainText(const CheckedLog& log) {
                     chain.missing);
   }
   if (chain.torn_lines != 0) {
-    out += fmt::format("unfinished lines where a run ended: {}\n", chain.torn_lines);
+    out += fmt::format("lines that are no record, where a run or a connection may have ended: {}\n",
+                       chain.torn_lines);
   }
   if (chain.repeated != 0) out += fmt::format("records that came again: {}\n", chain.repeated);
   out += fmt::format("the last run: {}\n", HowFar(chain.segments.back()));
@@ -137,7 +141,7 @@ std::string ChainText(const CheckedLog& log) {
         {std::to_string(run.first_line), std::to_string(run.records), std::to_string(run.events),
          std::to_string(run.lost), run.key.empty() ? "-" : std::to_string(run.signed_sequence),
          run.closed ? "closed" : "open", run.key.empty() ? "-" : Shown(run.key.substr(0, 16)),
-         Shown(run.boot), Shown(run.bundle.substr(0, 16))});
+         Shown(run.boot), run.bundle.empty() ? "-" : Shown(run.bundle.substr(0, 16))});
   }
   return out + Table(rows);
 }

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <fstream>
 #include <optional>
 
 #include "cli/answer_json.h"
@@ -31,15 +30,10 @@ struct Found {
 std::optional<Found> FindRecord(const std::vector<std::string>& files, uint64_t sequence) {
   std::optional<Found> found;
   std::string bundle;
-  for (const std::string& path : files) {
-    std::ifstream file(path);
-    for (std::string line; std::getline(file, line);) {
-      auto record = ParseRecord(line);
-      if (!record) continue;
-      if (record->action == kLogOpen && record->component.empty()) bundle = record->object;
-      if (record->sequence == sequence) found = Found{std::move(*record), bundle};
-    }
-  }
+  ReadRecords(files, [&](const AuditRecord& record) {
+    if (record.action == kLogOpen && record.component.empty()) bundle = record.object;
+    if (record.sequence == sequence) found = Found{record, bundle};
+  });
   return found;
 }
 
@@ -53,11 +47,26 @@ struct Explained {
   std::vector<const WayRound*> ways;
 };
 
-const LedgerRow* LedgerOf(const BundleData& bundle, const std::string& rule) {
+std::optional<Recorder> RecorderOf(const AuditRecord& record) {
+  constexpr std::pair<std::string_view, Recorder> kRecorders[] = {
+      {"seccomp", Recorder::kNotification}, {"landlock", Recorder::kLandlockRecord},
+      {"tripwire", Recorder::kTripwire},    {"broker", Recorder::kBroker},
+      {"cgroup", Recorder::kCounter},       {"supervisor", Recorder::kLifecycle}};
+  for (const auto& [control, recorder] : kRecorders) {
+    if (record.control == control) return recorder;
+  }
+  return std::nullopt;
+}
+
+// The row nearest above the rule whose recorder is what has written the record; a row of another
+// one speaks of something else.
+const LedgerRow* LedgerOf(const BundleData& bundle, const std::string& rule,
+                          std::optional<Recorder> recorder) {
   const LedgerRow* best = nullptr;
   for (const LedgerRow& row : bundle.ledger) {
     const bool longer = best == nullptr || row.statement.size() > best->statement.size();
-    if (!row.statement.empty() && IsBeneath(rule, row.statement) && longer) best = &row;
+    const bool above = !row.statement.empty() && IsBeneath(rule, row.statement);
+    if (above && longer && row.recorder == recorder) best = &row;
   }
   return best;
 }
@@ -90,11 +99,14 @@ void Ask(Explained& explained) {
     explained.answer = AnswerTo(record, bundle, *explained.component);
   }
   explained.statement = StatementOf(record, explained.answer ? &*explained.answer : nullptr);
-  explained.ledger = LedgerOf(*bundle, explained.statement.rule);
-  // The statement may be one of which nothing else is recorded; this was.
-  if (explained.ledger != nullptr && explained.ledger->recorder != Recorder::kNone) return;
-  const LedgerRow* const own = LedgerOf(*bundle, record.rule);
-  if (own != nullptr) explained.ledger = own;
+  // Of what was let pass no row that enforces speaks.
+  const bool observed = record.kind == EventKindName(EventKind::kObserved);
+  const std::string passed = "components." + record.component + ".on-violation";
+  for (const std::string& rule :
+       {observed ? passed : explained.statement.rule, observed ? passed : record.rule}) {
+    explained.ledger = LedgerOf(*bundle, rule, RecorderOf(record));
+    if (explained.ledger != nullptr) return;
+  }
 }
 
 // Of the enclave, where its bundle says.
@@ -187,7 +199,7 @@ Json ExplainedJson(const Explained& explained, const CheckedLog& log) {
 }
 
 std::string Line(std::string_view name, const std::string& value) {
-  return value.empty() ? "" : fmt::format("  {:<11} {}\n", name, Shown(value));
+  return value.empty() ? "" : fmt::format("  {:<11} {}\n", Shown(name), Shown(value));
 }
 
 std::string StatementText(const Explained& explained) {
@@ -254,6 +266,11 @@ tl::expected<std::optional<Opened>, int> OpenGiven(const Invocation& invocation,
   auto opened = OpenBundle(path);
   if (!opened) return tl::unexpected(opened.error());
   if (Hex(opened->digest) == found.bundle) return std::move(*opened);
+  if (found.bundle.empty()) {
+    PrintNote("the log's part with the beginning of this run is gone: whether it ran `" + path +
+              "` is not known");
+    return std::move(*opened);
+  }
   PrintError(fmt::format("`{}` is not the bundle of this record's run, sha384:{}", path,
                          Shown(found.bundle)));
   return tl::unexpected(kExitCannot);

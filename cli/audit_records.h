@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +64,11 @@ struct RecordFilter {
 
 // By --component, --kind, --control, --action, --rule and --since; an error for people.
 tl::expected<RecordFilter, std::string> FilterOf(const Invocation& invocation, int64_t now);
+
+// Calls `take` for each whole record of the files (IsWholeRecord), in their order; one that a
+// stream sent again is given once. How many other lines there are.
+uint64_t ReadRecords(const std::vector<std::string>& paths,
+                     const std::function<void(const AuditRecord&)>& take);
 
 // Whole lines out of pieces. A line that is longer than any record is given as an empty one.
 class LineSplitter {

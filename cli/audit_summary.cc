@@ -7,7 +7,6 @@
 #include <array>
 #include <charconv>
 #include <ctime>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <tuple>
@@ -62,14 +61,9 @@ void CountRecord(const AuditRecord& record, std::optional<Arch> arch, Counts& co
 Counts CountFiles(const std::vector<std::string>& paths, const RecordFilter& filter,
                   std::optional<Arch> arch) {
   Counts counts;
-  for (const std::string& path : paths) {
-    std::ifstream file(path);
-    for (std::string line; std::getline(file, line);) {
-      const auto record = ParseRecord(line);
-      if (!record) ++counts.unreadable;
-      if (record && filter.Takes(*record)) CountRecord(*record, arch, counts);
-    }
-  }
+  counts.unreadable = ReadRecords(paths, [&](const AuditRecord& record) {
+    if (filter.Takes(record)) CountRecord(record, arch, counts);
+  });
   return counts;
 }
 

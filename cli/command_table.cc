@@ -14,11 +14,11 @@ constexpr P kCompileParameters[] = {P::kPolicy,  P::kOutput,     P::kTarget,
                                     P::kSet,     P::kDate,       P::kAllowObserve,
                                     P::kWeights, P::kWeightsAll, P::kFormat};
 constexpr P kInspectParameters[] = {P::kBundle, P::kOnly, P::kFormat};
-constexpr P kWhyParameters[] = {P::kInput,  P::kComponent, P::kAction, P::kObject,
+constexpr P kWhyParameters[] = {P::kInput,  P::kComponent, P::kAction, P::kObject, P::kAllowObserve,
                                 P::kTarget, P::kSet,       P::kDate,   P::kFormat};
 constexpr P kTestParameters[] = {P::kPolicy, P::kTarget,       P::kSet,
                                  P::kDate,   P::kAllowObserve, P::kTestFormat};
-constexpr P kDiffParameters[] = {P::kOld, P::kNew,  P::kTarget, P::kOldTarget,
+constexpr P kDiffParameters[] = {P::kOld, P::kNew,  P::kTarget, P::kOldTarget, P::kAllowObserve,
                                  P::kSet, P::kDate, P::kAccept, P::kFormat};
 constexpr P kRunParameters[] = {P::kInput,        P::kTarget, P::kSet,   P::kDate,
                                 P::kAllowObserve, P::kInit,   P::kFormat};
@@ -37,8 +37,8 @@ constexpr P kLogsParameters[] = {P::kService, P::kLines, P::kFollow, P::kEnclave
 constexpr P kImageParameters[] = {P::kBundle,    P::kRootTree, P::kFileOutput,
                                   P::kImageInit, P::kModule,   P::kFormat};
 constexpr P kDoctorParameters[] = {P::kKernelConfig, P::kTargetFormat};
-constexpr P kAuditParameters[] = {P::kLog,    P::kAuditKey, P::kRotated,
-                                  P::kStream, P::kPartial,  P::kFormat};
+constexpr P kAuditParameters[] = {P::kLog,     P::kAuditKey, P::kRotated, P::kStream,
+                                  P::kPartial, P::kClosed,   P::kFormat};
 constexpr P kAuditSummaryParameters[] = {
     P::kLog, P::kOnly,      P::kKind,     P::kControl, P::kActionName, P::kRule,    P::kSince,
     P::kTop, P::kLogBundle, P::kAuditKey, P::kRotated, P::kStream,     P::kPartial, P::kFormat};
@@ -259,7 +259,7 @@ constexpr CommandRow kCommands[] = {
      "lost.\n"
      "Whoever owns the disk can write a log anew, with a key of his own: only --key tells. What "
      "comes after the last signed record, at most 1,000 records of ten seconds, could be cut off "
-     "without a trace but the missing end.\n"
+     "without a trace but the missing end, which --closed takes for a break.\n"
      "Exit code 1: the log is broken or of another key than the one given, with the line and the "
      "record.",
      kAuditParameters,

@@ -59,6 +59,7 @@ enum class Parameter : uint8_t {
   kRotated,
   kStream,
   kPartial,
+  kClosed,
   kKind,
   kControl,
   kActionName,

@@ -69,8 +69,9 @@ Or<std::string> EnclaveOf(const Invocation& invocation) {
   const std::vector<std::string> names = RunningEnclaves();
   if (names.size() == 1) return names[0];
   if (names.empty()) {
-    return Cannot("no enclave runs on this machine",
-                  fmt::format("each has a directory in {} while it runs", kRunDirectory));
+    return Cannot(
+        "no enclave runs on this machine",
+        fmt::format("each has a directory in {}, which stays when it has ended", kRunDirectory));
   }
   return Cannot(fmt::format("{} enclaves run: {}", names.size(), fmt::join(names, ", ")),
                 "say which one by `--enclave`");

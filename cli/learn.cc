@@ -140,6 +140,14 @@ tl::expected<Scene, int> SceneOfPolicy(const Invocation& invocation) {
   }
   const auto profile = FindComponent(bundle, invocation.One(Parameter::kOnly));
   if (!profile) return tl::make_unexpected(profile.error());
+  if (!(*profile)->broker.calls.empty()) {
+    return Fail(kExitNo,
+                fmt::format("`{}` has addresses that the broker decides, and can't be observed "
+                            "[E0582]",
+                            (*profile)->name),
+                "leave out `tcp.connect` with `to`, `udp` and `vsock` while it is learnt, or write "
+                "ports, and put them back");
+  }
   const Policy& policy = result->loaded->policy;
   const auto component =
       std::ranges::find(policy.components, (*profile)->name, &ComponentPolicy::name);

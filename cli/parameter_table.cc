@@ -94,6 +94,8 @@ constexpr ParameterRow kParameters[] = {
     {P::kPartial, "--partial", "", "", "",
      "the oldest files of the log are gone: the chain is checked from the first record that is "
      "there, which is taken at its word about what was before it"},
+    {P::kClosed, "--closed", "", "", "",
+     "the last run must have ended in order: a log whose end is cut off is refused"},
     {P::kKind, "--kind", "", "KIND", "", "records of this kind only, such as `violation`"},
     {P::kControl, "--control", "", "CONTROL", "", "of this control only, such as `landlock`"},
     {P::kActionName, "--action", "", "ACTION", "", "of this action only, such as `socket`"},

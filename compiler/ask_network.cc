@@ -137,6 +137,11 @@ ControlVerdict BrokerVerdict(Asked& asked, bool listens) {
   return verdict;
 }
 
+ControlVerdict NoListener(const Asked& asked) {
+  return {Layer::kBroker, Verdict::kDeny, "the broker makes no listener: EPERM",
+          asked.Id("network"), Recorder::kBroker};
+}
+
 // --- unix sockets by path ---
 
 const Listener* FindListener(const ProfileData& profile, std::string_view path) {
@@ -290,9 +295,11 @@ Attempt ConnectBy(Asked& asked, const Transport& transport) {
 Attempt ListenBy(Asked& asked, const Transport& transport) {
   const Endpoint& endpoint = asked.question.endpoint;
   Attempt attempt;
-  if (endpoint.kind == Endpoint::Kind::kUdp && Brokers(asked.profile, "bind")) {
+  if (IsInternet(endpoint) && Brokers(asked.profile, "bind")) {
     attempt.calls = {MakesSocket(transport.family, transport.type)};
-    attempt.controls = {BrokerVerdict(asked, true), NamespaceVerdict(asked, true)};
+    attempt.controls = {
+        endpoint.kind == Endpoint::Kind::kUdp ? BrokerVerdict(asked, true) : NoListener(asked),
+        NamespaceVerdict(asked, true)};
     return attempt;
   }
   attempt.calls = {MakesSocket(transport.family, transport.type), {"bind", {}}};
@@ -377,8 +384,9 @@ Asking AttemptNetwork(Asked& asked) {
       attempt.controls.front().verdict = Verdict::kUndecided;
       asked.note = fmt::format(
           "which address stands behind `{}`, and whether it can be looked up, is not known here; "
-          "no control tells addresses apart",
-          asked.question.endpoint.address);
+          "{} addresses apart",
+          asked.question.endpoint.address,
+          Brokers(asked.profile, "connect") ? "the broker tells" : "no control tells");
     }
   }
   return attempts;

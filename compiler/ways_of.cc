@@ -27,6 +27,11 @@ constexpr std::pair<std::string_view, Intent> kIntents[] = {
     {"net.", Intent::kTcp},           {"scope.signal", Intent::kSignals}, {"scope.", Intent::kUnix},
     {"ptrace", Intent::kProcesses}};
 
+constexpr std::pair<std::string_view, std::string_view> kFileWays[] = {
+    {"fs.truncate", "files-truncate"}, {"fs.refer", "files-hard-links"},
+    {"fs.make_char", "files-special"}, {"fs.make_block", "files-special"},
+    {"fs.make_fifo", "files-special"}, {"fs.make_sock", "files-special"}};
+
 std::optional<Intent> IntentOf(std::string_view right) {
   for (const auto& [start, intent] : kIntents) {
     if (right.starts_with(start)) return intent;
@@ -50,6 +55,17 @@ std::vector<const WayRound*> WaysOfCall(Arch arch, const SeccompData& call) {
 
 std::vector<const WayRound*> WaysOfRight(std::string_view right) {
   const auto intent = IntentOf(right);
+  if (intent == Intent::kFiles) {
+    // Of files a right says which way it is, or that it is none: it was plainly opened.
+    const auto way = std::ranges::find_if(
+        kFileWays, [&](const auto& row) { return right.starts_with(row.first); });
+    if (way == std::end(kFileWays)) return {};
+    std::vector<const WayRound*> found;
+    for (const WayRound& other : WaysRound()) {
+      if (other.id == way->second) found.push_back(&other);
+    }
+    return found;
+  }
   std::vector<const WayRound*> all;
   std::vector<const WayRound*> closed;
   for (const WayRound& way : WaysRound()) {

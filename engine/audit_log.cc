@@ -195,6 +195,7 @@ bool AuditLog::Deliver(Output& output, const Event& event) {
     gap.first = event.boot_ns;
   }
   gap.events += event.count;
+  output.all_missed += event.count;
   gap.last = event.boot_ns;
   const uint64_t before = output.backlog.unheld();
   output.backlog.Add(event);
@@ -202,6 +203,16 @@ bool AuditLog::Deliver(Output& output, const Event& event) {
   gap.unheld += unheld;
   output.all_lost += unheld;
   return false;
+}
+
+std::vector<AuditLog::SinkState> AuditLog::Sinks() const {
+  std::vector<SinkState> states;
+  for (const Output& output : outputs_) {
+    const Gap& gap = output.gap;
+    states.push_back({output.sink.Name(), gap.events, output.all_missed, output.all_lost,
+                      gap.records != 0 ? gap.error : 0});
+  }
+  return states;
 }
 
 uint64_t AuditLog::Emit(const Event& event) {

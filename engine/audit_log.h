@@ -93,6 +93,15 @@ class AuditLog {
   // stays in use where that fails; the first failure is returned.
   tl::expected<void, SinkError> Reopen();
 
+  struct SinkState {
+    std::string name;
+    uint64_t behind = 0;  // events that it did not take and still is to get, folded
+    uint64_t missed = 0;  // all that it did not take at once, in this run
+    uint64_t lost = 0;    // those that could not be kept for it, in this run
+    int error = 0;        // why, of what it is behind with
+  };
+  std::vector<SinkState> Sinks() const;
+
   // Null: none of the sinks is standard output. It lives until Close.
   AuditSink* StandardOutput();
 
@@ -117,6 +126,7 @@ class AuditLog {
     ChainPoint point;
     AuditBacklog backlog;
     Gap gap;
+    uint64_t all_missed = 0;
     uint64_t all_lost = 0;  // events that the backlog could not hold, in this run
     uint64_t unsigned_records = 0;
     uint64_t unsigned_since = 0;  // time of the first of them

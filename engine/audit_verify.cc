@@ -126,17 +126,30 @@ tl::unexpected<ChainBreak> ChainVerifier::FailKey(const std::string& what) const
 
 tl::expected<void, ChainBreak> ChainVerifier::Feed(std::string_view line) {
   ++place_.line;
-  const auto record = Parse(line);
+  auto record = Parse(line);
   if (trust_.stream && line.empty()) return {};
+  if (trust_.stream && !IsWhole(line)) {
+    // A connection broke here, and the next run of the supervisor did not know. Quotes inside
+    // values are escaped, so this is where a record begins.
+    const size_t begins = line.rfind("{\"seq\":");
+    const bool glued = begins != std::string_view::npos && IsWhole(line.substr(begins));
+    if (glued) record = Parse(line.substr(begins));
+    if (glued) ++summary_.torn_lines;
+  }
   if (!record) {
-    if (torn_) return FailAt(*torn_, "two unfinished or malformed lines in a row");
-    torn_ = place_;
+    // A connection that breaks again and again leaves several in a row.
+    if (torn_ && !trust_.stream) {
+      return FailAt(*torn_, "two unfinished or malformed lines in a row");
+    }
+    if (!torn_) torn_ = place_;
     ++summary_.torn_lines;
     return {};
   }
   const bool starts = record->sequence == 1;
   if (torn_ && !starts && !trust_.stream)
-    return FailAt(*torn_, "an unfinished or malformed line inside a run");
+    return FailAt(*torn_,
+                  "an unfinished or malformed line inside a run; a file that a receiver wrote is "
+                  "judged with --stream");
   torn_.reset();
   if (LinkHash(record->prev, record->unhashed) != record->hash) {
     return Fail("the hash does not fit the record");
@@ -150,6 +163,7 @@ tl::expected<void, ChainBreak> ChainVerifier::Feed(std::string_view line) {
   } else if (trust_.partial && summary_.segments.empty()) {
     summary_.missing = record->sequence - 1;
     ContinueFrom({summary_.missing, record->prev});
+    summary_.segments.back().boot = record->Value(",\"boot\":\"");
   }
   return Accept(*record);
 }
@@ -159,8 +173,22 @@ bool ChainVerifier::IsRepeated(const Record& record) const {
          recent_.end();
 }
 
+// What is asked of a run that is over, as far as the log has it.
+tl::expected<void, ChainBreak> ChainVerifier::EndSegment() const {
+  if (summary_.segments.empty() || trust_.keys.empty()) return {};
+  const ChainSegment& segment = summary_.segments.back();
+  if (!segment.key.empty()) return {};
+  auto failed = FailKey("the run that begins here is not signed");
+  failed.value().file = segment.first_file;
+  failed.value().line = segment.first_line;
+  return failed;
+}
+
 tl::expected<void, ChainBreak> ChainVerifier::StartSegment(const Record& record) {
-  if (record.action() != kLogOpen) return Fail("a run starts with something else than log-open");
+  if (!record.own() || record.action() != kLogOpen) {
+    return Fail("a run starts with something else than log-open");
+  }
+  if (auto ended = EndSegment(); !ended) return ended;
   ChainSegment segment;
   segment.bundle = record.Value(",\"object\":\"");
   segment.boot = record.Value(",\"boot\":\"");
@@ -168,6 +196,12 @@ tl::expected<void, ChainBreak> ChainVerifier::StartSegment(const Record& record)
   segment.first_line = place_.line;
   const auto bundle = ParseDigest(segment.bundle);
   if (!bundle) return Fail("log-open names no bundle digest");
+  const bool same_boot =
+      !summary_.segments.empty() && summary_.segments.back().boot == segment.boot;
+  if (same_boot && record.time() < opened_) {
+    return Fail("the run before this one of the same boot was opened after it");
+  }
+  opened_ = record.time();
   summary_.last = ChainStart(*bundle, segment.boot);
   summary_.segments.push_back(std::move(segment));
   unsigned_records_ = 0;
@@ -188,10 +222,7 @@ tl::expected<void, ChainBreak> ChainVerifier::TakeKey(const Record& record) {
     key_ = *key;
   }
   if (!first) return {};
-  if (key && std::count_if(summary_.segments.begin(), summary_.segments.end(),
-                           [&](const ChainSegment& run) { return run.key == hex; }) > 1) {
-    return Fail("a second run of the same key");
-  }
+  if (key && !keys_.insert(segment.key).second) return Fail("a second run of the same key");
   if (trust_.keys.empty()) return {};
   if (!key) return FailKey("the run that begins here is not signed");
   if (std::find(trust_.keys.begin(), trust_.keys.end(), *key) == trust_.keys.end()) {
@@ -239,9 +270,9 @@ tl::expected<void, ChainBreak> ChainVerifier::CheckUnsigned(const Record& record
 
 tl::expected<void, ChainBreak> ChainVerifier::Accept(const Record& record) {
   if (summary_.segments.empty()) {
-    return Fail(record.action() == kLogReopen
-                    ? "the log goes on from an older file, which is needed, too, or `--partial`"
-                    : "the log does not begin with the start of a run");
+    return Fail(record.action() == kLogReopen ? "the log goes on from an older file: give it by "
+                                                "--rotated, or --partial where it is gone"
+                                              : "the log does not begin with the start of a run");
   }
   if (record.sequence != summary_.last.sequence + 1) {
     return Fail("sequence " + std::to_string(record.sequence) + " found, " +
@@ -274,6 +305,10 @@ tl::expected<void, ChainBreak> ChainVerifier::Accept(const Record& record) {
 
 tl::expected<ChainSummary, ChainBreak> ChainVerifier::Finish() {
   if (summary_.records == 0) return Fail("the log holds no whole record");
+  if (auto ended = EndSegment(); !ended) return tl::unexpected(ended.error());
+  if (trust_.closed && !summary_.segments.back().closed) {
+    return Fail("no end record: the last run goes on, was killed, or its end is cut off");
+  }
   for (const PublicKey& key : trust_.keys) {
     const std::string hex = Hex(key);
     const bool found = std::any_of(summary_.segments.begin(), summary_.segments.end(),
@@ -281,6 +316,13 @@ tl::expected<ChainSummary, ChainBreak> ChainVerifier::Finish() {
     if (!found) return FailKey("no run of the key ed25519:" + hex);
   }
   return summary_;
+}
+
+bool IsWholeRecord(std::string_view line) { return ChainVerifier::IsWhole(line); }
+
+bool ChainVerifier::IsWhole(std::string_view line) {
+  const auto record = Parse(line);
+  return record && LinkHash(record->prev, record->unhashed) == record->hash;
 }
 
 namespace {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +31,8 @@ struct ChainTrust {
   // What was before the first record is gone, as the oldest file of a rotated log: it is taken at
   // its word about where it continues.
   bool partial = false;
+  // The last run must have been closed.
+  bool closed = false;
 };
 
 struct ChainSegment {  // one run of a supervisor
@@ -49,7 +52,7 @@ struct ChainSegment {  // one run of a supervisor
 
 struct ChainSummary {
   uint64_t records = 0;
-  uint64_t torn_lines = 0;  // unfinished lines where a run ended: a crash, or a cut
+  uint64_t torn_lines = 0;  // lines that are no record, where a run or a connection ended
   uint64_t repeated = 0;    // records that were sent again
   uint64_t missing = 0;     // records of the first run before the first one here; if partial
   ChainPoint last;
@@ -73,6 +76,9 @@ class ChainVerifier {
   void NextFile();                                             // the one that was begun after it
   tl::expected<ChainSummary, ChainBreak> Finish();
 
+  // See IsWholeRecord.
+  static bool IsWhole(std::string_view line);
+
  private:
   struct Record;
   struct Place {
@@ -83,6 +89,7 @@ class ChainVerifier {
   bool IsRepeated(const Record& record) const;
   tl::expected<void, ChainBreak> Accept(const Record& record);
   tl::expected<void, ChainBreak> StartSegment(const Record& record);
+  tl::expected<void, ChainBreak> EndSegment() const;
   void ContinueFrom(const ChainPoint& point);
   tl::expected<void, ChainBreak> TakeKey(const Record& record);
   tl::expected<void, ChainBreak> CheckSignature(const Record& record);
@@ -99,9 +106,15 @@ class ChainVerifier {
   std::deque<ChainPoint> recent_;  // of a stream: the last records, kRecent of them
   bool from_start_ = true;         // the segment's beginning was seen
   PublicKey key_{};                // of the segment
+  std::set<std::string> keys_;     // of all segments so far
+  uint64_t opened_ = 0;            // time of the segment's log-open
   uint64_t unsigned_records_ = 0;  // since the last signed one
   uint64_t unsigned_since_ = 0;    // time of the first of them
 };
+
+// A line that the verifier takes for a record, whatever stands before it: of its form, with the
+// hash of its own content.
+bool IsWholeRecord(std::string_view line);
 
 // Checks files, the oldest first, reading them line by line. One that cannot be read is a break at
 // its line 0.

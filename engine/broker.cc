@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -52,13 +53,32 @@ Workers::~Workers() {
   for (size_t i = 0; i < workers_.size(); ++i) Reset(i);
 }
 
-std::optional<BrokeredCall> Workers::Reset(size_t index) {
+std::optional<Workers::Cut> Workers::Reset(size_t index) {
   Worker& worker = workers_.at(index);
+  std::optional<Cut> cut;
+  if (worker.call) cut = CutOff(worker);
   if (worker.pid > 0) kill(worker.pid, SIGKILL);
   if (worker.page != nullptr) munmap(worker.page, sizeof *worker.page);
-  std::optional<BrokeredCall> call = worker.call;
   worker = {};
-  return call;
+  return cut;
+}
+
+// From then on it makes no call, if it makes none now.
+Workers::Cut Workers::CutOff(Worker& worker) {
+  const uint64_t id = worker.call->call.id;
+  Cut cut{*worker.call, std::nullopt};
+  worker.call.reset();
+  std::atomic<uint64_t>& decided = worker.page->decided;
+  for (uint64_t seen = decided.load(std::memory_order_acquire); seen != id;) {
+    if (decided.compare_exchange_strong(seen, WorkerPage::kRevoked)) return cut;
+  }
+  BrokerReply& reply = cut.made.emplace();
+  reply.id = id;
+  reply.outcome = BrokerReply::Outcome::kMade;
+  reply.socket = worker.page->socket;
+  reply.sizes[0] = std::min<uint32_t>(worker.page->size, kMaxSocketAddress);
+  std::memcpy(reply.bytes[0], worker.page->address, reply.sizes[0]);
+  return cut;
 }
 
 bool Workers::Start(Kernel& kernel, Worker& worker) {
@@ -137,14 +157,11 @@ std::optional<Workers::Done> Workers::Take(size_t index) {
   return done;
 }
 
-std::optional<BrokeredCall> Workers::Expired(size_t index, uint64_t now, bool& decided) {
+std::optional<Workers::Cut> Workers::Expired(size_t index, uint64_t now) {
   Worker& worker = workers_.at(index);
   if (!worker.call || worker.due > now) return std::nullopt;
-  decided = worker.page->decided.load(std::memory_order_acquire) == worker.call->call.id;
-  std::optional<BrokeredCall> call = worker.call;
-  worker.call.reset();
   worker.dead = true;
-  return call;
+  return CutOff(worker);
 }
 
 uint64_t Workers::due(size_t index) const {

@@ -62,14 +62,18 @@ class Workers {
   // Nothing: it had none, or has said nothing yet.
   std::optional<Done> Take(size_t index);
 
-  // The call of worker `index` if it is over its deadline: the worker is killed. `decided`: the
-  // call was being made.
-  std::optional<BrokeredCall> Expired(size_t index, uint64_t now, bool& decided);
+  // A call that is cut off, and where to it was being made; without that it is not made any more.
+  struct Cut {
+    BrokeredCall call;
+    std::optional<BrokerReply> made;
+  };
+  // That of worker `index` if it is over its deadline: the worker is to be killed.
+  std::optional<Cut> Expired(size_t index, uint64_t now);
   uint64_t due(size_t index) const;  // ms, 0: never
 
   bool IsDead(size_t index) const { return workers_.at(index).dead; }
   // Kills it and closes its descriptor; the call that it had.
-  std::optional<BrokeredCall> Reset(size_t index);
+  std::optional<Cut> Reset(size_t index);
 
   // The process was waited for: if it was one of these its pid is nobody's from now on.
   void Ended(pid_t pid);
@@ -86,6 +90,7 @@ class Workers {
 
   Workers(const ProfileData& profile, Fd mount, Fd network, bool close_range);
   bool Start(Kernel& kernel, Worker& worker);
+  static Cut CutOff(Worker& worker);
 
   Fd mount_, network_;
   WorkerPlan plan_;

@@ -76,10 +76,7 @@ void Supervisor::CloseWorkers(Component& component) {
   if (!component.workers) return;
   for (size_t i = 0; i < kMaxWorkers; ++i) ResetWorker(component, i);
   component.workers.reset();
-  // Whoever made these calls is dead, which refuses as well.
-  for (const BrokeredCall& waiting : component.waiting) {
-    if (waiting.kind == Kind::kRead) log_.Append(RefusalEvent(component, waiting.call, false));
-  }
+  for (const BrokeredCall& waiting : component.waiting) RecordCut(component, waiting);
   component.waiting.clear();
   component.full = false;
 }
@@ -88,9 +85,20 @@ void Supervisor::ResetWorker(Component& component, size_t index) {
   if (const pid_t pid = component.workers->pid(index); pid > 0) killed_workers_.insert(pid);
   const int fd = component.workers->fd(index);
   if (fd >= 0) Unwatch(fd);
-  if (auto call = component.workers->Reset(index); call && call->kind == Kind::kRead) {
-    Violation(component, RefusalEvent(component, call->call, false));
+  if (const auto cut = component.workers->Reset(index)) {
+    RecordCut(component, cut->call, cut->made);
   }
+}
+
+// Its end refuses as well. What was not decided by then may be what the policy allows, and ends
+// nobody.
+void Supervisor::RecordCut(const Component& component, const BrokeredCall& brokered,
+                           const std::optional<BrokerReply>& made) {
+  Event event = made ? BrokerEvent(component, brokered, *made) : UnreadEvent(component, brokered);
+  event.exe.clear();  // by now the number may be another process's
+  event.extra.push_back({"caller", "ended"});
+  if (made) return Allowed(std::move(event), 0);
+  log_.Append(std::move(event));
 }
 
 std::optional<Kind> Supervisor::BrokeredKind(const Component& component,
@@ -155,8 +163,8 @@ bool Supervisor::HandOver(Component& component, const BrokeredCall& brokered) {
     SpendBrokered(component);
   } else if (valid) {
     RefuseUnread(component, brokered);
-  } else if (brokered.kind == Kind::kRead) {
-    Violation(component, RefusalEvent(component, call, false));
+  } else {
+    RecordCut(component, brokered);
   }
   return true;
 }
@@ -276,17 +284,16 @@ void Supervisor::Proceed(Component& component) {
 void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
   if (!component.workers) return;
   for (size_t i = 0; i < kMaxWorkers; ++i) {
-    bool decided = false;
-    const auto call = component.workers->Expired(i, now, decided);
-    if (!call) continue;
+    const auto cut = component.workers->Expired(i, now);
+    if (!cut) continue;
     ResetWorker(component, i);
-    if (decided) {
-      // It was allowed, and its other end does not answer; where that is its worker knew.
-      Event event = UnreadEvent(component, *call);
-      component.listener.RespondResult(call->call, -ETIMEDOUT);
+    if (cut->made) {
+      // It was allowed, and its other end does not answer.
+      Event event = BrokerEvent(component, cut->call, *cut->made);
+      component.listener.RespondResult(cut->call.call, -ETIMEDOUT);
       Allowed(std::move(event), -ETIMEDOUT);
     } else {
-      RefuseUnread(component, *call);
+      RefuseUnread(component, cut->call);
     }
     Proceed(component);
   }

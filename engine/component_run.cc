@@ -326,7 +326,6 @@ void Supervisor::CloseRun(Component& component) {
   component.runs_on = false;
   component.ran_on = 0;
   component.violations = 0;
-  component.denials = 0;
   // Its cgroup stays: what a run leaves behind, such as files in memory that it passed to others,
   // counts against the limit of the next.
   if (component.cgroup) component.cgroup->Kill();

@@ -21,16 +21,25 @@ void LandlockDomains::Take(LandlockRecord record, uint64_t now, const LandlockHa
 
 LandlockDomains::Domain& LandlockDomains::Find(uint64_t id) {
   if (const auto found = domains_.find(id); found != domains_.end()) return found->second;
-  if (domains_.size() >= kMaxDomains) {
-    const auto oldest = std::min_element(
-        domains_.begin(), domains_.end(),
-        [](const auto& a, const auto& b) { return a.second.order < b.second.order; });
-    domains_.erase(oldest);
-    ++counters_.forgotten;
-  }
+  if (domains_.size() >= kMaxDomains) ForgetOne();
   Domain& domain = domains_[id];
   domain.order = next_order_++;
+  ++owned_[domain.owner];
   return domain;
+}
+
+void LandlockDomains::ForgetOne() {
+  const auto most =
+      std::max_element(owned_.begin(), owned_.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  auto oldest = domains_.end();
+  for (auto domain = domains_.begin(); domain != domains_.end(); ++domain) {
+    if (domain->second.owner != most->first) continue;
+    if (oldest == domains_.end() || domain->second.order < oldest->second.order) oldest = domain;
+  }
+  --most->second;
+  domains_.erase(oldest);
+  ++counters_.forgotten;
 }
 
 void LandlockDomains::Access(LandlockAccess access, uint64_t now, const LandlockHandler& handler) {
@@ -50,8 +59,9 @@ void LandlockDomains::Access(LandlockAccess access, uint64_t now, const Landlock
 void LandlockDomains::Begin(LandlockDomainNews news, const LandlockHandler& handler) {
   Domain& domain = Find(news.domain);
   domain.pid = news.pid;
-  domain.owner = handler.owner ? handler.owner(news.pid) : kNobody;
-  domain.exe = std::move(news.exe);
+  --owned_[domain.owner];
+  domain.owner = handler.owner ? handler.owner(news.pid, news.uid) : kNobody;
+  ++owned_[domain.owner];
   HandOutHeld(news.domain, handler);
 }
 
@@ -62,6 +72,7 @@ void LandlockDomains::End(const LandlockDomainNews& news, const LandlockHandler&
     end.pid = found->second.pid;
     end.owner = found->second.owner;
     end.received = found->second.received;
+    --owned_[end.owner];
     domains_.erase(found);
   }
   if (handler.quiet) end.denials -= std::min(end.denials, handler.quiet(end.owner));
@@ -102,7 +113,6 @@ void LandlockDomains::Deliver(LandlockAccess access, const LandlockHandler& hand
   if (const auto found = domains_.find(denial.access.domain); found != domains_.end()) {
     denial.pid = found->second.pid;
     denial.owner = found->second.owner;
-    denial.exe = found->second.exe;
   }
   ++counters_.denials;
   if (denial.pid == 0) ++counters_.unattributed;

@@ -25,7 +25,6 @@ struct LandlockDenial {
   LandlockAccess access;
   int32_t pid = 0;          // of the domain's maker, 0 if its record has not been seen
   int32_t owner = kNobody;  // what LandlockHandler::owner said of it
-  std::string exe;
 };
 
 struct LandlockDomainEnd {
@@ -40,8 +39,9 @@ struct LandlockHandler {
   std::function<void(const LandlockDenial&)> denial;
   std::function<void(const LandlockDomainEnd&)> end;
   std::function<void(const SeccompKill&)> killed;  // from the same stream of records; may be empty
-  // Whose the process is, of the handler's own numbers, or kNobody; may be empty.
-  std::function<int32_t(int32_t pid)> owner;
+  // Whose the process is, of the handler's own numbers, or kNobody; may be empty. `uid`: what the
+  // process had when it made the domain.
+  std::function<int32_t(int32_t pid, uint32_t uid)> owner;
   // How many refusals of a domain of this owner leave no record; may be empty.
   std::function<uint64_t(int32_t owner)> quiet;
 };
@@ -55,7 +55,10 @@ struct LandlockCounters {
 
 class LandlockDomains {
  public:
-  static constexpr size_t kMaxDomains = 1024;
+  // About 100 bytes each. Of whom there are most the oldest goes: a domain lives on with whatever
+  // has its credentials, such as a connection that nobody accepts, so one owner can have many, and
+  // must not make the others' forgotten.
+  static constexpr size_t kMaxDomains = 8192;
   static constexpr size_t kMaxHeld = 256;
   static constexpr uint64_t kMaxWait = 1000000000;  // ns
 
@@ -73,7 +76,6 @@ class LandlockDomains {
   struct Domain {
     int32_t pid = 0;
     int32_t owner = kNobody;
-    std::string exe;
     uint64_t received = 0;
     uint64_t order = 0;
   };
@@ -83,6 +85,7 @@ class LandlockDomains {
   };
 
   Domain& Find(uint64_t id);
+  void ForgetOne();
   void Access(LandlockAccess access, uint64_t now, const LandlockHandler& handler);
   void Begin(LandlockDomainNews news, const LandlockHandler& handler);
   void End(const LandlockDomainNews& news, const LandlockHandler& handler);
@@ -90,7 +93,8 @@ class LandlockDomains {
   void Deliver(LandlockAccess access, const LandlockHandler& handler);
 
   std::map<uint64_t, Domain> domains_;
-  std::deque<Held> held_;  // oldest first
+  std::map<int32_t, size_t> owned_;  // how many domains are whose
+  std::deque<Held> held_;            // oldest first
   uint64_t next_order_ = 0;
   LandlockCounters counters_;
 };

@@ -201,8 +201,9 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   if (component == nullptr) return;
   const bool running = component->pid == denial.pid;
   Violated(*component, running);
-  if (running && ++component->denials > kDenialBudget) Hold(*component);
-  const bool looks = component->held && component->denials % kLookEach == 0 &&
+  // What instances refuse in a second is their component's together.
+  if (running && ++OwnerOf(*component).denials > kDenialBudget) Hold(*component);
+  const bool looks = component->held && OwnerOf(*component).denials % kLookEach == 0 &&
                      NowMs() - component->held_since >= kStopTakes;
   const bool few = component->looks < kFewLooks;
   if (running && looks && few && !component->runs_on) component->runs_on = AnyRuns(*component);
@@ -274,14 +275,23 @@ void Supervisor::RecordAuditLoss() {
   reported_ = now;
 }
 
-// A sink that takes nothing can't say so itself; the enclave goes on, and its console tells.
+// A sink that takes nothing can't say so itself; the enclave goes on, and its console tells: at the
+// beginning, when it is twice as much, and at the end.
 void Supervisor::ReportSinks() {
-  const uint64_t missed = log_.counters().missed;
-  if (missed == reported_missed_) return;
-  if (reported_missed_ == 0 || missed >= reported_missed_ * 2) {
-    Status("an audit sink takes no records: " + std::to_string(missed) +
-           " events so far are not in it, and will be, folded, when it does again");
-    reported_missed_ = missed;
+  for (const AuditLog::SinkState& sink : log_.Sinks()) {
+    ToldSink& told = told_sinks_[sink.name];
+    if (sink.behind == 0 && told.behind == 0) {
+      told.before = sink;
+    } else if (sink.behind == 0) {
+      Status("audit sink `" + sink.name +
+             "` takes records again: " + std::to_string(sink.missed - told.before.missed) +
+             " events come folded, " + std::to_string(sink.lost - told.before.lost) + " are lost");
+      told = {0, sink};
+    } else if (sink.behind >= 2 * told.behind) {
+      Status("audit sink `" + sink.name + "` takes no records (" + ErrnoName(sink.error) +
+             "): " + std::to_string(sink.behind) + " events are kept for it, folded");
+      told.behind = sink.behind;
+    }
   }
 }
 
@@ -329,9 +339,11 @@ LandlockHandler Supervisor::AuditHandler() {
           .end = [this](const LandlockDomainEnd& end) { OnLandlockEnd(end); },
           .killed = [this](const SeccompKill& kill) { OnSeccompKill(kill); },
           .owner =
-              [this](int32_t pid) {
+              [this](int32_t pid, uint32_t uid) {
+                // The number may have been another's run, and be anybody's on this machine now.
                 const Component* component = FindByPid(pid);
-                return component == nullptr ? kNobody : static_cast<int32_t>(IndexOf(*component));
+                const bool ours = component != nullptr && component->profile->uid == uid;
+                return ours ? static_cast<int32_t>(IndexOf(*component)) : kNobody;
               },
           .quiet =
               [this](int32_t owner) {

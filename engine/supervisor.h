@@ -248,6 +248,9 @@ class Supervisor {
   static Event BrokerEvent(const Component& component, const BrokeredCall& brokered,
                            const BrokerReply& reply);
   static Event UnreadEvent(const Component& component, const BrokeredCall& brokered);
+  // Who made the call has ended.
+  void RecordCut(const Component& component, const BrokeredCall& brokered,
+                 const std::optional<BrokerReply>& made = std::nullopt);
   void Allowed(Event event, int64_t result);
   void RefuseUnread(Component& component, const BrokeredCall& brokered);
   void Refuse(Component& component, const Notification& call, Event event);
@@ -381,7 +384,11 @@ class Supervisor {
   SpareNetwork spare_network_;  // for the next instance
   uint64_t spare_network_due_ = 0;
   KernelAuditCounters reported_;  // what RecordAuditLoss has put on record
-  uint64_t reported_missed_ = 0;  // events that sinks did not take, as far as said
+  struct ToldSink {
+    uint64_t behind = 0;  // as far as said; 0: it is not behind
+    AuditLog::SinkState before;
+  };
+  std::map<std::string, ToldSink> told_sinks_;  // by the sink's name
 };
 
 }  // namespace bulkhead

@@ -170,8 +170,17 @@ class Worker {
     const BrokerDecision decision = Decide(plan_, call, reply_.socket, Address());
     reply_.rule = decision.rule;
     if (!decision.allowed) reply_.outcome = Outcome::kRefused;
-    if (decision.allowed) page_.decided.store(request_.id, std::memory_order_release);
-    return decision.allowed;
+    return decision.allowed && Announce();
+  }
+
+  // False: the supervisor has answered in the meantime.
+  bool Announce() {
+    page_.socket = reply_.socket;
+    page_.size = static_cast<uint32_t>(Address().size());
+    std::ranges::copy(Address(), page_.address);
+    uint64_t before = page_.decided.load(std::memory_order_relaxed);
+    return before != WorkerPage::kRevoked &&
+           page_.decided.compare_exchange_strong(before, request_.id, std::memory_order_acq_rel);
   }
 
   void NameSocket(long number, BrokerCall call) {

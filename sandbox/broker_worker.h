@@ -77,8 +77,15 @@ inline constexpr uint32_t kUnreadPiece = ~uint32_t{0};
 
 // Shared by a worker and the supervisor.
 struct WorkerPage {
-  std::atomic<uint64_t> decided = 0;   // by the worker: the request whose call it now makes
+  static constexpr uint64_t kRevoked = ~uint64_t{0};  // no request's id
+  // By the worker: the request whose call it now makes. By the supervisor kRevoked: it makes none
+  // any more.
+  std::atomic<uint64_t> decided = 0;
   std::atomic<uint64_t> released = 0;  // by the supervisor: whose descriptors it has closed
+  // What `decided` was decided about, written before it.
+  SocketKind socket;
+  uint32_t size = 0;
+  uint8_t address[kMaxSocketAddress] = {};
 };
 
 struct WorkerPlan {

@@ -267,8 +267,16 @@ class Planner {
   // Made in the root tmpfs, where a mount of the component's own would hide it: what covers it is
   // the component's by the policy.
   bool Tripwire(const ViewEntry& entry) {
+    // What it stands for decides, so that whoever lists it is refused by the layer that records;
+    // the bundle knows as far as the policy tells, and where nothing is there.
+    struct stat info {};
+    const long error = kernel_(SYS_newfstatat, AT_FDCWD, entry.path.c_str(), &info, 0);
+    if (error < 0 && error != -ENOENT && error != -ENOTDIR && error != -ELOOP && error != -EACCES) {
+      return Fail(entry.path, static_cast<int>(-error));
+    }
+    const bool directory = entry.directory || (error == 0 && S_ISDIR(info.st_mode));
     ParentDirectories(entry.path);
-    if (entry.directory) {
+    if (directory) {
       // Where no Landlock keeps it empty, ownership does.
       Directory(entry.path, context_.watch_tripwires ? 0555 : 0777);
     } else if (made_.insert(entry.path).second) {
@@ -277,7 +285,7 @@ class Planner {
     // Modes and a mount of its own that refuse nothing: ownership and a read-only mount would
     // answer before Landlock, and nobody would know.
     ViewOp op;
-    op.kind = entry.directory ? ViewOpKind::kBindDirectory : ViewOpKind::kBindFile;
+    op.kind = directory ? ViewOpKind::kBindDirectory : ViewOpKind::kBindFile;
     op.path = op.origin = entry.path;
     op.flags = kOwnTmpfs;
     mounts_.emplace(entry.path, std::move(op));

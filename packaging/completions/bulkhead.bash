@@ -38,9 +38,9 @@ _bulkhead() {
     'check') words='--help --target --set --date --allow-observe --format' ;;
     'compile') words='--help --output --target --set --date --allow-observe --weights --weights-all --format' ;;
     'inspect') words='--help --component --format' ;;
-    'why') words='--help --target --set --date --format' ;;
+    'why') words='--help --allow-observe --target --set --date --format' ;;
     'test') words='--help --target --set --date --allow-observe --format' ;;
-    'diff') words='--help --target --old-target --set --date --accept --format' ;;
+    'diff') words='--help --target --old-target --allow-observe --set --date --accept --format' ;;
     'run') words='--help --target --set --date --allow-observe --init --format' ;;
     'exec') words='--help --init' ;;
     'probe') words='--help --target --set --date --component --init --format' ;;
@@ -53,7 +53,7 @@ _bulkhead() {
     'image') words='--help --root --output --init --module --format' ;;
     'doctor') words='--help --kernel-config --format' ;;
     'schema') words='--help' ;;
-    'audit verify') words='--help --key --rotated --stream --partial --format' ;;
+    'audit verify') words='--help --key --rotated --stream --partial --closed --format' ;;
     'audit summary') words='--help --component --kind --control --action --rule --since --top --bundle --key --rotated --stream --partial --format' ;;
     'audit tail') words='--help --lines --follow --component --kind --control --action --rule --since --bundle --format' ;;
     'audit explain') words='--help --bundle --key --rotated --stream --partial --format' ;;

@@ -8,6 +8,7 @@
 #include "cli/audit_question.h"
 #include "cli/audit_records.h"
 #include "compiler/ways_of.h"
+#include "engine/audit_chain.h"
 #include "engine/audit_log.h"
 #include "profiles/bundle.h"
 #include "profiles/syscalls.h"
@@ -96,6 +97,23 @@ print(*sorted(kinds))
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+// A line of whoever writes logs by hand: a record by its own hash, and nothing more.
+std::string Linked(std::string object) {
+  object.pop_back();
+  object.append(kPrevField).append(Hex(Digest{})).append("\"}");
+  const Digest hash = LinkHash(Digest{}, object);
+  object.pop_back();
+  return object.append(kHashField).append(Hex(hash)).append("\"}\n");
+}
+
+// What a sink of a stream stored over two connections, and a line that nobody signed at its end.
+std::string StoredTwice(const std::string& text) {
+  return text.substr(0, text.size() / 2) + "\n" + text +
+         R"({"seq":2,"claimed":"1.0","kind":"violation","component":"tools","action":"mount",)"
+         R"("object":"/forged","count":9})"
+         "\n";
+}
 
 BOOST_AUTO_TEST_SUITE(AuditTail)
 
@@ -283,6 +301,21 @@ BOOST_AUTO_TEST_CASE(SaysWhatWasRefusedMostWhoTriedAndWhen) {
   BOOST_TEST(Bulkhead({"audit", "summary", path, "--top", "0"}).exit == 2);
 }
 
+BOOST_AUTO_TEST_CASE(WhatCameTwiceIsCountedOnceAndWhatIsNoRecordNever) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  WriteLog(path);
+  const auto once = test::Parsed(Bulkhead({"audit", "summary", path, "--format", "json"}).out);
+  test::WriteText(path, StoredTwice(test::ReadText(path)));
+  const auto run = Bulkhead({"audit", "summary", path, "--stream", "--format", "json"});
+  BOOST_TEST(run.exit == 0, run.err);
+  const auto twice = test::Parsed(run.out);
+  for (const char* part : {"events", "refused", "talkers"}) BOOST_TEST(twice[part] == once[part]);
+  BOOST_TEST(twice["unreadable_lines"].get<int>() == 2);
+  const auto explained = Bulkhead({"audit", "explain", path, "2", "--stream"});
+  BOOST_TEST(explained.out.find("/forged") == std::string::npos, explained.out);
+}
+
 BOOST_AUTO_TEST_CASE(CallsThatDifferInAddressesAloneAreOne) {
   const test::TemporaryDirectory directory;
   const std::string path = directory / "audit.jsonl";
@@ -306,9 +339,10 @@ BOOST_AUTO_TEST_CASE(AClockThatJumpsDoesNotMakeALongTimeline) {
   const test::TemporaryDirectory directory;
   const std::string path = directory / "audit.jsonl";
   const auto line = [](const char* claimed) {
-    return std::string(R"({"seq":1,"kind":"violation","claimed":")") + claimed + "\"}\n";
+    return Linked(std::string(R"({"seq":1,"kind":"violation","claimed":")") + claimed + "\"}");
   };
-  test::WriteText(path, line("0.0") + line("9999999999.0") + line("99.5"));
+  test::WriteText(path, line("0.0") + line("9999999999.0") + line("99.5") +
+                            line("-9223372036854775808.0") + line("9223372036854775807.0"));
   const auto json = test::Parsed(Bulkhead({"audit", "summary", path, "--format", "json"}).out);
   BOOST_TEST(json["timeline"]["refused"].size() <= 24U);
 }
@@ -351,7 +385,7 @@ BOOST_AUTO_TEST_CASE(TellsTheControlTheLineAndTheWay) {
   BOOST_TEST(file["why"]["verdict"].get<std::string>() == "deny");
   BOOST_TEST(file["record"]["object"].get<std::string>() == "/etc/shadow");
   BOOST_TEST(file["without"].get<std::string>().find("view") != std::string::npos, file["without"]);
-  BOOST_TEST(!file["ways"].empty());
+  BOOST_TEST(file["ways"].empty());  // it was plainly opened
   const auto open = test::Parsed(
       Bulkhead({"audit", "explain", "--bundle", bundle, path, "4", "--format", "json"}).out);
   BOOST_TEST(open["arguments"].dump() ==
@@ -370,6 +404,18 @@ BOOST_AUTO_TEST_CASE(TellsTheControlTheLineAndTheWay) {
   BOOST_TEST(bare.exit == 0);
   BOOST_TEST(bare.out.find("calls-io-uring") != std::string::npos);
   BOOST_TEST(bare.err.find("--bundle") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(NamesOfValuesAreEscapedToo) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  test::WriteText(path, Linked(R"({"seq":1,"claimed":"1.0","kind":"violation","action":"x",)"
+                               R"("extra":{"\u001b[2J\u202e\n":"v"}})"));
+  const auto run = Bulkhead({"audit", "explain", path, "1"});
+  BOOST_TEST(run.out.find("2J") != std::string::npos, run.out);
+  for (const char* bad : {"\x1b", "\xe2\x80\xae"}) {
+    BOOST_TEST(run.out.find(bad) == std::string::npos, run.out);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(AnotherBundleAndARecordThatIsNotThereAreSaid) {

@@ -398,6 +398,38 @@ while True:
         self.assertEqual([e["extra"]["arguments"] for e in unread], ["unread"])
         self.assertEqual(running.stop(), 0)
 
+    def test_calls_that_their_makers_end_is_cut_short_by_are_on_record(self):
+        # As many connects as there are workers wait there; what comes then is not decided any more.
+        full = socket.socket(socket.AF_INET)
+        self.addCleanup(full.close)
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        for _ in range(3):
+            filler = socket.socket(socket.AF_INET)
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        code = f"""
+import threading
+def wait(port):
+    with socket.socket() as one: one.connect_ex(('127.0.0.1', port))
+for _ in range(4): threading.Thread(target=wait, args=({port},)).start()
+time.sleep(1)
+for _ in range(5): threading.Thread(target=wait, args=(9,)).start()
+time.sleep(1)
+os._exit(0)
+"""
+        _, events, running = self.run_job("e2e-broker-cut", code, {
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": port}]}})
+        address = f"tcp:127.0.0.1:{port}"
+        made = [e for e in running.events("job") if e["kind"] == "brokered"]
+        self.assertEqual({(e["object"], e["extra"]["caller"]) for e in made}, {(address, "ended")})
+        self.assertEqual(sum(e["count"] for e in made), 4)
+        self.assertEqual({(e["extra"]["arguments"], e["extra"]["caller"]) for e in events},
+                         {("unread", "ended")})
+        self.assertEqual(sum(e["count"] for e in events), 5)
+
     def test_a_connection_that_nobody_accepts(self):
         # Its queue is full, so a connect waits; the others of the component don't.
         full = socket.socket(socket.AF_INET)

@@ -54,6 +54,22 @@ class Explain(enclave.Case):
         self.assertEqual(f"  recorded as {record['rule']}: " in text.stdout, other, text.stdout)
         return answer
 
+    def test_a_directory_that_nothing_else_names_is_an_asset_as_a_directory(self):
+        asset = self.directory / "vault"
+        asset.mkdir()
+        (asset / "key").write_text("x", encoding="utf-8")
+        plain = self.directory / "plain"
+        plain.mkdir()
+        self.directory.chmod(0o755)
+        said, running = self.run_to_the_end("e2e-asset-directory", {"job": (f"""
+tried('list', lambda: os.listdir({str(asset)!r}))
+tried('beneath', lambda: open({str(asset / 'key')!r}))
+tried('plain', lambda: os.listdir({str(plain)!r}))
+""", {"files": {"read": [str(plain)]}})}, assets={"vault": {"files": [str(asset)]}})
+        self.assertEqual(said, {"list": "refused", "beneath": "refused", "plain": "ok"})
+        self.assertEqual([(e["control"], e["action"], e["errno"]) for e in running.events("job")
+                          if e["object"] == str(asset)], [("landlock", "fs.read_dir", "EACCES")])
+
     def test_each_control(self):
         asset = self.directory / "gold"
         asset.mkdir()
@@ -85,7 +101,7 @@ class Explain(enclave.Case):
             ("one", "connect"): "components.one.network.tcp.connect",
             ("port", "net.connect_tcp"): "components.port.network",
             ("rest", "socket"): "components.rest.network",
-            ("rest", "fs.read_file"): "assets.gold",
+            ("rest", "fs.read_dir"): "assets.gold",
             ("rest", "execve"): "components.rest.files.execute",
             ("rest", "ioctl"): "components.rest.syscalls",
         }
@@ -99,7 +115,7 @@ class Explain(enclave.Case):
         self.assertEqual(made["without"], "")
         self.assertEqual(answers["rest", "ioctl"]["arguments"]["request"], "TIOCSTI")
         self.assertEqual(answers["rest", "socket"]["arguments"]["domain"], "AF_PACKET")
-        self.assertIsNone(answers["rest", "fs.read_file"]["arguments"])
+        self.assertIsNone(answers["rest", "fs.read_dir"]["arguments"])
         for key in (("rest", "socket"), ("rest", "execve")):
             self.assertEqual(answers[key]["rule"], "components.rest.syscalls")
         self.assertEqual(answers["rest", "execve"]["record"]["object"], "/usr/bin/true")

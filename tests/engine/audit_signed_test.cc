@@ -52,8 +52,9 @@ struct Written {
 };
 
 // `seconds` of `each` records, and the end.
-Written WriteLog(int seconds, int each) {
+Written WriteLog(int seconds, int each, uint64_t start = 100) {
   const Place place;
+  fake_now = start * kSecond;
   AuditLog log = place.Open();
   for (int second = 0; second < seconds; ++second, fake_now += kSecond) {
     for (int i = 0; i < each; ++i) log.Append(Started());
@@ -223,6 +224,69 @@ BOOST_AUTO_TEST_CASE(ARunThatIsMissingOrPastedTwiceIsSeen) {
   BOOST_TEST(!Judge(one.text + two.text, By(two.key)));
 }
 
+// A run that begins with what only looks like the log's own record has no key, and is nobody's.
+BOOST_AUTO_TEST_CASE(ARunWithoutAKeyIsNotTheKeys) {
+  const Written real = WriteLog(1, 2);
+  const std::string first = Lines(real.text)[0];
+  for (const auto& [component, control] :
+       {std::pair("job", "supervisor"), std::pair("", "Supervisor"), std::pair("", "supervisor")}) {
+    Event open;
+    open.boot = "boot-1";
+    open.component = component;
+    open.control = control;
+    open.action = kLogOpen;
+    open.object = Hex(TestBundle());
+    ChainPoint point = ChainStart(TestBundle(), "boot-1");
+    std::string forged;
+    for (int i = 0; i < 3; ++i) {
+      ChainedLine line = Link(point, open);
+      forged += line.line;
+      point = line.next;
+      open = Refusal("invented");
+    }
+    BOOST_TEST(!Judge(first + forged, By(real.key)), component << control);
+    BOOST_TEST(!Judge(forged + real.text, By(real.key)), component << control);
+    BOOST_TEST(!Judge(forged, By(real.key)), component << control);
+    // Nor as what is left of a run whose beginning is gone.
+    const std::string rest = forged.substr(forged.find('\n') + 1);
+    BOOST_TEST(!Judge(rest + real.text, {Fits, {real.key}, false, true}), component << control);
+    BOOST_TEST(Judge(rest + real.text, {Fits, {}, false, true}).has_value());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(RunsOfOneBootAreInTheirOrder) {
+  const Written one = WriteLog(1, 2);
+  const Written two = WriteLog(1, 3, 200);
+  BOOST_TEST(Judge(one.text + two.text, {Fits, {}, false}).has_value());
+  const auto verdict = Judge(two.text + one.text, {Fits, {}, false});
+  BOOST_REQUIRE(!verdict);
+  BOOST_TEST(verdict.error().what.find("opened after it") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(AClosedLogCanBeAskedFor) {
+  const Written log = WriteLog(1, 2);
+  ChainTrust trust = By(log.key);
+  trust.closed = true;
+  BOOST_TEST(Judge(log.text, trust).has_value());
+  const std::string cut = log.text.substr(0, log.text.rfind('\n', log.text.size() - 2) + 1);
+  BOOST_TEST(Judge(cut, By(log.key)).has_value());
+  BOOST_TEST(!Judge(cut, trust));
+}
+
+// As somebody stores it whose connection broke again and again, the last time in a run's last line.
+BOOST_AUTO_TEST_CASE(AStreamMayBreakAtAnyPlace) {
+  const Written one = WriteLog(1, 2);
+  const Written two = WriteLog(1, 3, 200);
+  const std::string torn = one.text.substr(0, one.text.size() - 40);
+  const std::string piece = one.text.substr(0, 50);
+  const std::string text = piece + "\n" + piece + "\n\n" + torn + two.text;
+  const auto verdict = Judge(text, {Fits, {one.key, two.key}, true});
+  BOOST_REQUIRE_MESSAGE(verdict.has_value(), (verdict ? "" : verdict.error().what));
+  BOOST_TEST(verdict->segments.size() == 2U);
+  BOOST_TEST(verdict->torn_lines == 3U);
+  BOOST_TEST(!Judge(text, {Fits, {one.key, two.key}, false}));
+}
+
 BOOST_AUTO_TEST_CASE(ARotatedSetIsOneChainUnderOneKey) {
   const Place place;
   AuditLog log = place.Open();
@@ -238,8 +302,9 @@ BOOST_AUTO_TEST_CASE(ARotatedSetIsOneChainUnderOneKey) {
   BOOST_TEST(set->segments[0].events == 2U);
   BOOST_TEST(set->segments[0].closed);
   BOOST_TEST(Lines(ReadAll(place.old_path())).back().find(kIsCheckpoint) != std::string::npos);
-  BOOST_TEST(VerifyChain(place.path()).error().what ==
-             "the log goes on from an older file, which is needed, too, or `--partial`");
+  BOOST_TEST(
+      VerifyChain(place.path()).error().what ==
+      "the log goes on from an older file: give it by --rotated, or --partial where it is gone");
   // A file of the set is missing, or they are in the wrong order.
   BOOST_TEST(!VerifyChain(std::vector{files[1], files[0]}, By(log.public_key())));
   // The new one alone, by what is known of the old one's end, is judged by its own statement.
