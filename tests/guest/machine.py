@@ -16,13 +16,13 @@ ARGUMENTS = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-s
 
 
 class Machine:
-    def __init__(self, kernel, image, append="", memory=1024):
+    def __init__(self, kernel, image, append="", memory=1024, devices=()):
         self.console = ""
         self._followed = 0
         self._work = tempfile.TemporaryDirectory(prefix="bulkhead-guest-")
         monitor = os.path.join(self._work.name, "qmp")
         command = ["qemu-system-x86_64", *ARGUMENTS, "-m", str(memory), "-kernel", str(kernel),
-                   "-initrd", str(image), "-qmp", f"unix:{monitor},server=on,wait=off", "-append",
+                   "-initrd", str(image), *devices, "-qmp", f"unix:{monitor},server=on,wait=off", "-append",
                    f"console=ttyS0 quiet loglevel=3 panic=-1 {append}"]
         self._monitor = monitor
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

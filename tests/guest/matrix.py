@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Boots the agent example as an image on other kernels, with bulkhead-init as PID 1, and compares what
-comes of it with what must come; with --attacks the attack suite as one. Writes the table of
-docs/BOOT-MATRIX.md with --write.
+comes of it with what must come; with --attacks the attack suite as one, with --measured images that are
+measured. Writes the table of docs/BOOT-MATRIX.md with --write.
 
-usage: matrix.py --build DIR --kernels DIR [--write FILE] [--quick] [--attacks]
+usage: matrix.py --build DIR --kernels DIR [--write FILE] [--quick] [--attacks | --measured]
 --quick: the rows marked so, without the boot that is compared with.
 """
 
@@ -22,6 +22,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import enclave  # noqa: E402
 import machine  # noqa: E402
+import measured  # noqa: E402
 import suite  # noqa: E402
 
 NO_LANDLOCK = "lsm=lockdown,yama"
@@ -59,6 +60,7 @@ ATTACKS = [
 
 class Compiler:
     def __init__(self, build, work):
+        self.build = build
         self.bulkhead = build / "bulkhead"
         self.init = build / "bulkhead-init"
         self.work = work
@@ -278,14 +280,17 @@ def main():
     parser.add_argument("--write", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--attacks", action="store_true")
+    parser.add_argument("--measured", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bulkhead-matrix-") as work:
         place = options.build, pathlib.Path(work), options.kernels, options.quick
         parts = {}
-        if not options.attacks or options.quick:
+        if options.quick or not (options.attacks or options.measured):
             parts["boots"] = run_boots(*place)
         if options.attacks or options.quick:
             parts["attacks"] = run_attacks(*place)
+        if options.measured or options.quick:
+            parts["measured"] = measured.run_all(Compiler(*place[:2]), options.kernels, options.quick)
     if any(failed for failed, _ in parts.values()):
         sys.exit(1)
     if options.write and not options.quick:
