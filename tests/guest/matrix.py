@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boots the agent example as an image on other kernels, with bulkhead-init as PID 1, and compares what
 comes of it with what must come; with --attacks the attack suite as one, with --measured images that are
-measured. Writes the table of docs/BOOT-MATRIX.md with --write.
+measured, with --signed images that take signed bundles only. Writes the table of docs/BOOT-MATRIX.md with --write.
 
-usage: matrix.py --build DIR --kernels DIR [--write FILE] [--quick] [--attacks | --measured]
+usage: matrix.py --build DIR --kernels DIR [--write FILE] [--quick] [--attacks | --measured | --signed]
 --quick: the rows marked so, without the boot that is compared with.
 """
 
@@ -23,6 +23,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import enclave  # noqa: E402
 import machine  # noqa: E402
 import measured  # noqa: E402
+import signed  # noqa: E402
 import suite  # noqa: E402
 
 NO_LANDLOCK = "lsm=lockdown,yama"
@@ -281,16 +282,19 @@ def main():
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--attacks", action="store_true")
     parser.add_argument("--measured", action="store_true")
+    parser.add_argument("--signed", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bulkhead-matrix-") as work:
         place = options.build, pathlib.Path(work), options.kernels, options.quick
         parts = {}
-        if options.quick or not (options.attacks or options.measured):
+        if options.quick or not (options.attacks or options.measured or options.signed):
             parts["boots"] = run_boots(*place)
         if options.attacks or options.quick:
             parts["attacks"] = run_attacks(*place)
         if options.measured or options.quick:
             parts["measured"] = measured.run_all(Compiler(*place[:2]), options.kernels, options.quick)
+        if options.signed or options.quick:
+            parts["signed"] = signed.run_all(Compiler(*place[:2]), options.kernels, options.quick)
     if any(failed for failed, _ in parts.values()):
         sys.exit(1)
     if options.write and not options.quick:

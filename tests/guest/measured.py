@@ -108,7 +108,7 @@ class Builder:
         self.compiler = compiler
         self.work = compiler.work
         self.first = compiler.build / "tests/guest-first"
-        self.tree = self.work / "measured-tree"
+        self.tree = pathlib.Path(tempfile.mkdtemp(prefix="tree-", dir=self.work))
         (self.tree / "suite").mkdir(parents=True)
         for source, name in ((self.first, "suite/first"), (compiler.build / "tests/e2e/e2e-nsm", "suite/nsm"),
                              (compiler.init, "bulkhead-init")):

@@ -94,6 +94,7 @@ int Inside(const char* what) {
   const std::string_view word(what);
   if (word == "sign") Sign();
   if (word == "try") Try();
+  if (word == "hello") return std::puts("hello") < 0 || std::fflush(stdout) != 0;
   for (;;) pause();
 }
 

@@ -5,7 +5,7 @@
 namespace bulkhead::test {
 
 // `sign`: asks for a document for the words `hello` and `nonce`. `try`: tries to come to the
-// devices without being given one. `idle`: nothing. Each then stays until it is killed.
+// devices without being given one. Both then stay until they are killed. `hello`: says so and ends.
 int Inside(const char* what);
 
 // The numbers of the module's device, of the machine's root, as `try` reads them there.
