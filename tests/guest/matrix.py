@@ -143,7 +143,7 @@ def run_attacks(build, work, kernels, quick):
         whole, text = check_chain(builder, guest)
         wrong = wrong or ("" if whole else f"the audit log is not whole: {text}")
         if wrong:
-            print(guest.console[-6000:], flush=True)
+            print(machine.telling(guest.console), flush=True)
         line = suite.row(case, said)
         print(f"WRONG {case}: {wrong}" if wrong else line.rstrip(), flush=True)
         failed += bool(wrong)
@@ -173,7 +173,7 @@ def run_bare(image, kernel):
     guest = machine.Machine(kernel, image)
     try:
         if not guest.wait_for(r"bare: [0-9.]+ [0-9.]+", PATIENCE) or not guest.ended(60):
-            print(guest.console[-3000:])
+            print(machine.telling(guest.console))
             return None
         began, ended = re.search(r"bare: ([0-9.]+) ([0-9.]+)", guest.console).groups()
         return float(ended) - float(began)
@@ -236,11 +236,10 @@ def run(case, builder, kernels):
     guest = machine.Machine(machine.kernel_of(kernels / case.kernel), builder.image(case.target), case.append)
     try:
         wrong, figures = refused(case, guest) if case.refused else booted(builder, guest)
-        for panic in ("Kernel panic", "Attempted to kill init"):
-            if panic in guest.console:
-                wrong = "the kernel panicked"
+        if machine.panicked(guest.console):
+            wrong = "the kernel panicked"
         if wrong:
-            print(guest.console[-6000:], flush=True)
+            print(machine.telling(guest.console), flush=True)
         answer = reason(case, guest.console) if case.refused and not wrong else "boots and holds"
     finally:
         guest.close()

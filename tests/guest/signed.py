@@ -109,7 +109,7 @@ def run(builder, kernel, case):
     guest = machine.Machine(machine.kernel_of(kernel), builder.image(case), "bulkhead.guest first=cmd")
     try:
         wrong = judged(case, guest)
-        if "Kernel panic" in guest.console:
+        if machine.panicked(guest.console):
             wrong = "the kernel panicked"
     finally:
         guest.close()
@@ -130,7 +130,7 @@ def run_all(compiler, kernels, quick):
         wrong, console = run(builder, kernels / (KERNEL_QUICK if quick else KERNEL), case)
         failed += bool(wrong)
         if wrong:
-            print(f"{console[-6000:]}\nWRONG {case}: {wrong}", flush=True)
+            print(f"{machine.telling(console)}\nWRONG {case}: {wrong}", flush=True)
             continue
         reason = REASONS[case.signed]
         line = f"| {case.way} | {case.signed} | {'refuses: ' + reason if reason else 'boots'} |\n"

@@ -214,6 +214,8 @@ def run(image, kernel, append, attacks):
             wrong = "" if ended and guest.ended(60) else "it did not end in order"
     finally:
         guest.close()
+    if machine.panicked(guest.console):
+        wrong = "the kernel panicked"
     return guest, said, wrong or said.wrong()
 
 
