@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/reboot.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
 #include <sys/stat.h>
@@ -139,7 +140,7 @@ void Extend(uint32_t number) {
 // By the kernel's own reading of it, and from outside of the enclave.
 int WatchTpm(int fd) {
   std::string last;
-  for (;; usleep(20'000)) {
+  for (;; usleep(3'000)) {
     char text[128] = {};
     const ssize_t size = pread(fd, text, sizeof text - 1, 0);
     if (size > 0 && last != text)
@@ -168,7 +169,13 @@ int WatchTpm(int fd) {
   Mount("devpts", "/dev/pts");
   Mount("sysfs", "/sys");
   Mount("cgroup2", "/sys/fs/cgroup");
-  const pid_t child = InChild([&] {
+  // The word to stop, which the machine would take for itself.
+  Must(reboot(LINUX_REBOOT_CMD_CAD_OFF) == 0, "ctrl-alt-delete");
+  static pid_t child = 0;
+  signal(SIGINT, [](int) {
+    if (child > 0) kill(child, SIGTERM);
+  });
+  child = InChild([&] {
     setsid();
     execl(program.c_str(), program.c_str(), bundle.c_str(), nullptr);
     return 127;
