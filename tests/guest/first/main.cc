@@ -25,6 +25,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -149,6 +151,19 @@ int WatchTpm(int fd) {
   }
 }
 
+// A console is slow, and what a supervisor can't say at once it drops: of that this is no test.
+int PassOn(int from) {
+  std::array<char, 65536> text;
+  for (ssize_t got = 0; (got = read(from, text.data(), text.size())) > 0;) {
+    for (ssize_t at = 0; at < got;) {
+      const ssize_t written = write(STDOUT_FILENO, text.data() + at, static_cast<size_t>(got - at));
+      if (written < 0 && errno != EINTR && errno != EAGAIN) return 1;
+      if (written > 0) at += written;
+    }
+  }
+  return 0;
+}
+
 // As init of aws-nitro-enclaves-sdk-bootstrap does it, so far as its child can tell.
 [[noreturn]] void RunAsCommand() {
   std::string program;
@@ -169,6 +184,12 @@ int WatchTpm(int fd) {
   Mount("devpts", "/dev/pts");
   Mount("sysfs", "/sys");
   Mount("cgroup2", "/sys/fs/cgroup");
+  std::array<int, 2> said{};
+  Must(pipe2(said.data(), O_CLOEXEC) == 0 && fcntl(said[0], F_SETPIPE_SZ, 1 << 20) > 0, "a pipe");
+  const pid_t passing = InChild([&] {
+    close(said[1]);
+    return PassOn(said[0]);
+  });
   // The word to stop, which the machine would take for itself.
   Must(reboot(LINUX_REBOOT_CMD_CAD_OFF) == 0, "ctrl-alt-delete");
   static pid_t child = 0;
@@ -177,11 +198,14 @@ int WatchTpm(int fd) {
   });
   child = InChild([&] {
     setsid();
+    for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) Must(dup2(said[1], fd) == fd, "output");
     execl(program.c_str(), program.c_str(), bundle.c_str(), nullptr);
     return 127;
   });
+  close(said[1]);
   int status = 0;
-  for (pid_t gone = -1; gone != child;) gone = waitpid(-1, &status, 0);
+  while (waitpid(child, &status, 0) != child) continue;
+  while (waitpid(passing, nullptr, 0) != passing) continue;
   std::printf("init: /cmd ended with exit status %d\n",
               WIFEXITED(status) ? WEXITSTATUS(status) : -1);
   std::fflush(stdout);
