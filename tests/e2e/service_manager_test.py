@@ -178,9 +178,9 @@ class Units(enclave.Case):
     def test_they_are_good_units(self):
         if not shutil.which("systemd-analyze"):
             enclave.can_not("systemd-analyze is not there (section test of scripts/packages.txt)")
-        for source, name in (("packaging/systemd/bulkhead@.service", "bulkhead@one.service"),
-                             ("examples/systemd/greeter.service", "greeter.service")):
-            text = (enclave.SOURCE / source).read_text(encoding="utf-8")
+        for source, name in ((self.installed("/usr"), "bulkhead@one.service"),
+                             (enclave.SOURCE / "examples/systemd/greeter.service", "greeter.service")):
+            text = source.read_text(encoding="utf-8")
             for program, built in (("/usr/bin/bulkhead-init", enclave.BULKHEAD_INIT),
                                    ("/usr/bin/bulkhead ", enclave.BULKHEAD + " ")):
                 text = text.replace(f"ExecStart={program}", f"ExecStart={built}")
@@ -193,10 +193,21 @@ class Units(enclave.Case):
                 unit.write_text(text.replace(old, new), encoding="utf-8")
                 self.assertNotEqual(self.verify(unit).stderr, "", new)
 
+    def installed(self, prefix):
+        """The unit as it comes to be under this prefix."""
+        place = self.directory / "installed"
+        build = pathlib.Path(enclave.BULKHEAD).parent
+        done = enclave.run("cmake", "--install", str(build), "--prefix", prefix, "--component", "systemd",
+                           env={**os.environ, "DESTDIR": str(place)})
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        return place / prefix[1:] / "lib/systemd/system/bulkhead@.service"
+
     def test_the_installed_unit_names_what_is_installed(self):
-        text = (enclave.SOURCE / "packaging/systemd/bulkhead@.service").read_text(encoding="utf-8")
-        self.assertIn("ExecStart=/usr/bin/bulkhead-init /etc/bulkhead/%i.bundle\n", text)
-        self.assertIn("Type=notify\n", text)
+        for prefix in ("/usr", "/usr/local", "/opt/bulkhead"):
+            text = self.installed(prefix).read_text(encoding="utf-8")
+            self.assertIn(f"\nExecStart={prefix}/bin/bulkhead-init /etc/bulkhead/%i.bundle\n", text)
+            self.assertIn("\nType=notify\n", text)
+            self.assertEqual(text.count("@"), 1, "its own name alone has one")
 
 
 if __name__ == "__main__":

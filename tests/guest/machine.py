@@ -13,17 +13,20 @@ import time
 
 ARGUMENTS = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-nodefaults",
              "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"]
+# A kernel that panics prints all that it has to say, what it was too quiet for before as well.
+PANIC = "panic_print=32"
+TROUBLE = re.compile(r"(?m)^.*(Kernel panic - not syncing|BUG: |Oops: |general protection fault).*$")
 
 
 class Machine:
-    def __init__(self, kernel, image, append="", memory=1024):
+    def __init__(self, kernel, image, append="", memory=1024, devices=()):
         self.console = ""
         self._followed = 0
         self._work = tempfile.TemporaryDirectory(prefix="bulkhead-guest-")
         monitor = os.path.join(self._work.name, "qmp")
         command = ["qemu-system-x86_64", *ARGUMENTS, "-m", str(memory), "-kernel", str(kernel),
-                   "-initrd", str(image), "-qmp", f"unix:{monitor},server=on,wait=off", "-append",
-                   f"console=ttyS0 quiet loglevel=3 panic=-1 {append}"]
+                   "-initrd", str(image), *devices, "-qmp", f"unix:{monitor},server=on,wait=off", "-append",
+                   f"console=ttyS0 quiet loglevel=3 panic=-1 {PANIC} {append}"]
         self._monitor = monitor
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                          stderr=subprocess.STDOUT)
@@ -91,6 +94,18 @@ class Machine:
         self._process.wait()
         self._process.stdout.close()
         self._work.cleanup()
+
+
+def panicked(console):
+    return "Kernel panic - not syncing" in console
+
+
+def telling(console):
+    """What there is to be read of a boot that went wrong."""
+    if not panicked(console):
+        return console[-8000:]
+    # Who was at work comes before, and the kernel's own words are of any length.
+    return console[max(0, TROUBLE.search(console).start() - 4000):]
 
 
 def kernel_of(directory):

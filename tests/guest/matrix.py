@@ -1,10 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """Boots the agent example as an image on other kernels, with bulkhead-init as PID 1, and compares what
-comes of it with what must come; with --attacks the attack suite as one. Writes the table of
-docs/BOOT-MATRIX.md with --write.
+comes of it with what must come; with --attacks the attack suite as one, with --measured images that are
+measured, with --signed images that take signed bundles only. Writes the table of docs/BOOT-MATRIX.md with --write.
 
-usage: matrix.py --build DIR --kernels DIR [--write FILE] [--quick] [--attacks]
+usage: matrix.py --build DIR --kernels DIR [--write FILE] [--quick] [--attacks | --measured | --signed]
 --quick: the rows marked so, without the boot that is compared with.
 """
 
@@ -22,6 +22,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import enclave  # noqa: E402
 import machine  # noqa: E402
+import measured  # noqa: E402
+import signed  # noqa: E402
 import suite  # noqa: E402
 
 NO_LANDLOCK = "lsm=lockdown,yama"
@@ -59,6 +61,7 @@ ATTACKS = [
 
 class Compiler:
     def __init__(self, build, work):
+        self.build = build
         self.bulkhead = build / "bulkhead"
         self.init = build / "bulkhead-init"
         self.work = work
@@ -140,7 +143,7 @@ def run_attacks(build, work, kernels, quick):
         whole, text = check_chain(builder, guest)
         wrong = wrong or ("" if whole else f"the audit log is not whole: {text}")
         if wrong:
-            print(guest.console[-6000:], flush=True)
+            print(machine.telling(guest.console), flush=True)
         line = suite.row(case, said)
         print(f"WRONG {case}: {wrong}" if wrong else line.rstrip(), flush=True)
         failed += bool(wrong)
@@ -170,7 +173,7 @@ def run_bare(image, kernel):
     guest = machine.Machine(kernel, image)
     try:
         if not guest.wait_for(r"bare: [0-9.]+ [0-9.]+", PATIENCE) or not guest.ended(60):
-            print(guest.console[-3000:])
+            print(machine.telling(guest.console))
             return None
         began, ended = re.search(r"bare: ([0-9.]+) ([0-9.]+)", guest.console).groups()
         return float(ended) - float(began)
@@ -233,11 +236,10 @@ def run(case, builder, kernels):
     guest = machine.Machine(machine.kernel_of(kernels / case.kernel), builder.image(case.target), case.append)
     try:
         wrong, figures = refused(case, guest) if case.refused else booted(builder, guest)
-        for panic in ("Kernel panic", "Attempted to kill init"):
-            if panic in guest.console:
-                wrong = "the kernel panicked"
+        if machine.panicked(guest.console):
+            wrong = "the kernel panicked"
         if wrong:
-            print(guest.console[-6000:], flush=True)
+            print(machine.telling(guest.console), flush=True)
         answer = reason(case, guest.console) if case.refused and not wrong else "boots and holds"
     finally:
         guest.close()
@@ -278,14 +280,20 @@ def main():
     parser.add_argument("--write", type=pathlib.Path)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--attacks", action="store_true")
+    parser.add_argument("--measured", action="store_true")
+    parser.add_argument("--signed", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bulkhead-matrix-") as work:
         place = options.build, pathlib.Path(work), options.kernels, options.quick
         parts = {}
-        if not options.attacks or options.quick:
+        if options.quick or not (options.attacks or options.measured or options.signed):
             parts["boots"] = run_boots(*place)
         if options.attacks or options.quick:
             parts["attacks"] = run_attacks(*place)
+        if options.measured or options.quick:
+            parts["measured"] = measured.run_all(Compiler(*place[:2]), options.kernels, options.quick)
+        if options.signed or options.quick:
+            parts["signed"] = signed.run_all(Compiler(*place[:2]), options.kernels, options.quick)
     if any(failed for failed, _ in parts.values()):
         sys.exit(1)
     if options.write and not options.quick:

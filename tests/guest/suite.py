@@ -79,11 +79,11 @@ def make_tree(tree, program, init):
         (tree / kept(name)[1:]).mkdir(parents=True)
 
 
-def unpack_modules(kernel, directory):
+def unpack_modules(kernel, directory, names=MODULES):
     """The modules and what they need, in that order."""
     version = next((kernel / "lib/modules").iterdir()).name
     paths = []
-    for name in MODULES:
+    for name in names:
         shown = subprocess.run(["modprobe", "-d", kernel, "-S", version, "--show-depends", name],
                                capture_output=True, text=True, check=True).stdout
         for path in re.findall(r"(?m)^insmod (\S+)", shown):
@@ -214,6 +214,8 @@ def run(image, kernel, append, attacks):
             wrong = "" if ended and guest.ended(60) else "it did not end in order"
     finally:
         guest.close()
+    if machine.panicked(guest.console):
+        wrong = "the kernel panicked"
     return guest, said, wrong or said.wrong()
 
 

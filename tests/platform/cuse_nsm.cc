@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // e2e-nsm ROOT: the Nitro security module of fake_nsm.h as /dev/nsm, mode 0666 like the driver's,
-// until it is killed; the certificate of its CA goes into the file ROOT. For guests: the node is
-// that of the whole machine.
+// until it is killed; the certificate of its CA goes into the file ROOT. What becomes of registers
+// is said on standard output. For guests: the node is that of the whole machine.
 //
 // A character device in user space (module cuse): requests are read from /dev/cuse and answered
 // there in FUSE's protocol (linux/fuse.h). What an ioctl points to is not known from its number
@@ -151,14 +151,26 @@ class Device {
       return AskAgain(unique, {words, {raw.request, raw.request_size}},
                       {words, {raw.answer, raw.answer_size}});
     }
+    const auto before = nsm_.registers;
     const std::vector<uint8_t> answer =
         nsm_.Answer(input.subspan(sizeof raw, raw.request_size), raw.answer_size);
+    TellChanges(before);
     raw.answer_size = answer.size();
     Bytes out;
     Put(out, fuse_ioctl_out{});
     Put(out, raw);
     out.append(answer.begin(), answer.end());
     return Answer(unique, 0, out);
+  }
+
+  void TellChanges(const std::array<FakeNsm::Register, 32>& before) const {
+    for (size_t i = 0; i < before.size(); ++i) {
+      const FakeNsm::Register& now = nsm_.registers[i];
+      if (now.value == before[i].value && now.locked == before[i].locked) continue;
+      std::printf("module: pcr%zu = %s%s\n", i, Hex(now.value).c_str(),
+                  now.locked ? ", locked" : "");
+      std::fflush(stdout);
+    }
   }
 
   int fd_;
