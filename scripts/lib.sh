@@ -140,6 +140,16 @@ install_packages() {
   fi
 }
 
+# add_architecture ARCH: so that packages of it can be installed.
+add_architecture() {
+  dpkg --print-foreign-architectures | grep -qx "$1" && return
+  need_root_or_sudo "to add the architecture $1"
+  step "adding the architecture $1 to dpkg's: dpkg --add-architecture $1"
+  "${as_root[@]}" dpkg --add-architecture "$1"
+  # Before anything is asked of its packages.
+  apt update || die 3 "apt-get update failed"
+}
+
 # tracked_files PATTERN...: NUL-separated paths below the root; in an unpacked archive, all files.
 tracked_files() {
   if [[ -e $root/.git ]]; then

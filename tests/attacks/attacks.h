@@ -34,6 +34,7 @@ struct Place {
   std::string program;        // this program
   std::string foreign;        // a program that may not be executed
   std::string set_id;         // this program with set-user-id, of root
+  std::string compat;         // a program of the other architecture (compat.h), where there is one
   std::string loader;         // of dynamic programs
   std::string dynamic;        // one of them, which may be executed
   std::string interpreter;    // of scripts

@@ -53,9 +53,9 @@ Result SocketByRing(Place& place) {
   return ring < 0 ? errno : MakesSocketByRing(ring, place.ring, AF_INET);
 }
 
+#if defined(__x86_64__)
 // By the ia32 table; its pointers have 32 bits.
 Result Ia32(long number, long first, const std::array<uint32_t, 3>& words) {
-#if defined(__x86_64__)
   void* const low =
       mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
   if (low == MAP_FAILED) return errno;
@@ -68,15 +68,22 @@ Result Ia32(long number, long first, const std::array<uint32_t, 3>& words) {
                    : "memory", "r8", "r9", "r10", "r11");
   const auto answer = static_cast<int32_t>(value);
   return answer < 0 ? -answer : 0;
-#else
-  static_cast<void>(number), static_cast<void>(first), static_cast<void>(words);
-  return ENOSYS;
-#endif
 }
 
 Result Ia32Socketcall(Place& /*place*/) { return Ia32(102, 1, {AF_INET, SOCK_STREAM, 0}); }
 Result Ia32Vsock(Place& /*place*/) { return Ia32(102, 1, {AF_VSOCK, SOCK_STREAM, 0}); }
 Result Ia32Socket(Place& /*place*/) { return Ia32(359, AF_INET, {AF_INET, SOCK_STREAM, 0}); }
+#else
+// Only another program comes to the other table; the family and what calls it as CompatProgram has
+// them.
+Result Compat(const Place& place, int family, const char* how) {
+  return Runs(place.compat, {static_cast<char>('0' + family) + std::string(how)});
+}
+
+Result Ia32Socketcall(Place& place) { return Compat(place, AF_INET, "c"); }
+Result Ia32Vsock(Place& place) { return Compat(place, AF_VSOCK, ""); }
+Result Ia32Socket(Place& place) { return Compat(place, AF_INET, ""); }
+#endif
 
 Result X32Socket(Place& /*place*/) {
   return Answer(syscall(static_cast<long>(kX32 | SYS_socket), AF_INET, SOCK_STREAM, 0));

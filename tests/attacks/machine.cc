@@ -14,6 +14,7 @@
 #include <cstdio>
 
 #include "tests/attacks/attacks.h"
+#include "tests/attacks/compat.h"
 #include "tests/attacks/vsock.h"
 
 namespace bulkhead::attacks {
@@ -22,6 +23,11 @@ namespace {
 const std::string kRoot = "/rootfs";  // of the enclave, where bulkhead-init looks for it
 const std::string kSuite = "/suite";  // in that
 const std::string kControl = "/run/control";
+#if defined(__aarch64__)
+constexpr const char* kLoader = "/lib/ld-linux-aarch64.so.1";
+#else
+constexpr const char* kLoader = "/lib64/ld-linux-x86-64.so.2";
+#endif
 
 void Mount(const char* type, const std::string& path, const char* options = nullptr) {
   mkdir(path.c_str(), 0755);
@@ -102,8 +108,9 @@ int Machine() {
   // Everything is tried here without confinement: on nobody's machine.
   if (!InOwnGuest()) Broken("no guest of ours");
   InsertModules();
-  TryBare("/lib64/ld-linux-x86-64.so.2");
+  TryBare(kLoader);
   RaiseLoopback();
+  WriteFile(suite + "/compat", CompatProgram(), 0755);
   // Images have none.
   Needed(chmod((suite + "/set-id").c_str(), 04755), "set-id");
   const Report report{"/dev/console", "reached "};

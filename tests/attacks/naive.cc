@@ -15,6 +15,7 @@
 #include <sstream>
 
 #include "tests/attacks/attacks.h"
+#include "tests/attacks/compat.h"
 
 namespace bulkhead::attacks {
 
@@ -35,6 +36,7 @@ Place NaivePlace(const std::string& directory, const std::string& loader) {
   place.program = directory + "/program";
   place.foreign = directory + "/foreign";
   place.set_id = directory + "/set-id";
+  place.compat = directory + "/compat";
   place.dynamic = directory + "/own/dynamic";
   place.loader = loader;
   place.interpreter = "/usr/bin/python3";
@@ -58,6 +60,7 @@ void Furnish(const Place& place, const std::string& program, const std::string& 
   write(place.granted, "granted", 0644);
   write(place.decoy, "decoy", 0600);
   write(place.program, program, 0755);
+  write(place.compat, CompatProgram(), 0755);
   write(place.foreign, plain, 0755);
   write(place.set_id, program, 0755);
   Needed(chmod(place.set_id.c_str(), 04755), "chmod");

@@ -34,6 +34,7 @@ constexpr std::array kRows{
     Row{"program", &Place::program},
     Row{"foreign", &Place::foreign},
     Row{"set-id", &Place::set_id},
+    Row{"compat", &Place::compat},
     Row{"loader", &Place::loader},
     Row{"dynamic", &Place::dynamic},
     Row{"interpreter", &Place::interpreter},

@@ -10,9 +10,13 @@
 #include <fstream>
 #include <sstream>
 #include <string>
+#include <string_view>
 
 namespace bulkhead::attacks {
 namespace {
+
+// QEMU's name of a machine that has a device tree and no DMI.
+constexpr std::string_view kVirtualArm("linux,dummy-virt\0", 17);
 
 std::string FirstLine(const char* path) {
   std::ifstream file(path);
@@ -32,7 +36,9 @@ sockaddr_vm Loopback(uint32_t port) {
 }  // namespace
 
 bool InOwnGuest() {
-  if (FirstLine("/sys/class/dmi/id/sys_vendor") != "QEMU") return false;
+  const bool guest = FirstLine("/sys/class/dmi/id/sys_vendor") == "QEMU" ||
+                     FirstLine("/sys/firmware/devicetree/base/model") == kVirtualArm;
+  if (!guest) return false;
   std::istringstream words(FirstLine("/proc/cmdline"));
   for (std::string word; words >> word;) {
     if (word == "bulkhead.guest") return true;

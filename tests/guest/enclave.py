@@ -11,6 +11,7 @@ import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples/agent-enclave"
+HERE = pathlib.Path("/")  # the root of this machine
 PROGRAMS = ["/usr/sbin/nginx", "/usr/bin/python3", "/usr/bin/redis-server", "/usr/bin/gpg-agent"]
 FILES = ["/etc/nginx/mime.types", "/etc/ld.so.cache", "/lib64/ld-linux-x86-64.so.2"]
 # Not needed by the example, and large.
@@ -29,35 +30,39 @@ CLIENT = """
 """
 
 
-def copy(path, tree):
-    """Copies a file of this machine, and the links on the way to it."""
+def copy(path, tree, root=HERE):
+    """Copies a file of `root`, and the links on the way to it."""
     place = pathlib.Path("/")
     for part in pathlib.Path(path).parts[1:]:
         place = place / part
-        target = tree / place.relative_to("/")
-        if place.is_symlink():
+        source, target = root / place.relative_to("/"), tree / place.relative_to("/")
+        if source.is_symlink():
             if not target.is_symlink():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(os.readlink(place))
+                target.symlink_to(os.readlink(source))
             rest = pathlib.Path(path).relative_to(place)
-            return copy(os.path.normpath(place.parent / os.readlink(place) / rest), tree)
-        if place.is_dir():
+            return copy(os.path.normpath(place.parent / os.readlink(source) / rest), tree, root)
+        if source.is_dir():
             target.mkdir(parents=True, exist_ok=True)
         elif not target.exists():
-            shutil.copyfile(place, target)
-            target.chmod(0o755 if os.access(place, os.X_OK) else 0o644)
+            shutil.copyfile(source, target)
+            target.chmod(0o755 if os.access(source, os.X_OK) else 0o644)
     return None
 
 
-def libraries(program):
+def libraries(program, root=HERE):
+    if root != HERE:
+        # Nobody here runs that loader; such a root has little beside what its programs need.
+        found = (root / "usr/lib").glob("*-linux-gnu/*.so.*")
+        return [f"/{path.relative_to(root)}" for path in found]
     output = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
     return re.findall(r"(/[^ ]+) \(0x", output)
 
 
-def copy_python(tree):
-    """Its standard library, whose place on this machine is returned."""
-    standard = pathlib.Path("/usr/lib") / pathlib.Path(os.path.realpath("/usr/bin/python3")).name
-    shutil.copytree(standard, tree / standard.relative_to("/"), symlinks=True,
+def copy_python(tree, root=HERE):
+    """Its standard library, whose place in `root` is returned."""
+    standard = pathlib.Path("/usr/lib") / pathlib.Path(os.path.realpath(root / "usr/bin/python3")).name
+    shutil.copytree(root / standard.relative_to("/"), tree / standard.relative_to("/"), symlinks=True,
                     ignore=shutil.ignore_patterns(*LEFT_OUT))
     (tree / standard.relative_to("/") / "sitecustomize.py").unlink(missing_ok=True)
     (tree / "usr/lib/python3").mkdir(exist_ok=True)

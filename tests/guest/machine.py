@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One boot of an image in QEMU, watched on its console, ended by ctrl-alt-delete."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -11,22 +12,41 @@ import subprocess
 import tempfile
 import time
 
-ARGUMENTS = ["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-nodefaults",
-             "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"]
+ARGUMENTS = ["-accel", "tcg,thread=multi", "-smp", "2", "-nodefaults", "-no-user-config", "-display", "none",
+             "-no-reboot", "-serial", "stdio"]
 # A kernel that panics prints all that it has to say, what it was too quiet for before as well.
 PANIC = "panic_print=32"
 TROUBLE = re.compile(r"(?m)^.*(Kernel panic - not syncing|BUG: |Oops: |general protection fault).*$")
 
 
+@dataclasses.dataclass(frozen=True)
+class Arch:
+    name: str
+    command: tuple  # of QEMU, and what machine it is to be
+    console: str
+    loader: str  # of dynamic programs
+    compat: bool = False  # the kernel's other architecture is one that only programs come to
+    modules: tuple = ()  # what is needed for ctrl-alt-delete and is a module of Debian's
+
+
+ARCHES = {arch.name: arch for arch in (
+    Arch("x86_64", ("qemu-system-x86_64", "-machine", "q35", "-cpu", "max"), "ttyS0",
+         "/lib64/ld-linux-x86-64.so.2"),
+    # The architected algorithm of pointer authentication is slow without the hardware for it.
+    Arch("aarch64", ("qemu-system-aarch64", "-machine", "virt", "-cpu", "max,pauth-impdef=on", "-device",
+                     "virtio-keyboard-pci"), "ttyAMA0", "/lib/ld-linux-aarch64.so.1", True,
+         ("virtio_pci", "virtio_input")))}
+
+
 class Machine:
-    def __init__(self, kernel, image, append="", memory=1024, devices=()):
+    def __init__(self, kernel, image, append="", memory=1024, devices=(), arch=ARCHES["x86_64"]):
         self.console = ""
         self._followed = 0
         self._work = tempfile.TemporaryDirectory(prefix="bulkhead-guest-")
         monitor = os.path.join(self._work.name, "qmp")
-        command = ["qemu-system-x86_64", *ARGUMENTS, "-m", str(memory), "-kernel", str(kernel),
+        command = [*arch.command, *ARGUMENTS, "-m", str(memory), "-kernel", str(kernel),
                    "-initrd", str(image), *devices, "-qmp", f"unix:{monitor},server=on,wait=off", "-append",
-                   f"console=ttyS0 quiet loglevel=3 panic=-1 {PANIC} {append}"]
+                   f"console={arch.console} quiet loglevel=3 panic=-1 {PANIC} {append}"]
         self._monitor = monitor
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                          stderr=subprocess.STDOUT)

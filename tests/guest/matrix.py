@@ -5,7 +5,9 @@ comes of it with what must come; with --attacks the attack suite as one, with --
 measured, with --signed images that take signed bundles only. Writes the table of docs/BOOT-MATRIX.md with --write.
 
 usage: matrix.py --build DIR --kernels DIR [--write FILE] [--quick] [--attacks | --measured | --signed]
---quick: the rows marked so, without the boot that is compared with.
+       matrix.py --attacks --arch ARCH --runtime DIR --root DIR --build DIR --kernels DIR [--write FILE]
+--quick: the rows marked so, without the boot that is compared with. --arch: of another architecture than
+this machine's, with what was built for that in --runtime, and Debian's programs of it in --root.
 """
 
 import argparse
@@ -52,18 +54,33 @@ CASES = [
     Case("6.12", NO_LANDLOCK, "debian-13 without Landlock"),
 ]
 
-ATTACKS = [
-    Case("6.1", "", "debian-12", quick=True),
-    Case("6.12", "", "debian-13"),
-    Case("6.12", NO_LANDLOCK, "debian-13 without Landlock"),
-]
+ATTACKS = {
+    "x86_64": [
+        Case("6.1", "", "debian-12", quick=True),
+        Case("6.12", "", "debian-13"),
+        Case("6.12", NO_LANDLOCK, "debian-13 without Landlock"),
+    ],
+    "aarch64": [
+        Case("6.1", "", "debian-12-aarch64"),
+        Case("6.12", "", "debian-13-aarch64"),
+        Case("6.12", NO_LANDLOCK, "debian-13-aarch64 without Landlock"),
+    ],
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Guests:
+    """What there is of an architecture."""
+    arch: machine.Arch
+    runtime: pathlib.Path  # where it was built
+    root: pathlib.Path  # where its programs are
 
 
 class Compiler:
-    def __init__(self, build, work):
+    def __init__(self, build, work, runtime=None):
         self.build = build
         self.bulkhead = build / "bulkhead"
-        self.init = build / "bulkhead-init"
+        self.init = (runtime or build) / "bulkhead-init"
         self.work = work
 
     def target(self, name):
@@ -110,18 +127,20 @@ class Builder(Compiler):
 class SuiteBuilder(Compiler):
     """Of images of the attack suite."""
 
-    def __init__(self, build, work):
-        super().__init__(build, work)
-        self.program = build / "bulkhead-attacks"
-        self.attacks = suite.names_of_attacks(self.program)
+    def __init__(self, build, work, guests):
+        super().__init__(build, work, guests.runtime)
+        self.arch = guests.arch
+        self.program = guests.runtime / "bulkhead-attacks"
+        self.attacks = suite.names_of_attacks(build / "bulkhead-attacks")
         self.tree = work / "suite-tree"
-        suite.make_tree(self.tree, self.program, self.init)
-        (work / "suite.yaml").write_text(json.dumps(suite.policy()))
+        suite.make_tree(self.tree, self.program, self.init, self.arch, guests.root)
+        (work / "suite.yaml").write_text(json.dumps(suite.policy(self.arch)))
         self._modules = {}
 
     def image(self, kernel, target):
         if kernel not in self._modules:
-            self._modules[kernel] = suite.unpack_modules(kernel, self.work / f"modules-{kernel.name}")
+            self._modules[kernel] = suite.unpack_modules(kernel, self.work / f"modules-{kernel.name}",
+                                                         suite.MODULES + self.arch.modules)
         bundle, image = self.work / "suite.bundle", self.work / "suite.cpio"
         self.run("compile", self.work / "suite.yaml", "-o", bundle, "--target", self.target(target))
         modules = [word for path in self._modules[kernel] for word in ("--module", path)]
@@ -129,17 +148,17 @@ class SuiteBuilder(Compiler):
         return image
 
 
-def run_attacks(build, work, kernels, quick):
+def run_attacks(build, work, kernels, quick, guests):
     """How many went wrong, and the text for the page."""
-    builder = SuiteBuilder(build, work)
-    suite.check_judge(builder.attacks)
+    builder = SuiteBuilder(build, work, guests)
+    suite.check_judge(builder.attacks, builder.arch)
     failed, table, lists = 0, suite.HEAD, ""
-    for case in ATTACKS:
+    for case in ATTACKS[builder.arch.name]:
         if quick and not case.quick:
             continue
         kernel = kernels / case.kernel
         guest, said, wrong = suite.run(builder.image(kernel, case.target), kernel, case.append,
-                                       builder.attacks)
+                                       builder.attacks, builder.arch)
         whole, text = check_chain(builder, guest)
         wrong = wrong or ("" if whole else f"the audit log is not whole: {text}")
         if wrong:
@@ -282,14 +301,19 @@ def main():
     parser.add_argument("--attacks", action="store_true")
     parser.add_argument("--measured", action="store_true")
     parser.add_argument("--signed", action="store_true")
+    parser.add_argument("--arch", choices=machine.ARCHES, default="x86_64")
+    parser.add_argument("--runtime", type=pathlib.Path)
+    parser.add_argument("--root", type=pathlib.Path, default=enclave.HERE)
     options = parser.parse_args()
+    guests = Guests(machine.ARCHES[options.arch], options.runtime or options.build, options.root)
+    part = "attacks" if options.arch == "x86_64" else f"attacks-{options.arch}"
     with tempfile.TemporaryDirectory(prefix="bulkhead-matrix-") as work:
         place = options.build, pathlib.Path(work), options.kernels, options.quick
         parts = {}
         if options.quick or not (options.attacks or options.measured or options.signed):
             parts["boots"] = run_boots(*place)
         if options.attacks or options.quick:
-            parts["attacks"] = run_attacks(*place)
+            parts[part] = run_attacks(*place, guests)
         if options.measured or options.quick:
             parts["measured"] = measured.run_all(Compiler(*place[:2]), options.kernels, options.quick)
         if options.signed or options.quick:
@@ -297,8 +321,8 @@ def main():
     if any(failed for failed, _ in parts.values()):
         sys.exit(1)
     if options.write and not options.quick:
-        for part, (_, text) in parts.items():
-            write(options.write, part, text)
+        for name, (_, text) in parts.items():
+            write(options.write, name, text)
 
 
 HEAD = ("| kernel | Linux security modules | compiled for | comes of it | set up, s | all ready, s | bare, s | "

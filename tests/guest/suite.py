@@ -17,7 +17,6 @@ import enclave
 import machine
 
 ARCHETYPES = ("batch", "gateway", "stateful-service", "untrusted-code")
-LOADER = "/lib64/ld-linux-x86-64.so.2"
 PYTHON = "/usr/bin/python3"
 # What attacks are made with and is a module of Debian's kernels.
 MODULES = ("sctp", "dccp_ipv4", "smc", "af_alg", "af_key", "vsock_loopback")
@@ -25,6 +24,17 @@ MODULES = ("sctp", "dccp_ipv4", "smc", "af_alg", "af_key", "vsock_loopback")
 APPEND = "bulkhead.guest syscall.x32=y"
 PATIENCE = 420.0
 ENDED = re.compile(r"the enclave ended with exit status 0 .* switched off")
+COMPAT = "aarch32"
+# What kernels of an architecture do not have, and so can't be shown to work there.
+ABSENT = {
+    "x86_64": {},
+    "aarch64": {
+        ("calls-ia32", "socketcall"): "AArch32's present ABI has no such call",
+        ("calls-x32", "x32-socket"): "there is no third table",
+        ("kernel-entry", "kexec-file"): "Debian's arm64 kernels are built without",
+        ("memory-wx-mprotect", "pkey-mprotect"): "arm64 has it since 6.12",
+    },
+}
 SEEN = "reached a connection to the socket"
 DOC = enclave.ROOT / "docs/ATTACKS.md"
 
@@ -33,15 +43,15 @@ def kept(name):
     return f"/var/lib/suite/{name}"
 
 
-def component(name):
+def component(name, arch):
     """What scripts/attacks states for an archetype, and where it keeps how far it has come: an attack
     may end it, and then it is started again for the next one."""
     return {
         "profile": [name],
         "exec": ["/suite/program", "inside", "place=/suite/place", "granted=/suite/granted", "own=/tmp",
                  "program=/suite/program", "foreign=/suite/bulkhead-init", "set-id=/suite/set-id",
-                 f"loader={LOADER}", "dynamic=/usr/bin/true", f"interpreter={PYTHON}",
-                 "edge=/suite/others/edge", "attacks-kept", f"{kept(name)}/next"],
+                 f"loader={arch.loader}", "compat=/suite/compat", "dynamic=/usr/bin/true",
+                 f"interpreter={PYTHON}", "edge=/suite/others/edge", "attacks-kept", f"{kept(name)}/next"],
         "files": {"execute": ["/suite/program", "@loader"],
                   "read": ["@libraries", "/usr/bin/true", "/suite/granted", "/suite/place"],
                   "private": [{"path": "/tmp", "size": "16M"}], "state": [kept(name)]},
@@ -50,19 +60,29 @@ def component(name):
     }
 
 
-def policy():
+def compat_component():
+    """A program of the kernel's other architecture, where it is one that only programs come to. Its first
+    call must be its end."""
+    return {"profile": ["batch"], "exec": ["/suite/compat", "2"], "files": {"execute": ["/suite/compat"]},
+            "ready": "started", "restart": {"when": "never"}}
+
+
+def policy(arch):
     sinks = ["stdout", {"file": "/suite/log/audit.jsonl"}]
+    components = {name: component(name, arch) for name in ARCHETYPES}
+    if arch.compat:
+        components[COMPAT] = compat_component()
     return {"bulkhead": 1, "enclave": "attacks", "target": "debian-12", "audit": {"sinks": sinks},
-            "components": {name: component(name) for name in ARCHETYPES}}
+            "components": components}
 
 
-def make_tree(tree, program, init):
-    for path in ("/usr/bin/true", "/usr/bin/env", PYTHON, LOADER, "/etc/ld.so.cache"):
-        enclave.copy(path, tree)
+def make_tree(tree, program, init, arch, root):
+    for path in ("/usr/bin/true", "/usr/bin/env", PYTHON, arch.loader, "/etc/ld.so.cache"):
+        enclave.copy(path, tree, root)
     for path in ("/usr/bin/true", "/usr/bin/env", PYTHON):
-        for library in enclave.libraries(path):
-            enclave.copy(library, tree)
-    enclave.copy_python(tree)
+        for library in enclave.libraries(path, root):
+            enclave.copy(library, tree, root)
+    enclave.copy_python(tree, root)
     suite = tree / "suite"
     suite.mkdir()
     for name in ("program", "set-id"):
@@ -73,7 +93,10 @@ def make_tree(tree, program, init):
     (suite / "granted").write_text("granted")
     # Not by its mode is it closed to writing.
     (suite / "granted").chmod(0o666)
+    # Written by the suite's first program.
     (suite / "place").touch()
+    (suite / "compat").touch()
+    (suite / "compat").chmod(0o755)
     (suite / "log").mkdir(0o700)
     for name in ARCHETYPES:
         (tree / kept(name)[1:]).mkdir(parents=True)
@@ -126,8 +149,10 @@ def end_of(detail):
 class Console:
     """What is said on the console, line by line."""
 
-    def __init__(self, attacks):
+    def __init__(self, attacks, arch):
         self.attacks = attacks
+        self.arch = arch
+        self.compat = ""  # what the program of the other architecture came to
         self.bare = {}  # attack -> what it came to without confinement
         self.bare_code = None
         self.made = {name: {} for name in ARCHETYPES}
@@ -170,6 +195,8 @@ class Console:
         if event["kind"] in ("violation", "absent"):
             self.records += event["count"]
         name = event["component"]
+        if event["action"] == "exit" and name == COMPAT:
+            self.compat = end_of(event["extra"]["detail"])
         if event["action"] == "exit" and name in self._begun:
             self.made[name][self._begun.pop(name)] = end_of(event["extra"]["detail"])
 
@@ -188,22 +215,26 @@ class Console:
                 return f"`{name}` has not made {left}"
             if hung := sorted(key for key, result in made.items() if result == "hung"):
                 return f"`{name}` hung in {hung}"
+        if self.arch.compat and self.compat != "SIGSYS":
+            return f"the program of the other architecture came to `{self.compat}`"
         # Once by the suite's first program, so that it is known that somebody looks.
         if self.reached != [SEEN]:
             return f"seen from outside: {self.reached}"
         if self.lost:
             return f"{self.lost} records were lost"
-        shown = [key for key, (alone, _) in page().items() if alone == "succeeds"]
+        absent = ABSENT[self.arch.name]
+        shown = [key for key, (alone, _) in page().items() if alone == "succeeds" and key not in absent]
         if len(self.works()) < len(shown):
             return (f"only {len(self.works())} attacks work here: "
                     f"{sorted((key, self.bare.get(key)) for key in everything - self.works())}")
         return ""
 
 
-def run(image, kernel, append, attacks):
+def run(image, kernel, append, attacks, arch):
     """Boots it; the guest, closed, and what it said."""
-    guest = machine.Machine(machine.kernel_of(kernel), image, f"{APPEND} {append}".strip(), memory=1536)
-    said = Console(attacks)
+    guest = machine.Machine(machine.kernel_of(kernel), image, f"{APPEND} {append}".strip(), memory=1536,
+                            arch=arch)
+    said = Console(attacks, arch)
     wrong = "not everything was tried in time"
     try:
         if guest.follow(said.visit, PATIENCE):
@@ -233,8 +264,9 @@ def row(case, said):
 
 def lists(case, said):
     """What is not shown there, with the reason, and what comes to something else than on the host."""
-    absent = [f"{key[0]} {key[1]} ({said.bare.get(key, 'not tried')})" for key in said.attacks
-              if key not in said.works()]
+    whys = {key: f": {why}" for key, why in ABSENT[said.arch.name].items()}
+    absent = [f"{key[0]} {key[1]} ({said.bare.get(key, 'not tried')}{whys.get(key, '')})"
+              for key in said.attacks if key not in said.works()]
     expected = page()
     others = {}
     for name, made in said.made.items():
@@ -249,17 +281,21 @@ def lists(case, said):
             f"the page: {', '.join(texts) or 'none'}.\n")
 
 
-def check_judge(attacks):
+def check_judge(attacks, arch):
     """What must be found wrong is, and what is right is not."""
     good = [f"{rule} bare way {name} passed" for rule, name in attacks]
     good += ["control ended with 0", SEEN]
+    killed = {"kind": "lifecycle", "action": "exit", "component": COMPAT, "count": 1,
+              "extra": {"detail": "killed by SIGSYS"}}
+    if arch.compat:
+        good.append('{"seq":1,' + json.dumps(killed)[1:])
     for name in ARCHETYPES:
         for number, (rule, attack) in enumerate(attacks):
             good += [f"{name} | attack {number} {rule} {attack} 1", f"{name} | result {number} EPERM 2"]
         good.append(f"{name} | done")
 
     def judged(lines):
-        said = Console(attacks)
+        said = Console(attacks, arch)
         over = [said.visit(line) for line in lines]
         return over[-1], said.wrong()
 
@@ -274,6 +310,7 @@ def check_judge(attacks):
                      (f"batch | result {last} EPERM 2", "batch | "),
                      ("control ended with 0", "control ended with 1"),
                      (f"{attacks[0][0]} bare way {attacks[0][1]} passed", '{"seq":1,' + json.dumps(loss)[1:]),
-                     (SEEN, f"{SEEN}\nreached a signal"), (SEEN, "")):
+                     (SEEN, f"{SEEN}\nreached a signal"), (SEEN, ""),
+                     *([("killed by SIGSYS", "exit status 200")] if arch.compat else [])):
         changed = "\n".join(good).replace(old, new).split("\n")
         assert judged(changed)[1] != "", (old, new)

@@ -153,9 +153,9 @@ BOOST_AUTO_TEST_CASE(OrderOfKeysChangesNoStatement) {
 
 BOOST_AUTO_TEST_CASE(EveryShippedTargetLoads) {
   const std::vector<std::string> names = ShippedTargets();
-  for (const char* name :
-       {"nitro-stock", "nitro-bootstrap", "nitro-custom", "tdx-ubuntu-24.04", "tdx-ubuntu-25.10",
-        "tdx-gcp-ubuntu", "debian-12", "debian-13", "dstack", "linux-6.18"}) {
+  for (const char* name : {"nitro-stock", "nitro-bootstrap", "nitro-custom", "tdx-ubuntu-24.04",
+                           "tdx-ubuntu-25.10", "tdx-gcp-ubuntu", "debian-12", "debian-12-aarch64",
+                           "debian-13", "debian-13-aarch64", "dstack", "linux-6.18"}) {
     BOOST_TEST((std::find(names.begin(), names.end(), name) != names.end()), name);
   }
   for (const std::string& name : names) {
