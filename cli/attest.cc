@@ -54,7 +54,9 @@ Json EventsJson(const std::vector<MeasuredEvent>& events) {
 // The condition of an AWS KMS key policy's statement.
 Json KmsCondition(uint32_t number, const Digest& value) {
   const std::string key = fmt::format("kms:RecipientAttestation:PCR{}", number);
-  return {{"StringEqualsIgnoreCase", {{key, Hex(value)}}}};
+  // Any image can measure this bundle; the place is for what `nitro-cli build-enclave` prints.
+  return {{"StringEqualsIgnoreCase",
+           {{key, Hex(value)}, {"kms:RecipientAttestation:PCR0", "PCR0 of the image"}}}};
 }
 
 Json ExpectJson(const Opened& opened) {
@@ -85,7 +87,10 @@ std::string ExpectText(const Opened& opened, const Json& json) {
       break;
     case RegisterKind::kNitro:
       out += fmt::format("register  {} = {}, locked\n", name, json["value"].get<std::string>());
-      out += "\ncondition of an AWS KMS key policy:\n" + json["kms_condition"].dump(2) + "\n";
+      out +=
+          "\ncondition of an AWS KMS key policy; without the image's register it is "
+          "everybody's:\n" +
+          json["kms_condition"].dump(2) + "\n";
       break;
     case RegisterKind::kTdx:
       out += fmt::format(
@@ -135,6 +140,10 @@ tl::expected<AttestClaim, int> ReadClaim(const Invocation& invocation) {
   if (invocation.Has(Parameter::kNonce)) {
     auto bytes = ReadWhole(invocation.One(Parameter::kNonce), 512);
     if (!bytes) return tl::unexpected<int>(bytes.error());
+    if (bytes->empty()) {
+      PrintError("the file of `--nonce` is empty: any document would do");
+      return tl::unexpected<int>(kExitWrongUsage);
+    }
     claim.nonce = std::move(*bytes);
   }
   return claim;
@@ -183,8 +192,12 @@ int64_t Now() {
 
 using Findings = tl::expected<std::vector<AttestFinding>, int>;
 
+void Append(std::vector<AttestFinding>& findings, const std::vector<AttestFinding>& more) {
+  findings.insert(findings.end(), more.begin(), more.end());
+}
+
 Findings JudgeNitro(const Opened& opened, const Bytes& document, const AttestClaim& claim,
-                    const Invocation& invocation) {
+                    const ImageClaim& image, const Invocation& invocation) {
   const std::string path = invocation.One(Parameter::kRoot);
   if (path.empty()) {
     PrintError("a Nitro document needs `--root`", "the certificate of AWS's root, in PEM");
@@ -200,6 +213,7 @@ Findings JudgeNitro(const Opened& opened, const Bytes& document, const AttestCla
   }
   findings.push_back({"signature", true, "by a certificate that leads to the root"});
   findings.push_back(JudgeRegister(opened.bundle, opened.digest, *checked));
+  Append(findings, JudgeImage(*checked, image));
   // No component asked for it, so nobody's bytes are in it.
   const auto audit_key = claim.component.empty() && claim.bytes.empty()
                              ? JudgeAuditKey(opened.digest, *checked)
@@ -218,7 +232,7 @@ Findings JudgeNitro(const Opened& opened, const Bytes& document, const AttestCla
 }
 
 Findings JudgeTdx(const Opened& opened, const QuoteValues& quote, const AttestClaim& claim,
-                  const Invocation& invocation) {
+                  const ImageClaim& image, const Invocation& invocation) {
   const std::string path = invocation.One(Parameter::kEventLog);
   if (path.empty()) {
     PrintError("a quote needs `--event-log`", "what the enclave's supervisor wrote, or a copy");
@@ -233,19 +247,23 @@ Findings JudgeTdx(const Opened& opened, const QuoteValues& quote, const AttestCl
   } else {
     findings.push_back({"event log", false, events.error()});
   }
+  Append(findings, JudgeImage(quote, image));
   findings.push_back(JudgeAsker(opened.bundle, opened.digest, quote.report_data, claim));
   if (claim.nonce) findings.push_back({"nonce", false, "a quote has no field for one"});
   return findings;
 }
 
-int PrintFindings(const std::vector<AttestFinding>& findings, bool quote, bool json) {
+int PrintFindings(const std::vector<AttestFinding>& findings, bool quote, bool image, bool json) {
   const bool good = std::ranges::all_of(findings, &AttestFinding::good);
   if (json) {
     Json list = Json::array();
     for (const AttestFinding& f : findings) {
       list.push_back({{"what", f.what}, {"good", f.good}, {"text", f.text}});
     }
-    const Json out{{"verified", good}, {"signature_checked", !quote}, {"findings", list}};
+    const Json out{{"verified", good},
+                   {"signature_checked", !quote},
+                   {"image_checked", image},
+                   {"findings", list}};
     return PrintOut(JsonText(out)) ? (good ? kExitDone : kExitNo) : kExitCannot;
   }
   std::string out;
@@ -283,11 +301,17 @@ int VerifyAttestation(const Invocation& invocation) {
     const auto known = FindComponent(opened->bundle, claim->component);
     if (!known) return known.error();
   }
+  const auto image = ReadImageClaim(invocation.All(Parameter::kRegisterIs));
+  if (!image) {
+    PrintError(image.error());
+    return kExitWrongUsage;
+  }
   const auto quote = ReadQuote(*document);
-  const auto findings = quote ? JudgeTdx(*opened, *quote, *claim, invocation)
-                              : JudgeNitro(*opened, *document, *claim, invocation);
+  const auto findings = quote ? JudgeTdx(*opened, *quote, *claim, *image, invocation)
+                              : JudgeNitro(*opened, *document, *claim, *image, invocation);
   if (!findings) return findings.error();
-  return PrintFindings(*findings, quote.has_value(), invocation.One(Parameter::kFormat) == "json");
+  return PrintFindings(*findings, quote.has_value(), !image->empty(),
+                       invocation.One(Parameter::kFormat) == "json");
 }
 
 }  // namespace bulkhead

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "cli/json.h"
+#include "cli/audit_records.h"
 #include "engine/event.h"
 #include "profiles/attestation.h"
 
@@ -15,6 +15,9 @@ namespace {
 // Of the header and of the report behind it (Intel's DCAP quoting library, sgx_quote_4.h and _5.h).
 constexpr size_t kHeader = 48;
 constexpr size_t kReport = 584;
+constexpr size_t kAttributes = 120;
+constexpr std::pair<const char*, size_t> kImageFields[] = {
+    {"mrtd", 136}, {"rtmr0", 328}, {"rtmr1", 376}, {"rtmr2", 424}};
 constexpr size_t kRtmr3 = 472;
 constexpr size_t kReportData = 520;
 constexpr uint8_t kTdxType = 0x81;
@@ -26,6 +29,27 @@ bool SameUserData(std::span<const uint8_t> found, const Digest& expected) {
 
 AttestFinding AuditKeyFinding(std::span<const uint8_t> key) {
   return {"audit key", true, "ed25519:" + Hex(key)};
+}
+
+std::vector<AttestFinding> JudgeImage(const std::map<std::string, Digest>& found,
+                                      const std::vector<std::string>& shown, bool debug,
+                                      const ImageClaim& claim) {
+  if (debug) return {{"image", false, "in debug mode: its registers say nothing of the image"}};
+  std::vector<AttestFinding> findings;
+  for (const auto& [name, wanted] : claim) {
+    const auto held = found.find(name);
+    if (held == found.end()) {
+      findings.push_back({name, false, "not in the document"});
+    } else if (held->second == wanted) {
+      findings.push_back({name, true, "as given"});
+    } else {
+      findings.push_back({name, false, "it holds " + Hex(held->second)});
+    }
+  }
+  if (!claim.empty()) return findings;
+  std::string text = "not judged: any image can measure this bundle; compare by --register";
+  for (const std::string& name : shown) text += fmt::format(", {}={}", name, Hex(found.at(name)));
+  return {{"image", true, text}};
 }
 
 std::string Enough(std::span<const uint8_t> bytes) {
@@ -41,14 +65,52 @@ std::optional<QuoteValues> ReadQuote(std::span<const uint8_t> quote) {
   if (quote[4] != kTdxType || quote[5] != 0 || quote[6] != 0 || quote[7] != 0) return std::nullopt;
   // Version 5 says first what kind of report follows (2 or 3) and how long it is.
   const size_t start = version == 4 ? kHeader : kHeader + 6;
-  if (version == 5 && quote[kHeader] != 2 && quote[kHeader] != 3) return std::nullopt;
+  const unsigned body = quote[kHeader] | quote[kHeader + 1] << 8;
+  if (version == 5 && body != 2 && body != 3) return std::nullopt;
   if (quote.size() < start + kReport) return std::nullopt;
   QuoteValues values;
   const auto report = quote.subspan(start, kReport);
+  values.debug = (report[kAttributes] & 1) != 0;
+  for (const auto& [name, at] : kImageFields) {
+    std::ranges::copy(report.subspan(at, sizeof(Digest)), values.image[name].begin());
+  }
   std::ranges::copy(report.subspan(kRtmr3, sizeof(Digest)), values.rtmr3.begin());
   const auto data = report.subspan(kReportData, 64);
   values.report_data.assign(data.begin(), data.end());
   return values;
+}
+
+tl::expected<ImageClaim, std::string> ReadImageClaim(const std::vector<std::string>& texts) {
+  ImageClaim claim;
+  for (const std::string& text : texts) {
+    const size_t equals = text.find('=');
+    const auto value =
+        equals == std::string::npos ? std::nullopt : ParseDigest(text.substr(equals + 1));
+    const std::string name = text.substr(0, equals);
+    const bool known = name.starts_with("pcr") || std::ranges::any_of(kImageFields, [&](auto& row) {
+                         return row.first == name;
+                       });
+    if (!value || !known || !claim.emplace(name, *value).second) {
+      return tl::make_unexpected(fmt::format(
+          "`{}` is no register with 96 hexadecimal digits, such as `pcr0=...`, once", text));
+    }
+  }
+  return claim;
+}
+
+std::vector<AttestFinding> JudgeImage(const NitroDocument& document, const ImageClaim& claim) {
+  std::map<std::string, Digest> found;
+  for (const auto& [number, value] : document.pcrs) found[fmt::format("pcr{}", number)] = value;
+  const std::vector<std::string> shown{"pcr0", "pcr1", "pcr2"};
+  const bool debug = std::ranges::any_of(shown, [&](const std::string& name) {
+    const auto held = found.find(name);
+    return held == found.end() || held->second == Digest{};
+  });
+  return JudgeImage(found, shown, debug, claim);
+}
+
+std::vector<AttestFinding> JudgeImage(const QuoteValues& quote, const ImageClaim& claim) {
+  return JudgeImage(quote.image, {"mrtd", "rtmr0", "rtmr1", "rtmr2"}, quote.debug, claim);
 }
 
 std::vector<MeasuredEvent> BundleEvents(const Bundle& bundle, const Digest& digest) {
@@ -100,6 +162,8 @@ std::vector<AttestFinding> JudgeLog(const Bundle& bundle, const Digest& digest,
                                Hex(log.bundles[0]), Hex(digest));
   } else if (!log.boundary) {
     finding.text = "the bundle's event has no boundary event behind it";
+  } else if (log.enclave != bundle->enclave) {
+    finding.text = fmt::format("the boundary event names the enclave `{}`", log.enclave);
   } else if (log.foreign_after != 0) {
     finding.text = fmt::format("{} events of others after the boundary", log.foreign_after);
   } else {
@@ -123,17 +187,18 @@ tl::expected<std::vector<uint8_t>, std::string> DocumentInLog(std::string_view l
   std::string key;
   for (size_t at = 0; at < log.size();) {
     const size_t end = std::min(log.find('\n', at), log.size());
-    const Json record = Json::parse(log.substr(at, end - at), nullptr, false);
+    const std::string_view line = log.substr(at, end - at);
     at = end + 1;
-    if (!record.is_object() || record.value("action", "") != kEventAuditKey) continue;
-    const Json extra = record.value("extra", Json::object());
+    if (line.size() > kMaxEventLine) continue;
+    const auto record = ParseRecord(line);
+    if (!record || record->action != kEventAuditKey) continue;
     // Each run has a key of its own; a document may be longer than one record.
-    if (const std::string of = extra.value("public_key", ""); of != key) {
+    if (const std::string of = ExtraOf(*record, "public_key"); of != key) {
       key = of;
       text.clear();
     }
     for (size_t part = 0; part + 1 < kMaxEventExtras; ++part) {
-      text += extra.value(fmt::format("document-{:c}", static_cast<char>('a' + part)), "");
+      text += ExtraOf(*record, fmt::format("document-{:c}", static_cast<char>('a' + part)));
     }
   }
   if (text.empty())

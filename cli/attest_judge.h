@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,6 +32,8 @@ struct AttestClaim {
 
 // A TDX quote of version 4 or 5, without its signature.
 struct QuoteValues {
+  bool debug = false;                     // its memory is open to the host
+  std::map<std::string, Digest> image{};  // mrtd, rtmr0, rtmr1, rtmr2
   Digest rtmr3{};
   std::vector<uint8_t> report_data;  // 64 bytes
 };
@@ -43,6 +46,17 @@ std::vector<AttestFinding> JudgeLog(const Bundle& bundle, const Digest& digest,
                                     std::span<const MeasuredEvent> events, const Digest& rtmr3);
 AttestFinding JudgeAsker(const Bundle& bundle, const Digest& digest,
                          std::span<const uint8_t> user_data, const AttestClaim& claim);
+// What the registers of the image must hold, by name; empty: the image is not judged.
+using ImageClaim = std::map<std::string, Digest>;
+
+// "pcr0=HEX", "mrtd=HEX".
+tl::expected<ImageClaim, std::string> ReadImageClaim(const std::vector<std::string>& texts);
+
+// Which image it is: a bundle's digest is public, and any image can measure it. In debug mode the
+// registers say nothing, and are wrong.
+std::vector<AttestFinding> JudgeImage(const NitroDocument& document, const ImageClaim& claim);
+std::vector<AttestFinding> JudgeImage(const QuoteValues& quote, const ImageClaim& claim);
+
 // Of a document that a supervisor asked for itself, about the key of its audit log; nothing where
 // it is another one.
 std::optional<AttestFinding> JudgeAuditKey(const Digest& digest, const NitroDocument& document);

@@ -115,6 +115,10 @@ constexpr ParameterRow kParameters[] = {
     {P::kBytes, "--bytes", "", "FILE", "",
      "the bytes that the component gave to be bound; default: none"},
     {P::kNonce, "--nonce", "", "FILE", "", "the nonce that the document must hold"},
+    {P::kRegisterIs, "--register", "", "NAME=HEX", "",
+     "what a register of the image must hold: `pcr0` to `pcr15` of Nitro, `mrtd`, `rtmr0` to "
+     "`rtmr2` of TDX; without it the image is not judged",
+     false, true},
     {P::kRootTree, "--root", "", "TREE", "",
      "the enclave's root file system: a directory, or a tar archive as `docker export` writes it",
      true},

@@ -57,7 +57,12 @@ void CheckReserved(const ComponentPlan& plan, const FileRule& rule) {
                "view; device nodes are named under `devices`");
     return;
   }
-  const std::string own = ReservedPath(plan.enclave, rule.path);
+  std::string own = ReservedPath(plan.enclave, rule.path);
+  // Where bundles, their signatures and the key of the image are: what is above it may be read.
+  constexpr std::string_view kImage = "/etc/bulkhead";
+  const bool writes =
+      rule.verb == Verb::kWrite || rule.verb == Verb::kCreate || rule.verb == Verb::kState;
+  if (Covers(kImage, rule.path) || (writes && Covers(rule.path, kImage))) own = kImage;
   if (own.empty()) return;
   // Its own tmpfs hides what the enclave has there.
   const Policy& policy = plan.enclave.policy;

@@ -2,6 +2,7 @@
 #include "engine/event_log.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "profiles/attestation.h"
 
@@ -132,25 +133,41 @@ Digest Replay(std::span<const MeasuredEvent> events, Digest start) {
   return start;
 }
 
+// Others can take our names: what is not as a supervisor writes it is an event of others.
 LogJudgement JudgeEvents(std::span<const MeasuredEvent> events) {
+  constexpr size_t kAuditKey = 32;
   LogJudgement judgement;
-  bool last_was_bundle = false;
+  std::string_view last;  // our event before this one
   for (const MeasuredEvent& event : events) {
-    const bool is_bundle = event.name == kEventBundle;
-    if (is_bundle) {
+    const auto is = [&](std::string_view name, size_t size) {
+      return event.name == name && event.version == 2 && event.payload.size() == size;
+    };
+    const bool begun = judgement.boundary;
+    const auto same_bundle = [&] {
+      return !judgement.bundles.empty() && std::ranges::equal(event.payload, judgement.bundles[0]);
+    };
+    if (event.name == kEventBundle) {
       Digest digest{};
-      if (event.payload.size() == digest.size()) std::ranges::copy(event.payload, digest.begin());
+      if (is(kEventBundle, digest.size())) std::ranges::copy(event.payload, digest.begin());
       judgement.bundles.push_back(digest);
-    } else if (event.name == kEventBoundary) {
-      judgement.boundary |= last_was_bundle && judgement.bundles.size() == 1;
-    } else if (event.name == kEventRestarted) {
-      ++judgement.restarts;
-    } else if (event.name == kEventAuditKey && judgement.boundary) {
-      judgement.audit_keys.push_back(event.payload);
-    } else if (event.name != kEventAuditHead && event.name != kEventFound) {
-      ++(judgement.boundary ? judgement.foreign_after : judgement.foreign);
+      last = kEventBundle;
+      continue;
     }
-    last_was_bundle = is_bundle;
+    const std::string_view before = std::exchange(last, {});
+    if (event.name == kEventBoundary && event.version == 2 && before == kEventBundle &&
+        judgement.bundles.size() == 1) {
+      judgement.boundary = true;
+      judgement.enclave.assign(event.payload.begin(), event.payload.end());
+      last = kEventBoundary;
+    } else if (begun && is(kEventRestarted, sizeof(Digest)) && same_bundle()) {
+      ++judgement.restarts;
+      last = kEventRestarted;
+    } else if (begun && is(kEventAuditKey, kAuditKey) && !before.empty()) {
+      judgement.audit_keys.push_back(event.payload);
+    } else if (!(begun && is(kEventAuditHead, sizeof(Digest))) &&
+               !(&event == events.data() && is(kEventFound, sizeof(Digest)))) {
+      ++(begun ? judgement.foreign_after : judgement.foreign);
+    }
   }
   return judgement;
 }

@@ -59,6 +59,7 @@ Digest Replay(std::span<const MeasuredEvent> events, Digest start = {});
 struct LogJudgement {
   std::vector<Digest> bundles;  // of every bundle event, in order
   bool boundary = false;        // directly behind the first bundle event
+  std::string enclave;          // that it names
   size_t restarts = 0;
   size_t foreign = 0;                            // events of others before the boundary
   size_t foreign_after = 0;                      // and after it

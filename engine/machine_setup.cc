@@ -212,14 +212,33 @@ Done RaiseLoopback(Kernel& kernel) {
   return {};
 }
 
-// From here on the kernel's code does not change. A kernel that can't do either has no such file.
+// Whoever has the console could have the kernel print a processor's registers, or reset the machine
+// before the log is closed, by a break and a key (Documentation/admin-guide/sysrq.rst). This option
+// of the command line is stronger than the setting.
+Done RefuseSysrq(Kernel& kernel) {
+  constexpr char kCommandLine[] = "/proc/cmdline";
+  const std::string text = ReadAll(kernel, kCommandLine);
+  // It ends in a line feed, also an empty one; of one that is longer than this the end is not
+  // there.
+  if (!text.ends_with('\n')) return Failed("read", kCommandLine, -EIO);
+  if (text.find("sysrq_always_enabled") == std::string::npos) return {};
+  return tl::make_unexpected(
+      "the kernel's command line has sysrq_always_enabled: who has the console reads registers");
+}
+
+// From here on the kernel's code does not change, and its console takes no orders. A kernel that
+// can't do one of these has no such file.
 Done CloseKernel(Kernel& kernel) {
-  for (const char* path :
-       {"/proc/sys/kernel/modules_disabled", "/proc/sys/kernel/kexec_load_disabled"}) {
+  if (auto done = RefuseSysrq(kernel); !done) return done;
+  constexpr std::pair<const char*, const char*> kSettings[] = {
+      {"/proc/sys/kernel/sysrq", "0"},
+      {"/proc/sys/kernel/modules_disabled", "1"},
+      {"/proc/sys/kernel/kexec_load_disabled", "1"}};
+  for (const auto& [path, value] : kSettings) {
     const long fd = kernel(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
     if (fd == -ENOENT) continue;
     if (fd < 0) return Failed("open", path, fd);
-    const long written = kernel(SYS_write, fd, "1", 1);
+    const long written = kernel(SYS_write, fd, value, 1);
     kernel(SYS_close, fd);
     if (written != 1) return Failed("write", path, written < 0 ? written : -EIO);
   }

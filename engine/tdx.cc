@@ -93,9 +93,12 @@ tl::expected<ByteList, std::string> AskTdxQuote(DeviceDoor& door, const std::str
                                                 const std::string& name,
                                                 const std::array<uint8_t, 64>& data) {
   const std::string report = base + "/" + name;
-  if (const auto made = door.MakeDirectory(report); !made) {
-    return Failed("make", report, made.error());
+  auto made = door.MakeDirectory(report);
+  if (!made && made.error() == EEXIST) {
+    // Of a process that had this number before and was ended while it asked.
+    made = door.RemoveDirectory(report).and_then([&] { return door.MakeDirectory(report); });
   }
+  if (!made) return Failed("make", report, made.error());
   auto quote = QuoteOf(door, report, data);
   if (const auto removed = door.RemoveDirectory(report); !removed && quote) {
     return Failed("remove", report, removed.error());

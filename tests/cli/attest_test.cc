@@ -116,6 +116,49 @@ BOOST_AUTO_TEST_CASE(AnotherRootAndAnotherTimeAreRefused) {
 }
 
 // One field in place of another would be read as what it is not.
+// Any image can measure a bundle; which one it was is in registers of its own.
+BOOST_AUTO_TEST_CASE(TheImageIsJudgedByItsRegisters) {
+  const auto document = CheckNitroDocument(Document(), nsm.RootPem(), std::time(nullptr));
+  BOOST_REQUIRE(document);
+  const auto judge = [](const NitroDocument& of, const std::vector<std::string>& texts) {
+    const auto claim = ReadImageClaim(texts);
+    BOOST_REQUIRE_MESSAGE(claim, (claim ? "" : claim.error()));
+    const auto findings = JudgeImage(of, *claim);
+    return std::ranges::all_of(findings, &AttestFinding::good);
+  };
+  const std::string right = "pcr0=" + Hex(document->pcrs.at(0));
+  const std::string wrong = "pcr1=" + Hex(document->pcrs.at(0));
+  BOOST_TEST(judge(*document, {}));
+  BOOST_TEST(JudgeImage(*document, {})[0].text.find(Hex(document->pcrs.at(2))) !=
+             std::string::npos);
+  BOOST_TEST(judge(*document, {right}));
+  BOOST_TEST(!judge(*document, {right, wrong}));
+  BOOST_TEST(!judge(*document, {"pcr31=" + Hex(Digest{})}));
+  BOOST_TEST(!judge(*document, {"mrtd=" + Hex(Digest{})}));
+  for (const uint32_t number : {0U, 1U, 2U}) {
+    NitroDocument debug = *document;
+    debug.pcrs[number] = {};
+    BOOST_TEST(!judge(debug, {}));
+    debug.pcrs.erase(number);
+    BOOST_TEST(!judge(debug, {}));
+  }
+  for (const char* bad : {"pcr0", "pcr0=12", "x=00", "=", ""}) BOOST_TEST(!ReadImageClaim({bad}));
+  BOOST_TEST(!ReadImageClaim({right, right}));
+
+  std::vector<uint8_t> quote(48 + 584, 1);
+  quote[0] = 4;
+  quote[1] = quote[5] = quote[6] = quote[7] = 0;
+  quote[4] = 0x81;
+  Digest mrtd;
+  mrtd.fill(1);
+  BOOST_REQUIRE(ReadQuote(quote));
+  BOOST_TEST(!JudgeImage(*ReadQuote(quote), {})[0].good);  // attributes: DEBUG
+  quote[48 + 120] = 0;
+  BOOST_TEST(JudgeImage(*ReadQuote(quote), {})[0].good);
+  BOOST_TEST(JudgeImage(*ReadQuote(quote), {{"mrtd", mrtd}})[0].good);
+  BOOST_TEST(!JudgeImage(*ReadQuote(quote), {{"rtmr2", Digest{}}})[0].good);
+}
+
 BOOST_AUTO_TEST_CASE(QuotesAreReadAtTheirOffsets) {
   std::vector<uint8_t> quote(48 + 584, 0);
   quote[0] = 4;

@@ -118,6 +118,14 @@ BOOST_AUTO_TEST_CASE(PathsOfTheRuntime) {
           "10:14 E0524 `/srv/out/log.old` reaches the supervisor's `/srv/out/log.old`\n"},
          {"audit: {sinks: [{file: /srv/audit/log}]}\n" + Files("      read: [/srv]\n"),
           "10:14 E0524 `/srv` reaches the supervisor's `/srv/audit/log`\n"}});
+  // Bundles, and the key by which they are taken.
+  for (const char* path : {"/etc", "/etc/bulkhead", "/etc/bulkhead/bundle.pub"}) {
+    Check({{Files("      create: [" + std::string(path) + "]\n"),
+            "9:16 E0524 `" + std::string(path) + "` reaches the supervisor's `/etc/bulkhead`\n"}});
+  }
+  Check({{Files("      read: [/etc/bulkhead]\n"),
+          "9:14 E0524 `/etc/bulkhead` reaches the supervisor's `/etc/bulkhead`\n"}});
+  MustCompile(Files("      read: [/etc]\n"));
   // A tmpfs of its own hides what is there.
   MustCompile("audit: {sinks: [{file: /srv/audit/log}]}\n" +
               Files("      private: [{path: /srv, size: 1M}]\n"));

@@ -33,7 +33,8 @@ class Nitro(Attestation):
         self.assertEqual(self.register(20), (expected["value"], True))
         self.assertIn(f"measured: pcr20 holds sha384:{expected['value']}", running.output())
         self.assertEqual(expected["kms_condition"], {"StringEqualsIgnoreCase": {
-            "kms:RecipientAttestation:PCR20": expected["value"]}})
+            "kms:RecipientAttestation:PCR20": expected["value"],
+            "kms:RecipientAttestation:PCR0": "PCR0 of the image"}})
         bytes_file, nonce = self.file("bytes", b"hello"), self.file("nonce", b"nonce")
         claims = ("--bytes", bytes_file, "--nonce", nonce)
         for who, another in (("signer", "agent"), ("agent", "signer")):

@@ -35,7 +35,9 @@ class FakeKernel final : public Kernel {
       {"/dev/console", ""},
       {"/enclave.bundle", "bundle"},
       {"/modules", ""},
+      {"/proc/cmdline", "console=ttyS0\n"},
       {"/proc/sys/kernel/modules_disabled", "0"},
+      {"/proc/sys/kernel/sysrq", "1"},
       {"/sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n"}};
   std::vector<std::string> modules;  // names in /modules, in the directory's order
   std::vector<std::string> done;     // what changed something
@@ -80,6 +82,7 @@ class FakeKernel final : public Kernel {
       case SYS_chroot:
         return Do(std::string("chroot ") + Text(args[0]));
       case SYS_write:
+        files[fds_[args[0]]].assign(Text(args[1]), static_cast<size_t>(args[2]));
         return Do("write " + fds_[args[0]]) + static_cast<long>(args[2]);
       case SYS_sendto:
         return args[2];
@@ -179,7 +182,20 @@ BOOST_AUTO_TEST_CASE(IsSetUpInOrder) {
                         "devtmpfs /dev", "devpts /dev/pts", "tmpfs /dev/shm", "tmpfs /run",
                         "tmpfs /tmp", "cgroup2 /sys/fs/cgroup"}),
              boost::test_tools::per_element());
-  BOOST_TEST(kernel.done.back() == "write /proc/sys/kernel/modules_disabled");
+  BOOST_TEST(Only(kernel.done, "write ") ==
+                 (Names{"/proc/sys/kernel/sysrq", "/proc/sys/kernel/modules_disabled"}),
+             boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(TheConsoleGivesTheKernelNoOrders) {
+  FakeKernel kernel;
+  BOOST_REQUIRE(SetUpMachine(kernel));
+  BOOST_TEST(kernel.files["/proc/sys/kernel/sysrq"] == "0");
+  FakeKernel open;
+  open.files["/proc/cmdline"] = "quiet sysrq_always_enabled=1\n";
+  const auto ready = SetUpMachine(open);
+  BOOST_REQUIRE(!ready);
+  BOOST_TEST(ready.error().find("sysrq_always_enabled") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(WritableFileSystemsExecuteNothing) {

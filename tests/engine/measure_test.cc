@@ -193,12 +193,37 @@ BOOST_AUTO_TEST_CASE(KeysOfAuditLogsAreReadBehindTheBoundary) {
   const MeasuredEvent second{std::string(kEventAuditKey), std::vector<uint8_t>(32, 2)};
   const MeasuredEvent bundle{std::string(kEventBundle), {kBundle.begin(), kBundle.end()}};
   const MeasuredEvent boundary{std::string(kEventBoundary), {'e'}};
-  const LogJudgement good = JudgeEvents(std::vector{bundle, boundary, first, second});
+  const MeasuredEvent restarted{std::string(kEventRestarted), {kBundle.begin(), kBundle.end()}};
+  const LogJudgement good = JudgeEvents(std::vector{bundle, boundary, first, restarted, second});
   BOOST_TEST((good.audit_keys == std::vector{first.payload, second.payload}));
   BOOST_TEST(good.foreign_after == 0U);
   const LogJudgement early = JudgeEvents(std::vector{first, bundle, boundary});
   BOOST_TEST(early.audit_keys.empty());
   BOOST_TEST(early.foreign == 1U);
+}
+
+// Whoever can extend the register can choose a name.
+BOOST_AUTO_TEST_CASE(NamesOfOursByOthersAreEventsOfOthers) {
+  const MeasuredEvent bundle{std::string(kEventBundle), {kBundle.begin(), kBundle.end()}};
+  const MeasuredEvent boundary{std::string(kEventBoundary), {'e'}};
+  const MeasuredEvent key{std::string(kEventAuditKey), std::vector<uint8_t>(32, 1)};
+  const std::vector<uint8_t> digest(kBundle.begin(), kBundle.end());
+  const MeasuredEvent forged[] = {
+      {std::string(kEventAuditKey), std::vector<uint8_t>(32, 2)},  // a second one of this run
+      {std::string(kEventAuditKey), std::vector<uint8_t>(5, 2)},
+      {std::string(kEventRestarted), {1}},
+      {std::string(kEventRestarted), digest, 1},
+      {std::string(kEventFound), digest},
+      {std::string(kEventAuditHead), {1}},
+      {std::string(kEventBoundary), {'o'}}};
+  for (const MeasuredEvent& event : forged) {
+    const LogJudgement log = JudgeEvents(std::vector{bundle, boundary, key, event});
+    BOOST_TEST(log.foreign_after == 1U, event.name);
+    BOOST_TEST(log.audit_keys.size() == 1U);
+    BOOST_TEST(log.enclave == "e");
+  }
+  const MeasuredEvent head{std::string(kEventAuditHead), digest};
+  BOOST_TEST(JudgeEvents(std::vector{bundle, boundary, key, head}).foreign_after == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(LogReplaysToTheRegister) {

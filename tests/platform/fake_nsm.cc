@@ -135,6 +135,8 @@ struct FakeNsm::Authority {
 
 FakeNsm::FakeNsm() : authority_(std::make_unique<Authority>()) {
   for (size_t i = 0; i < 16; ++i) registers[i].locked = true;
+  // Of the image; all zero they would be those of debug mode.
+  for (uint8_t i = 0; i < 3; ++i) registers[i].value.fill(static_cast<uint8_t>(0xa0 + i));
 }
 FakeNsm::~FakeNsm() = default;
 
