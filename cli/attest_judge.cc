@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "cli/audit_records.h"
 #include "engine/event.h"
@@ -83,16 +84,27 @@ std::optional<QuoteValues> ReadQuote(std::span<const uint8_t> quote) {
 tl::expected<ImageClaim, std::string> ReadImageClaim(const std::vector<std::string>& texts) {
   ImageClaim claim;
   for (const std::string& text : texts) {
-    const size_t equals = text.find('=');
-    const auto value =
-        equals == std::string::npos ? std::nullopt : ParseDigest(text.substr(equals + 1));
-    const std::string name = text.substr(0, equals);
-    const bool known = name.starts_with("pcr") || std::ranges::any_of(kImageFields, [&](auto& row) {
-                         return row.first == name;
-                       });
-    if (!value || !known || !claim.emplace(name, *value).second) {
+    std::string lower = text;
+    std::ranges::transform(lower, lower.begin(),
+                           [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    const size_t equals = lower.find('=');
+    const std::string name = lower.substr(0, equals);
+    const bool known =
+        name.starts_with("pcr") ||
+        std::ranges::any_of(kImageFields, [&](const auto& row) { return row.first == name; });
+    if (equals == std::string::npos || !known) {
       return tl::make_unexpected(fmt::format(
-          "`{}` is no register with 96 hexadecimal digits, such as `pcr0=...`, once", text));
+          "`{}` is no register of an image: `pcr0=HEX` to `pcr15` of Nitro, `mrtd`, `rtmr0`, "
+          "`rtmr1`, `rtmr2` of TDX",
+          text));
+    }
+    const auto value = ParseDigest(std::string_view(lower).substr(equals + 1));
+    if (!value) {
+      return tl::make_unexpected(
+          fmt::format("`{}`: a register has 96 hexadecimal digits, and no prefix", text));
+    }
+    if (!claim.emplace(name, *value).second) {
+      return tl::make_unexpected(fmt::format("`{}` is given twice", name));
     }
   }
   return claim;
@@ -148,6 +160,12 @@ std::vector<AttestFinding> JudgeLog(const Bundle& bundle, const Digest& digest,
                       replayed == rtmr3 ? fmt::format("replays to rtmr3, {} events", events.size())
                                         : fmt::format("replays to {}, but the quote's rtmr3 is {}",
                                                       Hex(replayed), Hex(rtmr3))});
+  if (replayed != rtmr3) {
+    // Nothing vouches for what it says.
+    findings.push_back(
+        {"bundle", false, "not judged: the event log does not lead to the register"});
+    return findings;
+  }
   const LogJudgement log = JudgeEvents(events);
   const bool measured = bundle->measure.kind == RegisterKind::kTdx;
   AttestFinding finding{"bundle", false, ""};
@@ -226,10 +244,10 @@ AttestFinding JudgeAsker(const Bundle& bundle, const Digest& digest,
     return {
         "asked by", false,
         fmt::format("no component of this bundle, with {} bytes bound{}: the document's user data "
-                    "is {}",
+                    "is {}{}",
                     claim.bytes.size(),
                     claim.component.empty() ? "" : ", and not `" + claim.component + "`",
-                    Enough(user_data))};
+                    Enough(user_data), claim.bytes.empty() ? "; --bytes gives what it bound" : "")};
   }
   if (!claim.component.empty() && claim.component != asker->name) {
     return {"asked by", false, fmt::format("`{}`, not `{}`", asker->name, claim.component)};

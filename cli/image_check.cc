@@ -83,7 +83,9 @@ class Checker {
     const auto bytes = ReadContent(*node, kMaxProgram);
     if (!bytes) return Add(statement, path, bytes.error());
     if (Sha384(*bytes) != *profile.pin) {
-      Add(statement, path, "is another file than the pinned one: sha384:" + Hex(Sha384(*bytes)));
+      Add(statement, path,
+          "is another file than the pinned one: it is sha384:" + Hex(Sha384(*bytes)) +
+              ", pinned is sha384:" + Hex(*profile.pin));
     }
   }
 

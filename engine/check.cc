@@ -4,6 +4,14 @@
 namespace bulkhead {
 namespace {
 
+// The release that brought a level; Documentation/userspace-api/landlock.rst.
+std::string_view SinceOf(const Requirement& requirement, const FeatureInfo& info) {
+  constexpr std::string_view kLandlock[] = {"5.13", "5.19", "6.2", "6.7", "6.10", "6.12", "6.15"};
+  const bool landlock = requirement.feature == Feature::kLandlock;
+  const bool known = requirement.level >= 1 && requirement.level <= std::size(kLandlock);
+  return landlock && known ? kLandlock[requirement.level - 1] : info.since;
+}
+
 std::string Describe(const Requirement& requirement, uint32_t offered) {
   const FeatureInfo& info = Info(requirement.feature);
   std::string text = "`" + requirement.statement + "` needs " + std::string(info.what);
@@ -13,7 +21,8 @@ std::string Describe(const Requirement& requirement, uint32_t offered) {
   } else {
     text += ", this kernel has none";
   }
-  return text + " (" + std::string(info.key) + ", Linux " + std::string(info.since) + ")";
+  return text + " (" + std::string(info.key) + ", Linux " +
+         std::string(SinceOf(requirement, info)) + ")";
 }
 
 }  // namespace

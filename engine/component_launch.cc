@@ -188,6 +188,10 @@ std::string Supervisor::FailureText(const Component& component, const Failure& f
     return "its witness misses `" + trial.rule + "`: " + trial.what + ", but the answer was " +
            (failure.error == 0 ? "no error" : std::strerror(failure.error));
   }
+  if (failure.step == Step::kProgram && failure.error == EKEYREJECTED && profile.pin) {
+    return "its program (`" + object +
+           "`) is not the one that the policy pins, sha384:" + Hex(*profile.pin);
+  }
   std::string text = "cannot " + std::string(StepName(failure.step));
   if (!object.empty()) text += " (`" + object + "`)";
   return text + ": " + std::strerror(failure.error);

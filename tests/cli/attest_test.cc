@@ -2,6 +2,7 @@
 // The relying party's side, against documents of a test CA and quotes made by hand.
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cctype>
 #include <ctime>
 
 #include "cli/attest_judge.h"
@@ -133,6 +134,10 @@ BOOST_AUTO_TEST_CASE(TheImageIsJudgedByItsRegisters) {
              std::string::npos);
   BOOST_TEST(judge(*document, {right}));
   BOOST_TEST(!judge(*document, {right, wrong}));
+  std::string upper = right;
+  std::ranges::transform(upper, upper.begin(),
+                         [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  BOOST_TEST(judge(*document, {upper}));  // as nitro-cli names it
   BOOST_TEST(!judge(*document, {"pcr31=" + Hex(Digest{})}));
   BOOST_TEST(!judge(*document, {"mrtd=" + Hex(Digest{})}));
   for (const uint32_t number : {0U, 1U, 2U}) {
