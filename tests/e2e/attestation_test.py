@@ -282,7 +282,7 @@ while True:
         content[-1] ^= 1
         program.write_bytes(bytes(content))
         self.boot_machine()
-        self.assertIn("`pinned` can't be confined: cannot ", self.refused(bundle))
+        self.assertIn("`pinned` can't be confined: its program ", self.refused(bundle))
 
 
 class Closed(Attestation):

@@ -105,7 +105,7 @@ class Slow(enclave.Case):
         result = self.boot("0" * 96)
         self.assertEqual(result.returncode, 3, result.stderr)
         said = re.findall(r"`(\w+)` can't be confined: (.*)", result.stderr)
-        why = f"its program (`{self.PROGRAM}`) is not the one that the policy pins, sha384:"
+        why = f"its program (`{self.PROGRAM}`) is not the one that the policy pins, sha384:" + "0" * 96
         self.assertEqual(sorted(said), [(name, why) for name in self.NAMES])
 
     def test_programs_that_have_ended_before_anybody_looks_have_run(self):
