@@ -11,11 +11,11 @@ void LandlockDomains::Take(LandlockRecord record, uint64_t now, const LandlockHa
     Access(std::move(*access), now, handler);
     return;
   }
-  auto& news = std::get<LandlockDomainNews>(record);
+  const auto& news = std::get<LandlockDomainNews>(record);
   if (news.ended) {
     End(news, handler);
   } else {
-    Begin(std::move(news), handler);
+    Begin(news, handler);
   }
 }
 
@@ -56,7 +56,7 @@ void LandlockDomains::Access(LandlockAccess access, uint64_t now, const Landlock
   Deliver(std::move(oldest), handler);
 }
 
-void LandlockDomains::Begin(LandlockDomainNews news, const LandlockHandler& handler) {
+void LandlockDomains::Begin(const LandlockDomainNews& news, const LandlockHandler& handler) {
   Domain& domain = Find(news.domain);
   domain.pid = news.pid;
   --owned_[domain.owner];

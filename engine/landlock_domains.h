@@ -87,7 +87,7 @@ class LandlockDomains {
   Domain& Find(uint64_t id);
   void ForgetOne();
   void Access(LandlockAccess access, uint64_t now, const LandlockHandler& handler);
-  void Begin(LandlockDomainNews news, const LandlockHandler& handler);
+  void Begin(const LandlockDomainNews& news, const LandlockHandler& handler);
   void End(const LandlockDomainNews& news, const LandlockHandler& handler);
   void HandOutHeld(uint64_t domain, const LandlockHandler& handler);
   void Deliver(LandlockAccess access, const LandlockHandler& handler);
