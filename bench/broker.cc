@@ -34,7 +34,10 @@ namespace {
 
 constexpr int kBatch = 400;  // in a second: below every budget of the supervisor
 
-void Measure(const char* name, int rounds, const std::function<void()>& call) {
+// Between calls `rest` is done, which is not measured.
+void Measure(
+    const char* name, int rounds, const std::function<void()>& call,
+    const std::function<void()>& rest = [] {}) {
   using Clock = std::chrono::steady_clock;
   std::vector<int64_t> times;
   for (int i = 0; i < rounds; ++i) {
@@ -42,6 +45,7 @@ void Measure(const char* name, int rounds, const std::function<void()>& call) {
     const auto began = Clock::now();
     call();
     times.push_back(std::chrono::nanoseconds(Clock::now() - began).count());
+    rest();
   }
   std::sort(times.begin(), times.end());
   const int64_t sum = std::accumulate(times.begin(), times.end(), int64_t{0});
@@ -95,12 +99,17 @@ int Connect(bool tcp, const char* address, int port, int rounds) {
   to.sin_port = htons(static_cast<uint16_t>(port));
   inet_pton(AF_INET, address, &to.sin_addr);
   int failed = 0;
-  const int datagram = tcp ? -1 : socket(AF_INET, SOCK_DGRAM, 0);
-  Measure(tcp ? "connect-tcp" : "connect-udp", rounds, [&] {
-    const int fd = tcp ? socket(AF_INET, SOCK_STREAM, 0) : datagram;
+  const auto open = [&] { return socket(AF_INET, tcp ? SOCK_STREAM : SOCK_DGRAM, 0); };
+  int fd = open();
+  const auto call = [&] {
     if (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) ++failed;
-    if (tcp) close(fd);
-  });
+  };
+  const auto rest = [&] {
+    if (!tcp) return;  // a datagram socket is connected anew
+    close(fd);
+    fd = open();
+  };
+  Measure(tcp ? "connect-tcp" : "connect-udp", rounds, call, rest);
   if (failed != 0) std::printf("failed %d\n", failed);
   return failed != 0 ? 1 : 0;
 }

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 SINK = "/var/log/bulkhead/bench-broker.jsonl"
 
@@ -42,9 +43,15 @@ def policy(program, rounds, port):
 
 
 def accept(listener):
+    """Takes what has come, in the program's pauses: its batches fit into the queue."""
+    listener.setblocking(False)
     while True:
+        time.sleep(0.5)
         try:
-            listener.accept()[0].close()
+            while True:
+                listener.accept()[0].close()
+        except BlockingIOError:
+            pass
         except OSError:
             return
 
@@ -68,7 +75,7 @@ def main():
     try:
         program = directory / "program"
         shutil.copy(build / "bench" / "bench-broker", program)
-        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        listener = socket.create_server(("127.0.0.1", 0), backlog=4096)
         port = listener.getsockname()[1]
         threading.Thread(target=accept, args=(listener,), daemon=True).start()
         source = directory / "policy.yaml"

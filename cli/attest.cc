@@ -7,6 +7,7 @@
 #include <chrono>
 
 #include "cli/attest_judge.h"
+#include "cli/audit_records.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/console.h"
@@ -63,6 +64,7 @@ Json ExpectJson(const Opened& opened) {
   const Measure& measure = opened.bundle->measure;
   Json json{{"digest", DigestText(opened.digest)}, {"enclave", opened.bundle->enclave}};
   json["register"] = RegisterName(measure.kind, measure.policy);
+  if (measure.events) json["events_register"] = RegisterName(measure.kind, *measure.events);
   if (measure.kind == RegisterKind::kNitro) {
     const Digest value = PolicyRegister(opened.digest);
     json["value"] = Hex(value);
@@ -101,6 +103,10 @@ std::string ExpectText(const Opened& opened, const Json& json) {
     case RegisterKind::kTpm:
       out += fmt::format("register  {}, from what it held, by the events below\n", name);
       break;
+  }
+  if (json.contains("events_register")) {
+    out += fmt::format("events    {}: the log's chain, when asked for and at the end of a run\n",
+                       json["events_register"].get<std::string>());
   }
   if (json.contains("events")) {
     out += "\nevents, each with the digest that the register is extended by:\n";
@@ -205,7 +211,16 @@ Findings JudgeNitro(const Opened& opened, const Bytes& document, const AttestCla
   }
   const auto root = ReadWhole(path, 65536);
   if (!root) return tl::unexpected<int>(root.error());
-  const auto checked = CheckNitroDocument(document, {root->begin(), root->end()}, Now());
+  int64_t when = Now();
+  if (invocation.Has(Parameter::kValidAt)) {
+    const auto given = ParseWhen(invocation.One(Parameter::kValidAt), when);
+    if (!given) {
+      PrintError(given.error());
+      return tl::unexpected<int>(kExitWrongUsage);
+    }
+    when = *given;
+  }
+  const auto checked = CheckNitroDocument(document, {root->begin(), root->end()}, when);
   std::vector<AttestFinding> findings;
   if (!checked) {
     findings.push_back({"signature", false, checked.error()});
@@ -234,6 +249,11 @@ Findings JudgeNitro(const Opened& opened, const Bytes& document, const AttestCla
 Findings JudgeTdx(const Opened& opened, const QuoteValues& quote, const AttestClaim& claim,
                   const ImageClaim& image, const Invocation& invocation) {
   const std::string path = invocation.One(Parameter::kEventLog);
+  if (invocation.Has(Parameter::kValidAt)) {
+    PrintError(
+        "`--at` is for the certificates of a Nitro document: a quote's are not checked here");
+    return tl::unexpected<int>(kExitWrongUsage);
+  }
   if (path.empty()) {
     PrintError("a quote needs `--event-log`", "what the enclave's supervisor wrote, or a copy");
     return tl::unexpected<int>(kExitWrongUsage);
@@ -258,7 +278,8 @@ int PrintFindings(const std::vector<AttestFinding>& findings, bool quote, bool i
   if (json) {
     Json list = Json::array();
     for (const AttestFinding& f : findings) {
-      list.push_back({{"what", f.what}, {"good", f.good}, {"text", f.text}});
+      const Json verdict = f.open ? Json(nullptr) : Json(f.good);
+      list.push_back({{"what", f.what}, {"good", verdict}, {"text", f.text}});
     }
     const Json out{{"verified", good},
                    {"signature_checked", !quote},
@@ -268,7 +289,8 @@ int PrintFindings(const std::vector<AttestFinding>& findings, bool quote, bool i
   }
   std::string out;
   for (const AttestFinding& f : findings) {
-    out += fmt::format("{:<6}{:<11} {}\n", f.good ? "ok" : "WRONG", f.what, Shown(f.text));
+    const std::string_view verdict = f.open ? "open" : (f.good ? "ok" : "WRONG");
+    out += fmt::format("{:<6}{:<11} {}\n", verdict, f.what, Shown(f.text));
   }
   if (quote) out += "note: the quote's own signature is not checked here\n";
   if (!PrintOut(out)) return kExitCannot;

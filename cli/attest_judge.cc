@@ -50,7 +50,7 @@ std::vector<AttestFinding> JudgeImage(const std::map<std::string, Digest>& found
   if (!claim.empty()) return findings;
   std::string text = "not judged: any image can measure this bundle; compare by --register";
   for (const std::string& name : shown) text += fmt::format(", {}={}", name, Hex(found.at(name)));
-  return {{"image", true, text}};
+  return {{.what = "image", .good = true, .text = text, .open = true}};
 }
 
 std::string Enough(std::span<const uint8_t> bytes) {

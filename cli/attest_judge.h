@@ -22,6 +22,7 @@ struct AttestFinding {
   std::string what;  // "register", "asked by"
   bool good = false;
   std::string text;
+  bool open = false;  // compared with nothing, so `good` says nothing
 };
 
 struct AttestClaim {

@@ -199,6 +199,13 @@ bool RecordFilter::Takes(const AuditRecord& record) const {
          (rule.empty() || IsBeneath(record.rule, rule)) && record.claimed >= since;
 }
 
+tl::expected<int64_t, std::string> ParseWhen(const std::string& text, int64_t now) {
+  if (const auto ago = Ago(text)) return now - *ago;
+  if (const auto moment = Moment(text)) return *moment;
+  return tl::unexpected(fmt::format(
+      "`{}` is no time: write `10m`, `2026-11-30` or `2026-11-30T20:15:03`, in UTC", text));
+}
+
 tl::expected<RecordFilter, std::string> FilterOf(const Invocation& invocation, int64_t now) {
   RecordFilter filter;
   filter.component = invocation.One(Parameter::kOnly);
@@ -217,15 +224,9 @@ tl::expected<RecordFilter, std::string> FilterOf(const Invocation& invocation, i
   filter.action = invocation.One(Parameter::kActionName);
   filter.rule = invocation.One(Parameter::kRule);
   if (!invocation.Has(Parameter::kSince)) return filter;
-  const std::string since = invocation.One(Parameter::kSince);
-  if (const auto ago = Ago(since)) {
-    filter.since = now - *ago;
-  } else if (const auto moment = Moment(since)) {
-    filter.since = *moment;
-  } else {
-    return tl::unexpected(fmt::format(
-        "`{}` is no time: write `10m`, `2026-11-30` or `2026-11-30T20:15:03`, in UTC", since));
-  }
+  const auto since = ParseWhen(invocation.One(Parameter::kSince), now);
+  if (!since) return tl::unexpected(since.error());
+  filter.since = *since;
   return filter;
 }
 

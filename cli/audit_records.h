@@ -62,6 +62,10 @@ struct RecordFilter {
   bool Takes(const AuditRecord& record) const;
 };
 
+// Seconds since 1970 of a time as people write it: `10m` before `now`, or a day or second in UTC.
+// The error shows how.
+tl::expected<int64_t, std::string> ParseWhen(const std::string& text, int64_t now);
+
 // By --component, --kind, --control, --action, --rule and --since; an error for people.
 tl::expected<RecordFilter, std::string> FilterOf(const Invocation& invocation, int64_t now);
 

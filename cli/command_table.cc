@@ -49,9 +49,9 @@ constexpr P kAuditExplainParameters[] = {P::kLog,     P::kSequence, P::kLogBundl
                                          P::kRotated, P::kStream,   P::kPartial,   P::kFormat};
 constexpr P kSignParameters[] = {P::kBundle, P::kSigningKey};
 constexpr P kAttestExpectParameters[] = {P::kBundle, P::kFormat};
-constexpr P kAttestVerifyParameters[] = {P::kBundle,   P::kDocument,   P::kRoot,
-                                         P::kEventLog, P::kAsker,      P::kBytes,
-                                         P::kNonce,    P::kRegisterIs, P::kFormat};
+constexpr P kAttestVerifyParameters[] = {P::kBundle,     P::kDocument, P::kRoot,  P::kEventLog,
+                                         P::kAsker,      P::kBytes,    P::kNonce, P::kValidAt,
+                                         P::kRegisterIs, P::kFormat};
 constexpr P kImportOciParameters[] = {P::kOciProfile, P::kImportTarget, P::kCapability,
                                       P::kImportExec};
 constexpr P kExportBpfParameters[] = {P::kBundle, P::kComponent, P::kFileOutput, P::kRefuse,

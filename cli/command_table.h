@@ -73,6 +73,7 @@ enum class Parameter : uint8_t {
   kAsker,
   kBytes,
   kNonce,
+  kValidAt,
   kRegisterIs,
   kRootTree,
   kImageInit,

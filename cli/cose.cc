@@ -8,6 +8,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <memory>
@@ -62,6 +63,10 @@ std::optional<Envelope> ReadEnvelope(Bytes document) {
   }
   return Envelope{*header, *payload, *signature};
 }
+
+// What a document always has; the user's three fields may be left out (AWS's description of it).
+constexpr std::string_view kNeeded[] = {"module_id", "digest",      "timestamp",
+                                        "pcrs",      "certificate", "cabundle"};
 
 struct Payload {
   NitroDocument document;
@@ -140,7 +145,10 @@ std::optional<Payload> ReadPayload(Bytes bytes) {
     seen.push_back(*key);
     if (!TakeField(in, *key, out)) return std::nullopt;
   }
-  if (!in.AtEnd() || out.certificate.empty()) return std::nullopt;
+  const bool whole = std::ranges::all_of(kNeeded, [&](std::string_view field) {
+    return std::ranges::find(seen, field) != seen.end();
+  });
+  if (!in.AtEnd() || !whole || out.certificate.empty()) return std::nullopt;
   return out;
 }
 
@@ -177,6 +185,15 @@ Problem ChainProblem(const Payload& payload, X509* leaf, const std::string& root
   if (X509_verify_cert(context.get()) == 1) return std::nullopt;
   return std::string("the certificate chain does not lead to the root: ") +
          X509_verify_cert_error_string(X509_STORE_CTX_get_error(context.get()));
+}
+
+// An authority of the chain vouches for modules and is none itself.
+Problem LeafProblem(X509* leaf) {
+  if (X509_check_ca(leaf) != 0) return "the document's certificate is an authority's";
+  if ((X509_get_key_usage(leaf) & KU_DIGITAL_SIGNATURE) == 0) {
+    return "the document's certificate is not one to sign with";
+  }
+  return std::nullopt;
 }
 
 Problem SignatureProblem(const Envelope& envelope, X509* leaf) {
@@ -219,6 +236,7 @@ tl::expected<NitroDocument, std::string> CheckNitroDocument(Bytes document, cons
   if (auto problem = ChainProblem(*payload, leaf.get(), root, now)) {
     return tl::make_unexpected(*problem);
   }
+  if (auto problem = LeafProblem(leaf.get())) return tl::make_unexpected(*problem);
   if (auto problem = SignatureProblem(*envelope, leaf.get())) return tl::make_unexpected(*problem);
   return payload->document;
 }

@@ -91,7 +91,13 @@ class Checker {
 
   void View(const ViewEntry& entry) {
     const ImageNode* node = Find(entry.path, entry.rule);
-    if (node == nullptr || entry.kind != ViewKind::kState) return;
+    if (node == nullptr) return;
+    // As sandbox/view.cc: what is written to has one name.
+    const std::string real = Resolve(tree_, entry.path)->path;
+    if (!IsReadOnlyBind(entry.kind) && real != entry.path) {
+      return Add(entry.rule, entry.path, "is reached over a symbolic link: name it `" + real + "`");
+    }
+    if (entry.kind != ViewKind::kState) return;
     if (node->kind != ImageKind::kDirectory) return Add(entry.rule, entry.path, "is no directory");
     if ((node->mode & 022) != 0) Add(entry.rule, entry.path, "may be written by others");
   }

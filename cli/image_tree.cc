@@ -149,8 +149,10 @@ tl::expected<void, std::string> AddToTree(ImageTree& tree, const std::string& pa
     return {};
   }
   if (node.size > kMaxImageFile) return Wrong(path, "is larger than 4 GiB");
-  if (kind == SourceKind::kSymlink && (node.target.empty() || node.target.size() > kMaxPath)) {
-    return Wrong(path, "is a link to nowhere, or to a name that is too long");
+  const bool ends_early = node.target.find('\0') != std::string::npos;
+  if (kind == SourceKind::kSymlink &&
+      (node.target.empty() || node.target.size() > kMaxPath || ends_early)) {
+    return Wrong(path, "is a link to nowhere, or to what can't be a name");
   }
   node.kind = kind == SourceKind::kDirectory ? ImageKind::kDirectory
               : kind == SourceKind::kFile    ? ImageKind::kFile
@@ -215,9 +217,7 @@ tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_v
     const std::string next = at.path + "/" + part;
     if (!CoveringDirectory(next).empty()) {
       at.path = next;
-      for (; !left.empty(); left.pop_back()) at.path += "/" + left.back();
-      at.node = nullptr;
-      return at;
+      continue;
     }
     const auto found = tree.nodes.find(next);
     if (found == tree.nodes.end()) return tl::make_unexpected("is not there");
@@ -228,10 +228,11 @@ tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_v
       continue;
     }
     if (!left.empty() && found->second.kind != ImageKind::kDirectory) {
-      return tl::make_unexpected("is not there");
+      return tl::make_unexpected("is beneath what is no directory");
     }
     at.path = next;
   }
+  if (!CoveringDirectory(at.path).empty()) return at;
   const auto found = tree.nodes.find(at.path);
   at.node = found == tree.nodes.end() ? nullptr : &found->second;
   return at;

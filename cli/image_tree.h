@@ -68,7 +68,7 @@ struct Resolved {
   const ImageNode* node = nullptr;  // nullptr: beneath a covered directory, or the root
   std::string path;
 };
-// Errors: "is not there", "leads round in a circle".
+// Errors: "is not there", "is beneath what is no directory", "leads round in a circle".
 tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_view path);
 
 }  // namespace bulkhead

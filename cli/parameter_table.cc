@@ -115,6 +115,10 @@ constexpr ParameterRow kParameters[] = {
     {P::kBytes, "--bytes", "", "FILE", "",
      "the bytes that the component gave to be bound; default: none"},
     {P::kNonce, "--nonce", "", "FILE", "", "the nonce that the document must hold"},
+    {P::kValidAt, "--at", "", "TIME", "",
+     "when the certificates must have been valid, as they are for hours: `10m` ago, `2026-11-30` "
+     "or `2026-11-30T20:15:03` in UTC. Only for a document that you know was there then; default: "
+     "now"},
     {P::kRegisterIs, "--register", "", "NAME=HEX", "",
      "what a register of the image must hold: `pcr0` to `pcr15` of Nitro, `mrtd`, `rtmr0` to "
      "`rtmr2` of TDX; without it the image is not judged",

@@ -52,6 +52,9 @@ std::string WhyNone(const Target& target, const RegisterRow& wanted) {
     return fmt::format("`{}` has no `{}`: its platform is `{}`", target.name, wanted.word,
                        target.platform);
   }
+  if (wanted.kind == RegisterKind::kTpm && target.platform == "nitro") {
+    return fmt::format("`{}` has no `{}`: a Nitro enclave has no TPM", target.name, wanted.word);
+  }
   if (wanted.kind == RegisterKind::kTdx && !HasRtmrFiles(target)) {
     return fmt::format("`{}` can't extend `{}`: its Linux {}.{} has no files for it", target.name,
                        wanted.word, target.kernel_major, target.kernel_minor);
@@ -60,13 +63,13 @@ std::string WhyNone(const Target& target, const RegisterRow& wanted) {
 }
 
 std::string ChoicesOn(const Target& target) {
-  std::string own;
-  if (target.platform == "nitro") own = "`pcr20`, ";
+  std::string own = "`tpm-pcr14` of a vTPM";
+  if (target.platform == "nitro") own = "`pcr20`";
   if (target.platform == "tdx") {
-    own = HasRtmrFiles(target) ? "`rtmr3`, " : "a target with Linux 6.16 for `rtmr3`, ";
+    own = HasRtmrFiles(target) ? "`rtmr3`, " + own : "a target with Linux 6.16 for `rtmr3`, " + own;
   }
   const bool tee = target.platform != "none";
-  return fmt::format("choices: {}`tpm-pcr14` of a vTPM, or {}", own,
+  return fmt::format("choices: {}, or {}", own,
                      tee ? "`none` with a waiver of `measure`" : "`none`");
 }
 
@@ -143,6 +146,16 @@ bool Attests(const Target& target) {
   return target.platform == "nitro" || target.platform == "tdx";
 }
 
+// Whether the platform's own documents have the register that the policy is measured into.
+bool IsInDocuments(const EnclavePlan& enclave) {
+  const auto& measure = enclave.policy.measure;
+  const RegisterRow* row = measure ? FindRegister(measure->value) : nullptr;
+  return row != nullptr && !row->platform.empty();
+}
+
+constexpr std::string_view kNotShown =
+    "documents say who asked for them, and not that this policy is in force";
+
 }  // namespace
 
 Measure PlanMeasure(EnclavePlan& enclave) {
@@ -213,6 +226,15 @@ void PlanAttestation(ComponentPlan& plan) {
                               .count = wanted.rate.first,
                               .window_ms = wanted.rate.second,
                               .rule = wanted.at.id};
+  const bool shown = !wanted.attest || IsInDocuments(plan.enclave);
+  if (!shown) {
+    plan.enclave.diagnostics.Warning(
+        wanted.at.place, "E0590",
+        fmt::format("{}: `{}` attests no register that it is measured into", kNotShown,
+                    target.name),
+        "name the platform's own register at `measure`, `pcr20` of Nitro or `rtmr3` of TDX with "
+        "Linux 6.16, or let the relying party judge a TPM's quote beside them");
+  }
   std::string verbs = wanted.attest ? "documents" : "random bytes";
   if (wanted.attest && wanted.random) verbs += " and random bytes";
   if (wanted.public_key) verbs += ", a key in them";
@@ -223,7 +245,7 @@ void PlanAttestation(ComponentPlan& plan) {
                          verbs, wanted.rate.first, wanted.rate.second / 1000)},
             {Layer::kView, "no attestation device in any view"},
             {Layer::kSeccomp, "the devices' requests are refused, whoever holds a descriptor"}},
-           Status::kEnforced, Recorder::kLifecycle);
+           Status::kEnforced, Recorder::kLifecycle, std::string(shown ? "" : kNotShown));
 }
 
 }  // namespace bulkhead

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <new>
 
+#include "engine/clock.h"
 #include "sandbox/cgroup_mounts.h"
 
 namespace bulkhead {
@@ -29,6 +30,18 @@ pid_t ProcessOf(pid_t tid) {
   const std::string status = ReadSmallFile("/proc/" + std::to_string(tid) + "/status");
   const size_t at = status.find("\nTgid:");
   return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + 6);
+}
+
+Fd OpenProcess(pid_t pid) { return Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
+
+Fd DescriptorOf(const Fd& process, int number) {
+  return Fd(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), number, 0)));
+}
+
+uint64_t DeadlineOf(BrokerRequest::Kind kind, int socket) {
+  const bool waits = socket >= 0 && (fcntl(socket, F_GETFL) & O_NONBLOCK) == 0;
+  const bool long_one = kind != BrokerRequest::Kind::kRead && waits;
+  return NowMs() + (long_one ? kConnectDeadline : kReadDeadline);
 }
 
 }  // namespace
@@ -66,7 +79,7 @@ std::optional<Workers::Cut> Workers::Reset(size_t index) {
 // From then on it makes no call, if it makes none now.
 Workers::Cut Workers::CutOff(Worker& worker) {
   const uint64_t id = worker.call->call.id;
-  Cut cut{*worker.call, std::nullopt};
+  Cut cut{std::move(*worker.call), std::nullopt};
   worker.call.reset();
   std::atomic<uint64_t>& decided = worker.page->decided;
   for (uint64_t seen = decided.load(std::memory_order_acquire); seen != id;) {
@@ -116,7 +129,7 @@ std::optional<size_t> Workers::Idle(Kernel& kernel, bool& made, bool& failed) {
 }
 
 bool Workers::Send(size_t index, const BrokerRequest& request, Fd& memory, Fd& socket,
-                   const BrokeredCall& call, uint64_t due) {
+                   const BrokeredCall& call) {
   Worker& worker = workers_.at(index);
   alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))] = {};
   iovec vector{const_cast<BrokerRequest*>(&request), sizeof request};
@@ -136,11 +149,15 @@ bool Workers::Send(size_t index, const BrokerRequest& request, Fd& memory, Fd& s
       sendmsg(worker.socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof request;
   if (!sent) return false;
   worker.call = call;
-  worker.due = due;
+  worker.due = DeadlineOf(call.kind, socket.get());
   memory.Reset();
   socket.Reset();
   worker.page->released.store(request.id, std::memory_order_release);
   return true;
+}
+
+void Workers::Describe(size_t index, Event event) {
+  workers_.at(index).call.value().event = std::move(event);
 }
 
 std::optional<Workers::Done> Workers::Take(size_t index) {
@@ -148,12 +165,11 @@ std::optional<Workers::Done> Workers::Take(size_t index) {
   BrokerReply reply;
   const ssize_t size = recv(worker.socket.get(), &reply, sizeof reply, MSG_DONTWAIT);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
-  std::optional<Done> done;
-  if (worker.call) done = Done{*worker.call, std::nullopt};
-  worker.call.reset();
   // Otherwise it has ended, or says what nobody asked.
-  worker.dead = size != sizeof reply || !done || reply.id != done->call.call.id;
-  if (!worker.dead) done->reply = reply;
+  worker.dead = size != sizeof reply || !worker.call || reply.id != worker.call->call.id;
+  if (worker.dead) return std::nullopt;
+  Done done{std::move(*worker.call), reply};
+  worker.call.reset();
   return done;
 }
 
@@ -175,18 +191,27 @@ void Workers::Ended(pid_t pid) {
   }
 }
 
+Fd Workers::TakeDescriptor(pid_t tid, int number) {
+  if (caller_ == tid) {
+    Fd taken = DescriptorOf(caller_pidfd_, number);
+    // ESRCH: it is gone, and its number another's.
+    if (taken || errno != ESRCH) return taken;
+  }
+  caller_ = 0;
+  caller_pidfd_ = OpenProcess(tid);
+  if (caller_pidfd_) {
+    caller_ = tid;
+    return DescriptorOf(caller_pidfd_, number);
+  }
+  // Threads have their descriptors in common with their process; a thread that is not its first has
+  // no pidfd of this kind, and leaves its number before the process does.
+  const Fd process = OpenProcess(ProcessOf(tid));
+  return process ? DescriptorOf(process, number) : Fd();
+}
+
 Fd OpenMemory(pid_t pid) {
   const std::string path = "/proc/" + std::to_string(pid) + "/mem";
   return Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-}
-
-Fd TakeDescriptor(pid_t tid, int number) {
-  // Threads have their descriptors in common with their process; a thread that is not its first has
-  // no pidfd of this kind.
-  Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, tid, 0)));
-  if (!pidfd) pidfd = Fd(static_cast<int>(syscall(SYS_pidfd_open, ProcessOf(tid), 0)));
-  if (!pidfd) return {};
-  return Fd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), number, 0)));
 }
 
 }  // namespace bulkhead

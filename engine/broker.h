@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 
+#include "engine/event.h"
 #include "engine/fd.h"
 #include "engine/listener.h"
 #include "sandbox/broker_worker.h"
@@ -32,6 +33,7 @@ inline constexpr uint64_t kConnectDeadline = 10'000;
 struct BrokeredCall {
   Notification call;
   BrokerRequest::Kind kind = BrokerRequest::Kind::kRead;
+  Event event{};  // of its record; without a component: not begun
 };
 
 class Workers {
@@ -49,17 +51,22 @@ class Workers {
   int fd(size_t index) const { return workers_.at(index).socket.get(); }  // -1: no worker
   pid_t pid(size_t index) const { return workers_.at(index).pid; }        // 0 or -1: nobody's
 
-  // Hands the request over with the descriptors, which it closes. False: the worker is dead, and
-  // they are as they were.
+  // Descriptor `number` of the process that the call of thread `tid` came from; as OpenMemory. -1
+  // with errno: EBADF where the process has no such descriptor.
+  Fd TakeDescriptor(pid_t tid, int number);
+  // Hands the request over with the descriptors, which it closes; its deadline begins. False: the
+  // worker is dead, and they are as they were.
   bool Send(size_t index, const BrokerRequest& request, Fd& memory, Fd& socket,
-            const BrokeredCall& call, uint64_t due);
+            const BrokeredCall& call);
+  // Begins the record of the call that worker `index` has.
+  void Describe(size_t index, Event event);
 
-  // The call that worker `index` had, with its reply; without one the worker has ended.
+  // The call that worker `index` had, with its reply.
   struct Done {
     BrokeredCall call;
-    std::optional<BrokerReply> reply;
+    BrokerReply reply;
   };
-  // Nothing: it had none, or has said nothing yet.
+  // Nothing: it has said nothing yet, or has ended.
   std::optional<Done> Take(size_t index);
 
   // A call that is cut off, and where to it was being made; without that it is not made any more.
@@ -93,15 +100,15 @@ class Workers {
   static Cut CutOff(Worker& worker);
 
   Fd mount_, network_;
+  // Of the last caller: a pidfd stands for no other process than it was opened for.
+  pid_t caller_ = 0;
+  Fd caller_pidfd_;
   WorkerPlan plan_;
   std::array<Worker, kMaxWorkers> workers_;
 };
 
-// The memory of the process that a call came from, and its descriptor `number`. Both are its own
-// only if the call is still valid after this. They open what the kernel keeps of the process and do
-// not touch its memory.
+// The memory of the process that a call came from; its own only if the call is still valid after
+// this. It opens what the kernel keeps of the process and does not touch its memory.
 Fd OpenMemory(pid_t pid);
-// -1 with errno: EBADF where the process has no such descriptor.
-Fd TakeDescriptor(pid_t tid, int number);
 
 }  // namespace bulkhead

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls that workers make for a component, and arguments that they read: from the notification to
 // the answer. Nothing here waits for a worker.
-#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -59,11 +58,6 @@ std::string SocketText(const SocketKind& socket) {
          " protocol " + std::to_string(socket.protocol);
 }
 
-uint64_t DeadlineOf(Kind kind, int socket) {
-  const bool waits = socket >= 0 && (fcntl(socket, F_GETFL) & O_NONBLOCK) == 0;
-  return NowMs() + (kind != Kind::kRead && waits ? kConnectDeadline : kReadDeadline);
-}
-
 }  // namespace
 
 // Where the component's own connections are made by a worker, or its arguments are read by one.
@@ -74,31 +68,39 @@ void Supervisor::OpenWorkers(Component& component) {
 
 void Supervisor::CloseWorkers(Component& component) {
   if (!component.workers) return;
-  for (size_t i = 0; i < kMaxWorkers; ++i) ResetWorker(component, i);
+  for (size_t i = 0; i < kMaxWorkers; ++i) {
+    if (auto cut = ResetWorker(component, i)) RecordCut(component, std::move(*cut));
+  }
   component.workers.reset();
-  for (const BrokeredCall& waiting : component.waiting) RecordCut(component, waiting);
+  for (BrokeredCall& waiting : component.waiting) RecordCut(component, {std::move(waiting), {}});
   component.waiting.clear();
   component.full = false;
 }
 
-void Supervisor::ResetWorker(Component& component, size_t index) {
+std::optional<Workers::Cut> Supervisor::ResetWorker(Component& component, size_t index) {
   if (const pid_t pid = component.workers->pid(index); pid > 0) killed_workers_.insert(pid);
   const int fd = component.workers->fd(index);
   if (fd >= 0) Unwatch(fd);
-  if (const auto cut = component.workers->Reset(index)) {
-    RecordCut(component, cut->call, cut->made);
-  }
+  return component.workers->Reset(index);
 }
 
 // Its end refuses as well. What was not decided by then may be what the policy allows, and ends
 // nobody.
-void Supervisor::RecordCut(const Component& component, const BrokeredCall& brokered,
-                           const std::optional<BrokerReply>& made) {
-  Event event = made ? BrokerEvent(component, brokered, *made) : UnreadEvent(component, brokered);
-  event.exe.clear();  // by now the number may be another process's
+void Supervisor::RecordCut(const Component& component, Workers::Cut cut) {
+  const bool begun = !cut.call.event.component.empty();
+  Event event =
+      cut.made ? BrokerEvent(component, cut.call, *cut.made) : UnreadEvent(component, cut.call);
+  if (!begun) event.exe.clear();  // by now the number may be another process's
   event.extra.push_back({"caller", "ended"});
-  if (made) return Allowed(std::move(event), 0);
+  if (cut.made) return Allowed(std::move(event), 0);
   log_.Append(std::move(event));
+}
+
+void Supervisor::AnswerCut(Component& component, Workers::Cut cut, int error) {
+  cut.call.event.boot_ns = NowNs();
+  if (!cut.made) return RefuseUnread(component, cut.call);
+  component.listener.RespondResult(cut.call.call, -error);
+  Allowed(BrokerEvent(component, cut.call, *cut.made), -error);
 }
 
 std::optional<Kind> Supervisor::BrokeredKind(const Component& component,
@@ -131,7 +133,7 @@ void Supervisor::Broker(Component& component, const Notification& call, Kind kin
 }
 
 // False: no worker is free.
-bool Supervisor::HandOver(Component& component, const BrokeredCall& brokered) {
+bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
   bool failed = !component.workers;
   bool made = false;
   const auto index = failed ? std::nullopt : component.workers->Idle(kernel_, made, failed);
@@ -147,14 +149,17 @@ bool Supervisor::HandOver(Component& component, const BrokeredCall& brokered) {
   Fd socket;
   int error = 0;
   if (brokered.kind != Kind::kRead) {
-    socket = TakeDescriptor(call.pid, static_cast<int>(call.data.args[0]));
+    socket = component.workers->TakeDescriptor(call.pid, static_cast<int>(call.data.args[0]));
     error = socket ? 0 : errno;
   }
   // Until here its pid was its own; and a socket is not closed here, where closing can wait.
   const bool valid = component.listener.IsValid(call);
   const bool ready = valid && memory && error == 0;
   if (ready && component.workers->Send(*index, RequestOf(component.profile->arch, brokered), memory,
-                                       socket, brokered, DeadlineOf(brokered.kind, socket.get()))) {
+                                       socket, brokered)) {
+    // Beside the worker, which has the longer way.
+    component.workers->Describe(*index, RefusalEvent(component, call, false));
+    if (brokered.kind != Kind::kRead) busy_until_ = NowNs() + kBusyTime;
     return true;
   }
   CloseElsewhere(socket);
@@ -164,7 +169,7 @@ bool Supervisor::HandOver(Component& component, const BrokeredCall& brokered) {
   } else if (valid) {
     RefuseUnread(component, brokered);
   } else {
-    RecordCut(component, brokered);
+    RecordCut(component, {std::move(brokered), {}});
   }
   return true;
 }
@@ -173,26 +178,26 @@ void Supervisor::OnWorker(Component& component, int fd) {
   if (!component.workers) return;
   for (size_t i = 0; i < kMaxWorkers; ++i) {
     if (component.workers->fd(i) != fd) continue;
-    const auto done = component.workers->Take(i);
-    const bool dead = component.workers->IsDead(i);
-    if (dead) ResetWorker(component, i);
-    // It ends by itself only where it could not be confined, or was killed from outside.
-    if (dead && !done) Status("a worker of `" + NameOf(component) + "` has ended");
-    if (done && done->reply) {
-      Finish(component, done->call, *done->reply);
-    } else if (done) {
-      RefuseUnread(component, done->call);
+    auto done = component.workers->Take(i);
+    if (done) {
+      Finish(component, done->call, done->reply);
+    } else if (component.workers->IsDead(i)) {
+      // It ends by itself only where it could not be confined, or was killed from outside.
+      auto cut = ResetWorker(component, i);
+      if (!cut) Status("a worker of `" + NameOf(component) + "` has ended");
+      if (cut) AnswerCut(component, std::move(*cut), ECONNABORTED);
     }
     return Proceed(component);
   }
 }
 
-void Supervisor::Finish(Component& component, const BrokeredCall& brokered,
-                        const BrokerReply& reply) {
+void Supervisor::Finish(Component& component, BrokeredCall& brokered, const BrokerReply& reply) {
   using Outcome = BrokerReply::Outcome;
   const Notification& call = brokered.call;
+  busy_until_ = 0;
+  brokered.event.boot_ns = NowNs();  // before its caller goes on
   if (brokered.kind == Kind::kRead) {
-    Event event = RefusalEvent(component, call, false);
+    Event event = BegunEvent(component, brokered);
     const Pieces pieces = PiecesOf(component.profile->arch, call.data);
     const std::string claimed = DescribePieces(pieces, reply);
     event.extra.push_back({"arguments", claimed.empty() ? "unread" : "claimed"});
@@ -205,9 +210,8 @@ void Supervisor::Finish(Component& component, const BrokeredCall& brokered,
   if (reply.outcome == Outcome::kMade) {
     // Without a rule nothing was decided: it failed before, or went where a connection was made to.
     const bool decided = reply.rule != kNoBrokerRule;
-    Event event = decided ? BrokerEvent(component, brokered, reply) : Event();
     component.listener.RespondResult(call, reply.result);
-    if (decided) Allowed(std::move(event), reply.result);
+    if (decided) Allowed(BrokerEvent(component, brokered, reply), reply.result);
     SpendBrokered(component);
     return;
   }
@@ -223,9 +227,14 @@ void Supervisor::Allowed(Event event, int64_t result) {
   log_.Append(std::move(event));
 }
 
-Event Supervisor::BrokerEvent(const Component& component, const BrokeredCall& brokered,
+Event Supervisor::BegunEvent(const Component& component, BrokeredCall& brokered) {
+  if (brokered.event.component.empty()) return RefusalEvent(component, brokered.call, false);
+  return std::move(brokered.event);
+}
+
+Event Supervisor::BrokerEvent(const Component& component, BrokeredCall& brokered,
                               const BrokerReply& reply) {
-  Event event = RefusalEvent(component, brokered.call, false);
+  Event event = BegunEvent(component, brokered);
   event.control = "broker";
   const std::string registers = std::exchange(event.object, {});
   const size_t size = std::min<size_t>(reply.sizes[0], kMaxSocketAddress);
@@ -243,8 +252,8 @@ Event Supervisor::BrokerEvent(const Component& component, const BrokeredCall& br
   return event;
 }
 
-Event Supervisor::UnreadEvent(const Component& component, const BrokeredCall& brokered) {
-  Event event = RefusalEvent(component, brokered.call, false);
+Event Supervisor::UnreadEvent(const Component& component, BrokeredCall& brokered) {
+  Event event = BegunEvent(component, brokered);
   if (brokered.kind != Kind::kRead) {
     event.control = "broker";
     event.rule = "components." + event.component + ".network";
@@ -253,7 +262,7 @@ Event Supervisor::UnreadEvent(const Component& component, const BrokeredCall& br
   return event;
 }
 
-void Supervisor::RefuseUnread(Component& component, const BrokeredCall& brokered) {
+void Supervisor::RefuseUnread(Component& component, BrokeredCall& brokered) {
   Refuse(component, brokered.call, UnreadEvent(component, brokered));
 }
 
@@ -284,17 +293,11 @@ void Supervisor::Proceed(Component& component) {
 void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
   if (!component.workers) return;
   for (size_t i = 0; i < kMaxWorkers; ++i) {
-    const auto cut = component.workers->Expired(i, now);
+    auto cut = component.workers->Expired(i, now);
     if (!cut) continue;
     ResetWorker(component, i);
-    if (cut->made) {
-      // It was allowed, and its other end does not answer.
-      Event event = BrokerEvent(component, cut->call, *cut->made);
-      component.listener.RespondResult(cut->call.call, -ETIMEDOUT);
-      Allowed(std::move(event), -ETIMEDOUT);
-    } else {
-      RefuseUnread(component, cut->call);
-    }
+    // If it was allowed its other end does not answer.
+    AnswerCut(component, std::move(*cut), ETIMEDOUT);
     Proceed(component);
   }
 }

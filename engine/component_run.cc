@@ -131,7 +131,8 @@ void Supervisor::OnRefusals(Component& component, uint32_t revents) {
   const auto& absent = component.profile->absent;
   const bool is_absent = std::binary_search(absent.begin(), absent.end(), call.data.nr);
   if (!is_absent && ReadsArguments(component, call)) {
-    if (HandOver(component, {call, BrokerRequest::Kind::kRead})) return;
+    BrokeredCall reading{call, BrokerRequest::Kind::kRead};
+    if (HandOver(component, reading)) return;
   }
   // Its caller waits for the answer, so its pid is its own until then.
   Event event = RefusalEvent(component, call, is_absent);

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -251,6 +252,17 @@ int Supervisor::WaitTime(uint64_t now) const {
   return due <= now ? 0 : static_cast<int>(std::min<uint64_t>(due - now, 1000));
 }
 
+// A worker is done with most calls in less time than it takes to sleep and be woken.
+int Supervisor::Wait(std::span<epoll_event> events, int milliseconds) {
+  const int most = static_cast<int>(events.size());
+  while (NowNs() < busy_until_) {
+    if (const int count = epoll_wait(epoll_.get(), events.data(), most, 0); count != 0)
+      return count;
+    sched_yield();
+  }
+  return epoll_wait(epoll_.get(), events.data(), most, milliseconds);
+}
+
 int Supervisor::Run() {
   last_tick_ = NowMs();
   notify_ = ServiceNotify(getpid(), std::getenv("NOTIFY_SOCKET"), std::getenv("WATCHDOG_USEC"),
@@ -260,7 +272,7 @@ int Supervisor::Run() {
   while (!Finished()) {
     epoll_event events[64];
     const bool spare = WantsSpareNetwork(NowMs());
-    const int count = epoll_wait(epoll_.get(), events, 64, spare ? 0 : WaitTime(NowMs()));
+    const int count = Wait(events, spare ? 0 : WaitTime(NowMs()));
     if (spare && count == 0) MakeSpareNetwork(NowMs());
     for (int i = 0; i < count; ++i) {
       // An earlier event of this batch may have ended the source.

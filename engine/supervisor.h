@@ -7,6 +7,7 @@
 // Run once, which returns when everything has ended.
 #pragma once
 
+#include <sys/epoll.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -80,6 +82,10 @@ inline constexpr uint32_t kReadBudget = 50;
 
 // Brokered calls of one component that wait for a worker; more are not taken from its listener.
 inline constexpr size_t kMaxWaiting = 32;
+
+// How long after a call went to a worker the loop looks for events without a sleep, ns: as long as
+// most calls take.
+inline constexpr uint64_t kBusyTime = 30'000;
 
 inline constexpr pid_t kReaped = 0;
 
@@ -199,6 +205,7 @@ class Supervisor {
   void Unwatch(int fd);
   void Dispatch(const Source& source, uint32_t revents);
   int WaitTime(uint64_t now) const;
+  int Wait(std::span<epoll_event> events, int milliseconds);
   void OnTimers(uint64_t now);
   void OnSignals();
   void OnAuditRecords();
@@ -237,22 +244,26 @@ class Supervisor {
   // Broker: see brokered.cc.
   void OpenWorkers(Component& component);
   void CloseWorkers(Component& component);
-  void ResetWorker(Component& component, size_t index);
+  std::optional<Workers::Cut> ResetWorker(Component& component, size_t index);
   std::optional<BrokerRequest::Kind> BrokeredKind(const Component& component,
                                                   const Notification& call) const;
   bool ReadsArguments(Component& component, const Notification& call);
   void Broker(Component& component, const Notification& call, BrokerRequest::Kind kind);
-  bool HandOver(Component& component, const BrokeredCall& brokered);
+  bool HandOver(Component& component, BrokeredCall& brokered);
   void OnWorker(Component& component, int fd);
-  void Finish(Component& component, const BrokeredCall& brokered, const BrokerReply& reply);
-  static Event BrokerEvent(const Component& component, const BrokeredCall& brokered,
+  void Finish(Component& component, BrokeredCall& brokered, const BrokerReply& reply);
+  // These three take the event that was begun.
+  static Event BegunEvent(const Component& component, BrokeredCall& brokered);
+  static Event BrokerEvent(const Component& component, BrokeredCall& brokered,
                            const BrokerReply& reply);
-  static Event UnreadEvent(const Component& component, const BrokeredCall& brokered);
+  static Event UnreadEvent(const Component& component, BrokeredCall& brokered);
   // Who made the call has ended.
-  void RecordCut(const Component& component, const BrokeredCall& brokered,
-                 const std::optional<BrokerReply>& made = std::nullopt);
+  void RecordCut(const Component& component, Workers::Cut cut);
+  // Who was to make the call for it has, by itself or at its deadline; `error` is for what was
+  // allowed.
+  void AnswerCut(Component& component, Workers::Cut cut, int error);
   void Allowed(Event event, int64_t result);
-  void RefuseUnread(Component& component, const BrokeredCall& brokered);
+  void RefuseUnread(Component& component, BrokeredCall& brokered);
   void Refuse(Component& component, const Notification& call, Event event);
   void Violation(Component& component, Event event);
   void Proceed(Component& component);
@@ -381,6 +392,7 @@ class Supervisor {
   int exit_code_ = 0;
   std::set<pid_t> killed_workers_;  // and not yet waited for
   uint64_t last_tick_ = 0;
+  uint64_t busy_until_ = 0;     // ns
   SpareNetwork spare_network_;  // for the next instance
   uint64_t spare_network_due_ = 0;
   KernelAuditCounters reported_;  // what RecordAuditLoss has put on record

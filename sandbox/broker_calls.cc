@@ -56,16 +56,21 @@ class Worker {
     Answer();
     // See broker_worker.h: not the supervisor is to close a socket last.
     while (page_.released.load(std::memory_order_acquire) != request_.id) kernel_(SYS_sched_yield);
-    for (int* fd : {&memory_, &socket_}) {
-      if (*fd >= 0) kernel_(SYS_close, *fd);
-      *fd = -1;
-    }
-    return kernel_(SYS_sendto, kSupervisor, &reply_, sizeof reply_, MSG_NOSIGNAL, nullptr, 0) >= 0;
+    Close(socket_);
+    const long sent =
+        kernel_(SYS_sendto, kSupervisor, &reply_, sizeof reply_, MSG_NOSIGNAL, nullptr, 0);
+    Close(memory_);
+    return sent >= 0;
   }
 
  private:
   using Kind = BrokerRequest::Kind;
   using Outcome = BrokerReply::Outcome;
+
+  void Close(int& fd) {
+    if (fd >= 0) kernel_(SYS_close, fd);
+    fd = -1;
+  }
 
   bool Take() {
     alignas(cmsghdr) char control[CMSG_SPACE(2 * sizeof(int))];

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs clang-tidy over the files of a compile_commands.json, two at a time, changed ones only.
 
-usage: tidy.py BUILD_DIR [PREFIX...]
+usage: tidy.py [--since COMMIT] BUILD_DIR [PREFIX...]
 
-PREFIX keeps to the files below it, named from the root. A file that passed leaves a stamp below
+PREFIX keeps to the files below it, named from the root; --since to those that changed after COMMIT,
+and of a header that did to one file that reads it. A file that passed leaves a stamp below
 BUILD_DIR/tidy, named by the hash of all that can change the verdict: its text and that of every
 header of the project it reaches, its compile command, .clang-tidy and clang-tidy itself.
 Exit code 1 when a file has a finding.
@@ -61,23 +62,41 @@ def check(build, name):
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
 
 
+def changed_since(commit, names):
+    """Of `names` those to check for the changes after `commit`."""
+    diff = subprocess.run(["git", "diff", "--name-only", commit, "--"], cwd=ROOT, text=True,
+                          capture_output=True, check=True).stdout.split()
+    wanted = {name for name in names if name in diff}
+    for header in (name for name in diff if name.endswith(".h") and (ROOT / name).exists()):
+        readers = [name for name in names if ROOT / header in reach(ROOT / name, set())]
+        own = header[:-2] + ".cc"
+        if readers and not wanted & set(readers):
+            wanted.add(own if own in readers else readers[0])
+    return [name for name in names if name in wanted]
+
+
 def main():
-    if len(sys.argv) < 2:
+    arguments = sys.argv[1:]
+    since = None
+    if arguments[:1] == ["--since"]:
+        since, arguments = (arguments + [""])[1], arguments[2:]
+    if not arguments:
         print(__doc__, file=sys.stderr)
         return 2
-    build = pathlib.Path(sys.argv[1]).resolve()
+    build = pathlib.Path(arguments[0]).resolve()
     stamps = build / "tidy"
     stamps.mkdir(exist_ok=True)
     common = (ROOT / ".clang-tidy").read_bytes()
     common += subprocess.run(["clang-tidy", "--version"], capture_output=True, check=True).stdout
     keys = {name: key(entry, common) for name, entry in entries(build)}
-    prefixes = tuple(sys.argv[2:]) or ("",)
+    prefixes = tuple(arguments[1:]) or ("",)
     names = [name for name in keys if name.startswith(prefixes)]
     if not names:
         print("no file to check", file=sys.stderr)
         return 2
-    todo = [name for name in names if not (stamps / keys[name]).exists()]
-    print(f"{len(names)} files, {len(todo)} changed", flush=True)
+    looked_at = changed_since(since, names) if since else names
+    todo = [name for name in looked_at if not (stamps / keys[name]).exists()]
+    print(f"{len(names)} files, {len(todo)} to check", flush=True)
     failed = 0
     jobs = min(2, os.cpu_count() or 1)
     with concurrent.futures.ThreadPoolExecutor(jobs) as pool:

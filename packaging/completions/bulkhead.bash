@@ -59,7 +59,7 @@ _bulkhead() {
     'audit explain') words='--help --bundle --key --rotated --stream --partial --format' ;;
     'sign') words='--help --key' ;;
     'attest expect') words='--help --format' ;;
-    'attest verify') words='--help --root --event-log --component --bytes --nonce --register --format' ;;
+    'attest verify') words='--help --root --event-log --component --bytes --nonce --at --register --format' ;;
     'import oci-seccomp') words='--help --target --cap --exec' ;;
     'export bpf') words='--help --output --refuse --execve' ;;
     'export oci-seccomp') words='--help --output --refuse --execve' ;;

@@ -147,6 +147,7 @@ complete -c bulkhead -n '__fish_seen_subcommand_from attest; and __fish_seen_sub
 complete -c bulkhead -n '__fish_seen_subcommand_from attest; and __fish_seen_subcommand_from verify' -l component -r -d 'who is to have asked; default: any component'
 complete -c bulkhead -n '__fish_seen_subcommand_from attest; and __fish_seen_subcommand_from verify' -l bytes -r -d 'the bytes that the component gave to be bound; default: none'
 complete -c bulkhead -n '__fish_seen_subcommand_from attest; and __fish_seen_subcommand_from verify' -l nonce -r -d 'the nonce that the document must hold'
+complete -c bulkhead -n '__fish_seen_subcommand_from attest; and __fish_seen_subcommand_from verify' -l at -r -d 'when the certificates must have been valid, as they are for hours: `10m` ago, `2026-11-30` or `2026-11-30T20:15:03` in UTC. Only for a document that you know was there then; default: now'
 complete -c bulkhead -n '__fish_seen_subcommand_from attest; and __fish_seen_subcommand_from verify' -l register -r -d 'what a register of the image must hold: `pcr0` to `pcr15` of Nitro, `mrtd`, `rtmr0` to `rtmr2` of TDX; without it the image is not judged'
 complete -c bulkhead -n '__fish_seen_subcommand_from attest; and __fish_seen_subcommand_from verify' -l format -x -a 'text json' -d 'the form of the answer'
 complete -c bulkhead -n '__fish_seen_subcommand_from import; and __fish_seen_subcommand_from oci-seccomp' -l target -r -d 'the kernel to import for: a shipped target, a file, or `running` for the kernel of this machine; default: running'

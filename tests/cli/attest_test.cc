@@ -116,6 +116,25 @@ BOOST_AUTO_TEST_CASE(AnotherRootAndAnotherTimeAreRefused) {
              "the root is no certificate in PEM");
 }
 
+BOOST_AUTO_TEST_CASE(DocumentsHaveAllTheirFieldsAndAModulesCertificate) {
+  const auto error = [&] {
+    const auto read = CheckNitroDocument(Document(), nsm.RootPem(), std::time(nullptr));
+    return read ? std::string() : read.error();
+  };
+  for (const char* field :
+       {"module_id", "digest", "timestamp", "pcrs", "certificate", "cabundle"}) {
+    nsm.left_out = field;
+    BOOST_TEST(error() == "its payload is not that of an attestation document", field);
+  }
+  for (const char* field : {"", "public_key", "user_data", "nonce"}) {
+    nsm.left_out = field;
+    BOOST_TEST(error() == "", field);
+  }
+  nsm.left_out.clear();
+  nsm.signed_by_authority = true;
+  BOOST_TEST(error() == "the document's certificate is an authority's");
+}
+
 // One field in place of another would be read as what it is not.
 // Any image can measure a bundle; which one it was is in registers of its own.
 BOOST_AUTO_TEST_CASE(TheImageIsJudgedByItsRegisters) {

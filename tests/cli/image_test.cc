@@ -251,6 +251,14 @@ BOOST_AUTO_TEST_CASE(WhatTheBundleNeedsMustBeThere) {
        "is beneath /tmp, which is empty at boot"},
       {"rm -r srv/out; ln -s out srv/out", "components.hello.files.write:/srv/out",
        "leads round in a circle"},
+      {"rm -r srv/out; mkdir srv/other; ln -s other srv/out",
+       "components.hello.files.write:/srv/out", "over a symbolic link: name it `/srv/other`"},
+      {"mv var/lib/hello var/lib/there; ln -s there var/lib/hello",
+       "components.hello.files.state:/var/lib/hello", "name it `/var/lib/there`"},
+      {"rm -r srv/data; ln -s /dev/../srv/none srv/data", "components.hello.files.read:/srv/data",
+       "`/srv/data` is not there"},
+      {"rm -r srv/data; ln -s ../usr/bin/hello/data srv/data",
+       "components.hello.files.read:/srv/data", "is beneath what is no directory"},
   };
   BOOST_REQUIRE(Image(root, file).exit == 0);
   std::filesystem::remove(file);
@@ -364,6 +372,9 @@ BOOST_AUTO_TEST_CASE(WhatTheTreesKeyDidNotSignIsRefused) {
   refused(bad_key, "a directory");
   BOOST_REQUIRE(Bash(keys + "rm bulkhead && ln -s bulkhead bulkhead").exit == 0);
   refused(bad_key, "a circle");
+  BOOST_REQUIRE(Bash(keys + "rm bulkhead && touch file && ln -s file/x bulkhead").exit == 0);
+  refused(bad_key, "beneath a file");
+  BOOST_REQUIRE(Bash(keys + "rm file").exit == 0);
   BOOST_REQUIRE(Bash(keys + "rm -r bulkhead keys").exit == 0);
   SetKey(key);
   taken();

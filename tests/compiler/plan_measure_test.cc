@@ -80,7 +80,9 @@ BOOST_AUTO_TEST_CASE(RegistersThatATargetLacksAreMistakes) {
   const Compiled waived =
       MustCompile(For("nitro-custom", "measure: {policy: none}\n", "", Waiver("measure")));
   BOOST_TEST((waived.Row("", "measure")->status == Status::kWaived));
-  for (const char* target : {"tdx-ubuntu-24.04", "nitro-custom", "debian-13"}) {
+  Mistake(For("nitro-custom", "measure: {policy: tpm-pcr14}\n"),
+          "4:19 E0585 `nitro-custom` has no `tpm-pcr14`: a Nitro enclave has no TPM\n");
+  for (const char* target : {"tdx-ubuntu-24.04", "debian-13"}) {
     MustCompile(For(target, "measure: {policy: tpm-pcr14}\n"));
   }
 }
@@ -95,7 +97,8 @@ BOOST_AUTO_TEST_CASE(ChoicesAreTheTargetsOwn) {
   const std::string rest = "`tpm-pcr14` of a vTPM, or `none` with a waiver of `measure`";
   BOOST_TEST(help("tdx-ubuntu-25.10", "pcr20") == "choices: `rtmr3`, " + rest);
   BOOST_TEST(help("dstack", "pcr20") == "choices: `rtmr3`, " + rest);
-  BOOST_TEST(help("nitro-custom", "rtmr3") == "choices: `pcr20`, " + rest);
+  BOOST_TEST(help("nitro-custom", "rtmr3") ==
+             "choices: `pcr20`, or `none` with a waiver of `measure`");
   BOOST_TEST(help("tdx-ubuntu-24.04", "rtmr3") ==
              "choices: a target with Linux 6.16 for `rtmr3`, " + rest);
   BOOST_TEST(help("debian-13", "pcr20") == "choices: `tpm-pcr14` of a vTPM, or `none`");
@@ -144,6 +147,26 @@ BOOST_AUTO_TEST_CASE(AttestationThatCanNotBeIsAMistake) {
   const Compiled waived = MustCompile(For("debian-13", "", attest, Waiver("attestation", "one")));
   BOOST_TEST(!waived.Component("one").attestation.given);
   BOOST_TEST((waived.Row("one", "components.one.attestation")->status == Status::kWaived));
+}
+
+BOOST_AUTO_TEST_CASE(DocumentsThatDoNotShowThePolicyAreWarnedOf) {
+  const auto warnings = [](const char* target, const std::string& measure, const char* asks,
+                           const std::string& waiver = "") {
+    const Compiled compiled = MustCompile(For(target, measure, asks, waiver));
+    const auto row = compiled.Row("one", "components.one.attestation");
+    const auto all = compiled.diagnostics.Sorted();
+    const auto count = std::ranges::count(all, "E0590", &Diagnostic::code);
+    BOOST_TEST(row->note.empty() == (count == 0));
+    return count;
+  };
+  const char* attest = "    attestation: {attest: true}\n";
+  const std::string tpm = "measure: {policy: tpm-pcr14}\n";
+  BOOST_TEST(warnings("tdx-ubuntu-24.04", tpm, attest) == 1);
+  BOOST_TEST(warnings("tdx-ubuntu-25.10", tpm, attest) == 1);
+  BOOST_TEST(warnings("tdx-ubuntu-25.10", tpm, "    attestation: {random: true}\n") == 0);
+  BOOST_TEST(warnings("tdx-ubuntu-25.10", "measure: {policy: rtmr3}\n", attest) == 0);
+  BOOST_TEST(warnings("nitro-custom", "measure: {policy: pcr20}\n", attest) == 0);
+  BOOST_TEST(warnings("nitro-custom", "measure: {policy: none}\n", attest, Waiver("measure")) == 1);
 }
 
 // A target of one's own says where its devices are; nobody else gets to them.

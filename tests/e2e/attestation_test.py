@@ -210,6 +210,15 @@ while True:
         self.assertIn("is in force: pcr20 is locked", good.stdout)
         judged = run(enclave.BULKHEAD, "audit", "verify", "--key", key, AUDIT)
         self.assertEqual(judged.returncode, 0, judged.stdout + judged.stderr)
+        # A document outlives its certificates: they are judged when its reader says.
+        self.assertEqual(self.verify(bundle, log, "--at", "1m").returncode, 0)
+        early = self.verify(bundle, log, "--at", "2d")
+        self.assertEqual(early.returncode, 1, early.stdout)
+        self.assertIn("certificate is not yet valid", early.stdout)
+        unclear = self.verify(bundle, log, "--at", "yesterday")
+        self.assertEqual(unclear.returncode, 2, unclear.stdout)
+        # Which image it was is open until its registers are given.
+        self.assertIn("open  image       not judged", good.stdout)
         # It was asked for by no component, has nobody's bytes in it, and no nonce.
         for options in (("--component", "signer"), ("--bytes", self.file("b", b"x")),
                         ("--nonce", self.file("n", b"nonce"))):

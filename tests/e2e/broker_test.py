@@ -362,6 +362,20 @@ class Waiting(Broker):
                 found.append(pid)
         return found
 
+    def full_queue(self):
+        """The port of a listener with as many connections as it takes; one more waits."""
+        full = socket.socket(socket.AF_INET)
+        self.addCleanup(full.close)
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        for _ in range(3):
+            filler = socket.socket(socket.AF_INET)
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        return port
+
     def test_a_stopped_worker_holds_up_its_component_alone(self):
         granted = Listener(self, "127.0.0.1")
         code = TRY + f"""
@@ -400,16 +414,7 @@ while True:
 
     def test_calls_that_their_makers_end_is_cut_short_by_are_on_record(self):
         # As many connects as there are workers wait there; what comes then is not decided any more.
-        full = socket.socket(socket.AF_INET)
-        self.addCleanup(full.close)
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        port = full.getsockname()[1]
-        for _ in range(3):
-            filler = socket.socket(socket.AF_INET)
-            self.addCleanup(filler.close)
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
+        port = self.full_queue()
         code = f"""
 import threading
 def wait(port):
@@ -429,6 +434,26 @@ os._exit(0)
         self.assertEqual({(e["extra"]["arguments"], e["extra"]["caller"]) for e in events},
                          {("unread", "ended")})
         self.assertEqual(sum(e["count"] for e in events), 5)
+
+    def test_a_worker_that_ends_while_it_makes_an_allowed_call(self):
+        port = self.full_queue()
+        code = TRY + f"""
+say('begins', 1)
+with socket.socket() as one: say('ends', name(one.connect_ex(('127.0.0.1', {port}))))
+time.sleep(1000)
+"""
+        running = self.boot(enclave.policy("e2e-broker-ends", {"job": python(code, network={
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": port}]}})}))
+        running.wait_output("job | begins")
+        enclave.wait_until(lambda: self.workers(running, "job"), 10, "a worker")
+        time.sleep(0.5)
+        for worker in self.workers(running, "job"):
+            os.kill(worker, signal.SIGKILL)
+        running.wait_output("job | ends ECONNABORTED")
+        made = [e for e in running.events("job") if e["kind"] == "brokered"]
+        self.assertEqual([(e["object"], e["errno"]) for e in made],
+                         [(f"tcp:127.0.0.1:{port}", "ECONNABORTED")])
+        self.assertEqual(running.stop(), 0)
 
     def test_a_connection_that_nobody_accepts(self):
         # Its queue is full, so a connect waits; the others of the component don't.

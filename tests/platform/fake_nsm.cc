@@ -48,11 +48,14 @@ Certificate Issue(const char* name, EVP_PKEY* key, X509* issuer, EVP_PKEY* issue
   X509V3_CTX context;
   X509V3_set_ctx(&context, issuer == nullptr ? x : issuer, x, nullptr, nullptr, 0);
   const bool authority = issuer_key == nullptr || std::string_view(name).ends_with("CA");
-  X509_EXTENSION* const basic =
-      X509V3_EXT_conf_nid(nullptr, &context, NID_basic_constraints,
-                          authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
-  Must(basic != nullptr && X509_add_ext(x, basic, -1) == 1);
-  X509_EXTENSION_free(basic);
+  const std::pair<int, const char*> extensions[] = {
+      {NID_basic_constraints, authority ? "critical,CA:TRUE" : "critical,CA:FALSE"},
+      {NID_key_usage, authority ? "critical,keyCertSign,cRLSign" : "critical,digitalSignature"}};
+  for (const auto& [kind, text] : extensions) {
+    X509_EXTENSION* const one = X509V3_EXT_conf_nid(nullptr, &context, kind, text);
+    Must(one != nullptr && X509_add_ext(x, one, -1) == 1);
+    X509_EXTENSION_free(one);
+  }
   Must(X509_sign(x, issuer_key == nullptr ? key : issuer_key, EVP_sha384()) > 0);
   return certificate;
 }
@@ -153,26 +156,35 @@ std::string FakeNsm::RootPem() const {
 Bytes FakeNsm::Document(std::span<const uint8_t> user_data, std::span<const uint8_t> nonce,
                         std::span<const uint8_t> public_key) const {
   CborWriter payload;
-  payload.Map(9).Text("module_id").Text("i-test-enc1234").Text("digest").Text("SHA384");
-  payload.Text("timestamp").Unsigned(1764500000000ULL).Text("pcrs");
-  payload.Map(static_cast<uint64_t>(
-      std::ranges::count_if(registers, [](const Register& r) { return r.locked; })));
-  for (size_t i = 0; i < registers.size(); ++i) {
-    if (registers[i].locked) payload.Unsigned(i).Bytes(registers[i].value);
+  payload.Map(left_out.empty() ? 9 : 8);
+  const auto has = [&](std::string_view field) { return field != left_out; };
+  if (has("module_id")) payload.Text("module_id").Text("i-test-enc1234");
+  if (has("digest")) payload.Text("digest").Text("SHA384");
+  if (has("timestamp")) payload.Text("timestamp").Unsigned(1764500000000ULL);
+  if (has("pcrs")) {
+    payload.Text("pcrs").Map(static_cast<uint64_t>(
+        std::ranges::count_if(registers, [](const Register& r) { return r.locked; })));
+    for (size_t i = 0; i < registers.size(); ++i) {
+      if (registers[i].locked) payload.Unsigned(i).Bytes(registers[i].value);
+    }
   }
-  payload.Text("certificate").Bytes(Der(authority_->leaf.get()));
-  payload.Text("cabundle").Array(2).Bytes(Der(authority_->root.get()));
-  payload.Bytes(Der(authority_->middle.get()));
-  PutOptional(payload, "public_key", public_key);
-  PutOptional(payload, "user_data", user_data);
-  PutOptional(payload, "nonce", nonce);
+  const auto& signer = signed_by_authority ? authority_->middle : authority_->leaf;
+  if (has("certificate")) payload.Text("certificate").Bytes(Der(signer.get()));
+  if (has("cabundle")) {
+    payload.Text("cabundle").Array(2).Bytes(Der(authority_->root.get()));
+    payload.Bytes(Der(authority_->middle.get()));
+  }
+  if (has("public_key")) PutOptional(payload, "public_key", public_key);
+  if (has("user_data")) PutOptional(payload, "user_data", user_data);
+  if (has("nonce")) PutOptional(payload, "nonce", nonce);
   CborWriter header;
   header.Map(1).Unsigned(1).Negative(34);  // alg: ES384, -35
   CborWriter to_sign;
   to_sign.Array(4).Text("Signature1").Bytes(header.bytes()).Bytes({}).Bytes(payload.bytes());
   CborWriter document;
   document.Array(4).Bytes(header.bytes()).Map(0).Bytes(payload.bytes());
-  document.Bytes(Sign(authority_->leaf_key.get(), to_sign.bytes()));
+  const auto& key = signed_by_authority ? authority_->middle_key : authority_->leaf_key;
+  document.Bytes(Sign(key.get(), to_sign.bytes()));
   return document.bytes();
 }
 

@@ -31,6 +31,8 @@ class FakeNsm {
     bool locked = false;
   };
   std::array<Register, 32> registers{};
+  std::string left_out;              // a field that its documents lack
+  bool signed_by_authority = false;  // its documents, instead of by the module's certificate
 
  private:
   struct Authority;
