@@ -122,13 +122,11 @@ uint64_t ReadRecords(const std::vector<std::string>& paths,
   uint64_t others = 0;
   uint64_t last = 0;
   std::string opened;  // the run's first record, which a stream may send again, too
-  const auto line = [&](std::string_view text) {
-    // A connection may have broken in the line before (ChainVerifier::Feed).
-    const size_t begins = text.rfind("{\"seq\":");
-    if (begins != std::string_view::npos && !IsWholeRecord(text)) text.remove_prefix(begins);
-    auto record = IsWholeRecord(text) ? ParseRecord(text) : std::nullopt;
+  const auto line = [&](std::string_view read) {
+    const std::string_view text = WholeRecordIn(read);
+    const auto record = text.empty() ? std::nullopt : ParseRecord(text);
     if (!record) {
-      others += text.empty() ? 0 : 1;
+      others += read.empty() ? 0 : 1;
       return;
     }
     const bool starts = record->sequence == 1 && opened != text;

@@ -69,7 +69,7 @@ tl::expected<int64_t, std::string> ParseWhen(const std::string& text, int64_t no
 // By --component, --kind, --control, --action, --rule and --since; an error for people.
 tl::expected<RecordFilter, std::string> FilterOf(const Invocation& invocation, int64_t now);
 
-// Calls `take` for each whole record of the files (IsWholeRecord), in their order; one that a
+// Calls `take` for each whole record of the files (WholeRecordIn), in their order; one that a
 // stream sent again is given once. How many other lines there are.
 uint64_t ReadRecords(const std::vector<std::string>& paths,
                      const std::function<void(const AuditRecord&)>& take);

@@ -129,12 +129,10 @@ tl::expected<void, ChainBreak> ChainVerifier::Feed(std::string_view line) {
   auto record = Parse(line);
   if (trust_.stream && line.empty()) return {};
   if (trust_.stream && !IsWhole(line)) {
-    // A connection broke here, and the next run of the supervisor did not know. Quotes inside
-    // values are escaped, so this is where a record begins.
-    const size_t begins = line.rfind("{\"seq\":");
-    const bool glued = begins != std::string_view::npos && IsWhole(line.substr(begins));
-    if (glued) record = Parse(line.substr(begins));
-    if (glued) ++summary_.torn_lines;
+    // A connection broke here, and the next run of the supervisor did not know.
+    const std::string_view glued = WholeRecordIn(line);
+    if (!glued.empty()) record = Parse(glued);
+    if (!glued.empty()) ++summary_.torn_lines;
   }
   if (!record) {
     // A connection that breaks again and again leaves several in a row.
@@ -318,7 +316,14 @@ tl::expected<ChainSummary, ChainBreak> ChainVerifier::Finish() {
   return summary_;
 }
 
-bool IsWholeRecord(std::string_view line) { return ChainVerifier::IsWhole(line); }
+std::string_view WholeRecordIn(std::string_view line) {
+  if (ChainVerifier::IsWhole(line)) return line;
+  // Quotes inside values are escaped, so this is where a record begins.
+  const size_t begins = line.rfind("{\"seq\":");
+  if (begins == std::string_view::npos) return {};
+  const std::string_view last = line.substr(begins);
+  return ChainVerifier::IsWhole(last) ? last : std::string_view();
+}
 
 bool ChainVerifier::IsWhole(std::string_view line) {
   const auto record = Parse(line);

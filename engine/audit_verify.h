@@ -76,7 +76,7 @@ class ChainVerifier {
   void NextFile();                                             // the one that was begun after it
   tl::expected<ChainSummary, ChainBreak> Finish();
 
-  // See IsWholeRecord.
+  // A record, whatever stands before it: of its form, with the hash of its own content.
   static bool IsWhole(std::string_view line);
 
  private:
@@ -112,9 +112,9 @@ class ChainVerifier {
   uint64_t unsigned_since_ = 0;    // time of the first of them
 };
 
-// A line that the verifier takes for a record, whatever stands before it: of its form, with the
-// hash of its own content.
-bool IsWholeRecord(std::string_view line);
+// The record that a line is; of a stream, whose connection may have broken in the line before, that
+// in which it ends. Empty: none that the verifier would take for one.
+std::string_view WholeRecordIn(std::string_view line);
 
 // Checks files, the oldest first, reading them line by line. One that cannot be read is a break at
 // its line 0.

@@ -68,7 +68,6 @@ bool ReadField(std::string_view key, std::string_view value, LandlockDomainNews&
   }
   if (key == "pid") return ReadNumber(value, out.pid);
   if (key == "uid") return ReadNumber(value, out.uid);
-  if (key == "exe") return ReadUntrusted(value, out.exe);
   if (key == "comm") return ReadUntrusted(value, out.comm);
   if (key == "denials") return ReadNumber(value, out.denials);
   return true;

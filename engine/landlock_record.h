@@ -38,7 +38,6 @@ struct LandlockDomainNews {  // at a domain's first refusal, and at its end if i
   bool ended = false;
   int32_t pid = 0;  // of the process that made the domain, in the initial PID namespace
   uint32_t uid = 0;
-  std::string exe;
   std::string comm;
   uint64_t denials = 0;  // at the end: how many refusals the domain had
   bool operator==(const LandlockDomainNews&) const = default;

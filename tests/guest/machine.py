@@ -130,3 +130,19 @@ def telling(console):
 
 def kernel_of(directory):
     return next(pathlib.Path(directory, "boot").glob("vmlinuz-*"))
+
+
+def run_each(head, cases, run, row):
+    """Runs each case: what is wrong with it, and what it said. How many went wrong, and the table of the others."""
+    failed, table = 0, head
+    for case in cases:
+        began = time.monotonic()
+        wrong, console = run(case)
+        failed += bool(wrong)
+        if wrong:
+            print(f"{telling(console)}\nWRONG {case}: {wrong}", flush=True)
+            continue
+        line = row(case, console)
+        print(line.rstrip(), f"{time.monotonic() - began:.0f} s", flush=True)
+        table += line
+    return failed, table

@@ -432,17 +432,5 @@ def row(case, console):
 def run_all(compiler, kernels, quick):
     """How many went wrong, and the table."""
     builder = Builder(compiler)
-    failed, table = 0, HEAD
-    for case in CASES:
-        if quick and not case.quick:
-            continue
-        began = time.monotonic()
-        wrong, console = run(builder, kernels, case)
-        failed += bool(wrong)
-        if wrong:
-            print(f"{machine.telling(console)}\nWRONG {case}: {wrong}", flush=True)
-            continue
-        line = row(case, console)
-        print(line.rstrip(), f"{time.monotonic() - began:.0f} s", flush=True)
-        table += line
-    return failed, table
+    cases = [case for case in CASES if case.quick or not quick]
+    return machine.run_each(HEAD, cases, lambda case: run(builder, kernels, case), row)

@@ -8,7 +8,6 @@ import dataclasses
 import json
 import re
 import subprocess
-import time
 
 import archive
 import machine
@@ -116,24 +115,17 @@ def run(builder, kernel, case):
     return wrong, guest.console
 
 
+def row(case, _console):
+    reason = REASONS[case.signed]
+    return f"| {case.way} | {case.signed} | {'refuses: ' + reason if reason else 'boots'} |\n"
+
+
 HEAD = "| bulkhead-init is | signed by | comes of it |\n| --- | --- | --- |\n"
 
 
 def run_all(compiler, kernels, quick):
     """How many went wrong, and the table."""
     builder = Builder(compiler)
-    failed, table = 0, HEAD
-    for case in CASES:
-        if quick and not case.quick:
-            continue
-        began = time.monotonic()
-        wrong, console = run(builder, kernels / (KERNEL_QUICK if quick else KERNEL), case)
-        failed += bool(wrong)
-        if wrong:
-            print(f"{machine.telling(console)}\nWRONG {case}: {wrong}", flush=True)
-            continue
-        reason = REASONS[case.signed]
-        line = f"| {case.way} | {case.signed} | {'refuses: ' + reason if reason else 'boots'} |\n"
-        print(line.rstrip(), f"{time.monotonic() - began:.0f} s", flush=True)
-        table += line
-    return failed, table
+    kernel = kernels / (KERNEL_QUICK if quick else KERNEL)
+    cases = [case for case in CASES if case.quick or not quick]
+    return machine.run_each(HEAD, cases, lambda case: run(builder, kernel, case), row)
