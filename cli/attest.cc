@@ -78,6 +78,12 @@ Json ExpectJson(const Opened& opened) {
   return json;
 }
 
+std::string EventsRegister(const Json& json) {
+  if (!json.contains("events_register")) return {};
+  return fmt::format("events    {}: the head of the log's chain, when asked for and at the stop\n",
+                     json["events_register"].get<std::string>());
+}
+
 std::string ExpectText(const Opened& opened, const Json& json) {
   const Measure& measure = opened.bundle->measure;
   std::string out = fmt::format("bundle    {}\nenclave   {}\n", DigestText(opened.digest),
@@ -89,6 +95,7 @@ std::string ExpectText(const Opened& opened, const Json& json) {
       break;
     case RegisterKind::kNitro:
       out += fmt::format("register  {} = {}, locked\n", name, json["value"].get<std::string>());
+      out += EventsRegister(json);
       out +=
           "\ncondition of an AWS KMS key policy; without the image's register it is "
           "everybody's:\n" +
@@ -99,14 +106,12 @@ std::string ExpectText(const Opened& opened, const Json& json) {
           "register  {} = {} when nothing was measured there before;\n"
           "          then the event of each run's audit key\n",
           name, json["value"].get<std::string>());
+      out += EventsRegister(json);
       break;
     case RegisterKind::kTpm:
       out += fmt::format("register  {}, from what it held, by the events below\n", name);
+      out += EventsRegister(json);
       break;
-  }
-  if (json.contains("events_register")) {
-    out += fmt::format("events    {}: the log's chain, when asked for and at the end of a run\n",
-                       json["events_register"].get<std::string>());
   }
   if (json.contains("events")) {
     out += "\nevents, each with the digest that the register is extended by:\n";
@@ -204,13 +209,6 @@ void Append(std::vector<AttestFinding>& findings, const std::vector<AttestFindin
 
 Findings JudgeNitro(const Opened& opened, const Bytes& document, const AttestClaim& claim,
                     const ImageClaim& image, const Invocation& invocation) {
-  const std::string path = invocation.One(Parameter::kRoot);
-  if (path.empty()) {
-    PrintError("a Nitro document needs `--root`", "the certificate of AWS's root, in PEM");
-    return tl::unexpected<int>(kExitWrongUsage);
-  }
-  const auto root = ReadWhole(path, 65536);
-  if (!root) return tl::unexpected<int>(root.error());
   int64_t when = Now();
   if (invocation.Has(Parameter::kValidAt)) {
     const auto given = ParseWhen(invocation.One(Parameter::kValidAt), when);
@@ -220,13 +218,23 @@ Findings JudgeNitro(const Opened& opened, const Bytes& document, const AttestCla
     }
     when = *given;
   }
+  const std::string path = invocation.One(Parameter::kRoot);
+  if (path.empty()) {
+    PrintError("a Nitro document needs `--root`", "the certificate of AWS's root, in PEM");
+    return tl::unexpected<int>(kExitWrongUsage);
+  }
+  const auto root = ReadWhole(path, 65536);
+  if (!root) return tl::unexpected<int>(root.error());
   const auto checked = CheckNitroDocument(document, {root->begin(), root->end()}, when);
   std::vector<AttestFinding> findings;
   if (!checked) {
     findings.push_back({"signature", false, checked.error()});
     return findings;
   }
-  findings.push_back({"signature", true, "by a certificate that leads to the root"});
+  const std::string then = invocation.Has(Parameter::kValidAt)
+                               ? fmt::format(", at {} UTC, as asked", ClaimedText(when))
+                               : "";
+  findings.push_back({"signature", true, "by a certificate that leads to the root" + then});
   findings.push_back(JudgeRegister(opened.bundle, opened.digest, *checked));
   Append(findings, JudgeImage(*checked, image));
   // No component asked for it, so nobody's bytes are in it.

@@ -57,7 +57,12 @@ std::optional<int64_t> Moment(const std::string& text) {
   const char* format = text.size() == 10 ? "%Y-%m-%d" : "%Y-%m-%dT%H:%M:%S";
   const char* end = strptime(text.c_str(), format, &moment);
   if (end == nullptr || *end != '\0') return std::nullopt;
-  return static_cast<int64_t>(timegm(&moment));
+  const auto seconds = static_cast<int64_t>(timegm(&moment));
+  // Written again it is the same only if there is such a day and second.
+  std::array<char, 32> again{};
+  const size_t size = std::strftime(again.data(), again.size(), format, &moment);
+  if (seconds < 0 || text != std::string_view(again.data(), size)) return std::nullopt;
+  return seconds;
 }
 
 bool IsAny(const std::string& wanted, const std::string& value) {
@@ -198,7 +203,7 @@ bool RecordFilter::Takes(const AuditRecord& record) const {
 }
 
 tl::expected<int64_t, std::string> ParseWhen(const std::string& text, int64_t now) {
-  if (const auto ago = Ago(text)) return now - *ago;
+  if (const auto ago = Ago(text); ago && *ago <= now) return now - *ago;
   if (const auto moment = Moment(text)) return *moment;
   return tl::unexpected(fmt::format(
       "`{}` is no time: write `10m`, `2026-11-30` or `2026-11-30T20:15:03`, in UTC", text));

@@ -9,19 +9,21 @@
 
 #include "cli/image_archive.h"
 #include "engine/bundle_signature.h"
+#include "engine/supervisor.h"
 
 namespace bulkhead {
 namespace {
 
 constexpr size_t kMaxProgram = 1U << 30;
 
-bool IsNeeded(const ViewEntry& entry) {
+// Those that the tree has, or should.
+bool IsOfTree(const ViewEntry& entry) {
   switch (entry.kind) {
     case ViewKind::kReadOnly:
     case ViewKind::kData:
     case ViewKind::kWritable:
     case ViewKind::kState:
-      return !entry.optional;
+      return true;
     case ViewKind::kRuntime:
     case ViewKind::kPrivate:
     case ViewKind::kDevice:
@@ -32,16 +34,40 @@ bool IsNeeded(const ViewEntry& entry) {
   return false;
 }
 
+constexpr std::string_view kNotThere = "is not there";
+
+bool IsBeneath(const std::string& path, const std::string& directory) {
+  return path == directory || path.starts_with(directory == "/" ? "/" : directory + "/");
+}
+
+using Owners = std::map<std::string, std::vector<const ProfileData*>>;
+
+// Who is given what; sorted, so that what is beneath another comes after it.
+Owners OwnersOf(const Bundle& bundle) {
+  Owners owners;
+  for (const ProfileData& profile : bundle->components) {
+    for (const ViewEntry& entry : profile.view) {
+      if (entry.kind == ViewKind::kState || entry.kind == ViewKind::kWritable) {
+        owners[entry.path].push_back(&profile);
+      }
+    }
+  }
+  return owners;
+}
+
 class Checker {
  public:
-  Checker(const ImageTree& tree, std::vector<ImageProblem>& problems)
-      : tree_(tree), problems_(problems) {}
+  Checker(const Bundle& bundle, const ImageTree& tree, std::vector<ImageProblem>& problems)
+      : tree_(tree),
+        problems_(problems),
+        owners_(OwnersOf(bundle)),
+        kept_(KeptPaths(bundle, "/run/bulkhead")) {}
 
   void Component(const ProfileData& profile) {
     component_ = profile.name;
     Program(profile);
     for (const ViewEntry& entry : profile.view) {
-      if (IsNeeded(entry)) View(entry);
+      if (IsOfTree(entry)) View(entry);
     }
     for (const Secret& secret : profile.secrets) {
       const ImageNode* node = Find(secret.path, secret.rule);
@@ -63,6 +89,11 @@ class Checker {
       Add(statement, path, found.error());
       return nullptr;
     }
+    for (const std::string& link : found->links) {
+      if (IsTrusted(link)) continue;
+      Add(statement, path, "is reached over `" + link + "`, a link that others than root can set");
+      return nullptr;
+    }
     if (found->node != nullptr) return found->node;
     const std::string_view covering = CoveringDirectory(found->path);
     if (covering == "/run" || covering == "/tmp") {
@@ -71,12 +102,30 @@ class Checker {
     return nullptr;
   }
 
+  // As sandbox/view.cc, with the owners that the image will have.
+  bool IsTrusted(const std::string& link) const {
+    const std::string parent = link.substr(0, link.rfind('/'));
+    const auto found = tree_.nodes.find(parent);
+    const bool open = found != tree_.nodes.end() && (found->second.mode & 022) != 0;
+    return !open && OwnerOf(link) == nullptr;
+  }
+
+  const ProfileData* OwnerOf(const std::string& path) const {
+    const ProfileData* owner = nullptr;
+    for (const auto& [given, components] : owners_) {
+      if (IsBeneath(path, given) && components.size() == 1) owner = components.front();
+    }
+    return owner;
+  }
+
   void Program(const ProfileData& profile) {
     const std::string statement = "components." + profile.name + ".exec";
     const std::string& path = profile.argv.front();
     const ImageNode* node = Find(path, statement);
     if (node == nullptr) return;
-    if (node->kind != ImageKind::kFile || (node->mode & 0111) == 0) {
+    // Of root, or given to the component.
+    const uint32_t execute = OwnerOf(Resolve(tree_, path)->path) == &profile ? 0100 : 0001;
+    if (node->kind != ImageKind::kFile || (node->mode & execute) == 0 || node->size == 0) {
       return Add(statement, path, "is no program that may be executed");
     }
     if (!profile.pin) return;
@@ -90,20 +139,28 @@ class Checker {
   }
 
   void View(const ViewEntry& entry) {
-    const ImageNode* node = Find(entry.path, entry.rule);
-    if (node == nullptr) return;
-    // As sandbox/view.cc: what is written to has one name.
-    const std::string real = Resolve(tree_, entry.path)->path;
-    if (!IsReadOnlyBind(entry.kind) && real != entry.path) {
+    const auto found = Resolve(tree_, entry.path);
+    if (!found && found.error() == kNotThere && entry.optional) return;
+    // As sandbox/view.cc: what is written to has one name, and what has another is nobody's own.
+    const std::string real = !found ? entry.path : found->path.empty() ? "/" : found->path;
+    if (real != entry.path && !IsReadOnlyBind(entry.kind)) {
       return Add(entry.rule, entry.path, "is reached over a symbolic link: name it `" + real + "`");
     }
-    if (entry.kind != ViewKind::kState) return;
+    for (const std::string& kept : kept_) {
+      if (real == entry.path || (!IsBeneath(kept, real) && !IsBeneath(real, kept))) continue;
+      return Add(entry.rule, entry.path,
+                 "is `" + real + "`, which meets `" + kept + "`, not its own to read");
+    }
+    const ImageNode* node = Find(entry.path, entry.rule);
+    if (node == nullptr || entry.kind != ViewKind::kState) return;
     if (node->kind != ImageKind::kDirectory) return Add(entry.rule, entry.path, "is no directory");
     if ((node->mode & 022) != 0) Add(entry.rule, entry.path, "may be written by others");
   }
 
   const ImageTree& tree_;
   std::vector<ImageProblem>& problems_;
+  Owners owners_;
+  std::vector<std::string> kept_;
   std::string component_;
 };
 
@@ -122,7 +179,7 @@ void Give(ImageTree& tree, const std::string& path, const ProfileData& owner) {
 
 std::vector<ImageProblem> CheckTree(const Bundle& bundle, const ImageTree& tree) {
   std::vector<ImageProblem> problems;
-  Checker checker(tree, problems);
+  Checker checker(bundle, tree, problems);
   for (const ProfileData& profile : bundle->components) checker.Component(profile);
   return problems;
 }
@@ -131,7 +188,7 @@ std::string BundleKeyText(const ImageTree& tree) {
   constexpr const char* kUnusable = "?";
   const size_t slash = kBundleKeyPath.rfind('/');
   const auto directory = Resolve(tree, kBundleKeyPath.substr(0, slash));
-  if (!directory) return directory.error() == "is not there" ? "" : kUnusable;
+  if (!directory) return directory.error() == kNotThere ? "" : kUnusable;
   if (!CoveringDirectory(directory->path).empty()) return {};
   if (directory->node != nullptr && directory->node->kind != ImageKind::kDirectory) {
     return kUnusable;
@@ -144,17 +201,8 @@ std::string BundleKeyText(const ImageTree& tree) {
 }
 
 std::vector<std::string> SetOwners(const Bundle& bundle, ImageTree& tree) {
-  // Sorted, so that what is beneath another comes after it.
-  std::map<std::string, std::vector<const ProfileData*>> owners;
-  for (const ProfileData& profile : bundle->components) {
-    for (const ViewEntry& entry : profile.view) {
-      if (entry.kind == ViewKind::kState || entry.kind == ViewKind::kWritable) {
-        owners[entry.path].push_back(&profile);
-      }
-    }
-  }
   std::vector<std::string> shared;
-  for (const auto& [path, components] : owners) {
+  for (const auto& [path, components] : OwnersOf(bundle)) {
     if (components.size() == 1) {
       Give(tree, path, *components.front());
     } else {

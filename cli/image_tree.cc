@@ -211,6 +211,9 @@ tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_v
     left.pop_back();
     if (part == ".") continue;
     if (part == "..") {
+      // There is nothing yet, or what the kernel puts there.
+      const std::string_view covering = CoveringDirectory(at.path);
+      if (!covering.empty() && covering != at.path) return tl::make_unexpected("is not there");
       at.path.resize(at.path.empty() ? 0 : at.path.rfind('/'));
       continue;
     }
@@ -223,6 +226,7 @@ tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_v
     if (found == tree.nodes.end()) return tl::make_unexpected("is not there");
     if (found->second.kind == ImageKind::kSymlink) {
       if (++links > kMaxLinks) return tl::make_unexpected("leads round in a circle");
+      at.links.push_back(next);
       if (found->second.target.front() == '/') at.path.clear();
       push(found->second.target);
       continue;

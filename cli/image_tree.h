@@ -67,6 +67,7 @@ tl::expected<ImageTree, std::string> ReadTar(const std::string& path);
 struct Resolved {
   const ImageNode* node = nullptr;  // nullptr: beneath a covered directory, or the root
   std::string path;
+  std::vector<std::string> links;  // that were followed
 };
 // Errors: "is not there", "is beneath what is no directory", "leads round in a circle".
 tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_view path);

@@ -102,6 +102,20 @@ std::optional<uint32_t> AddressOf(const Endpoint& endpoint) {
   return ParseIpv4(endpoint.address);
 }
 
+// The statement that names such addresses; of its absence that above it.
+std::string StatementOf(const Asked& asked, BrokerKind kind) {
+  constexpr std::pair<BrokerKind, std::string_view> kNames[] = {
+      {BrokerKind::kTcpConnect, "tcp.connect"},
+      {BrokerKind::kUdpSend, "udp.connect"},
+      {BrokerKind::kUdpBind, "udp.bind"},
+      {BrokerKind::kVsockConnect, "vsock.connect"}};
+  const bool is_there = std::ranges::find(asked.profile.broker.rules, kind, &BrokerRule::kind) !=
+                        asked.profile.broker.rules.end();
+  const auto* name =
+      std::ranges::find(kNames, kind, &std::pair<BrokerKind, std::string_view>::first);
+  return asked.Id(is_there ? fmt::format("network.{}", name->second) : "network");
+}
+
 const BrokerRule* FindRule(const Asked& asked, bool listens) {
   const Endpoint& endpoint = asked.question.endpoint;
   const bool open = endpoint.address.empty() || endpoint.is_name;
@@ -128,6 +142,7 @@ ControlVerdict BrokerVerdict(Asked& asked, bool listens) {
     return verdict;
   }
   const BrokerRule* rule = FindRule(asked, listens);
+  verdict.rule = StatementOf(asked, KindOf(endpoint, listens));
   if (rule == nullptr) return verdict;
   verdict.verdict = Verdict::kAllow;
   verdict.rule = rule->rule;
@@ -267,6 +282,11 @@ Attempt ConnectBy(Asked& asked, const Transport& transport) {
   Attempt attempt;
   const bool brokered = Brokers(asked.profile, "connect");
   attempt.calls = {MakesSocket(transport.family, transport.type)};
+  // The statement nearest to the object comes last.
+  if (brokered && IsInternet(endpoint)) {
+    attempt.controls = {NamespaceVerdict(asked, false), BrokerVerdict(asked, false)};
+    return attempt;
+  }
   if (brokered) {
     attempt.controls.push_back(BrokerVerdict(asked, false));
   } else {
@@ -275,7 +295,6 @@ Attempt ConnectBy(Asked& asked, const Transport& transport) {
   }
   if (IsInternet(endpoint)) {
     attempt.controls.push_back(NamespaceVerdict(asked, false));
-    if (brokered) return attempt;
     if (endpoint.kind == Endpoint::Kind::kTcp) {
       if (auto verdict = PortVerdict(asked, false, endpoint.port)) {
         attempt.controls.push_back(std::move(*verdict));
@@ -297,9 +316,9 @@ Attempt ListenBy(Asked& asked, const Transport& transport) {
   Attempt attempt;
   if (IsInternet(endpoint) && Brokers(asked.profile, "bind")) {
     attempt.calls = {MakesSocket(transport.family, transport.type)};
-    attempt.controls = {
-        endpoint.kind == Endpoint::Kind::kUdp ? BrokerVerdict(asked, true) : NoListener(asked),
-        NamespaceVerdict(asked, true)};
+    attempt.controls = {NamespaceVerdict(asked, true), endpoint.kind == Endpoint::Kind::kUdp
+                                                           ? BrokerVerdict(asked, true)
+                                                           : NoListener(asked)};
     return attempt;
   }
   attempt.calls = {MakesSocket(transport.family, transport.type), {"bind", {}}};

@@ -153,6 +153,14 @@ bool IsInDocuments(const EnclavePlan& enclave) {
   return row != nullptr && !row->platform.empty();
 }
 
+// Whether what the policy says of its measure can be, a waiver of it included.
+bool IsMeasured(EnclavePlan& enclave) {
+  const auto& measure = enclave.policy.measure;
+  const RegisterRow* row = measure ? FindRegister(measure->value) : nullptr;
+  if (row != nullptr) return WhyNone(enclave.target, *row).empty();
+  return enclave.waivers.Use("", "measure") != nullptr;
+}
+
 constexpr std::string_view kNotShown =
     "documents say who asked for them, and not that this policy is in force";
 
@@ -226,7 +234,8 @@ void PlanAttestation(ComponentPlan& plan) {
                               .count = wanted.rate.first,
                               .window_ms = wanted.rate.second,
                               .rule = wanted.at.id};
-  const bool shown = !wanted.attest || IsInDocuments(plan.enclave);
+  // Where the measure itself is a mistake that is said.
+  const bool shown = !wanted.attest || IsInDocuments(plan.enclave) || !IsMeasured(plan.enclave);
   if (!shown) {
     plan.enclave.diagnostics.Warning(
         wanted.at.place, "E0590",

@@ -32,7 +32,13 @@ pid_t ProcessOf(pid_t tid) {
   return at == std::string::npos ? 0 : std::atoi(status.c_str() + at + 6);
 }
 
-Fd OpenProcess(pid_t pid) { return Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+
+Fd OpenProcess(pid_t pid, unsigned flags = 0) {
+  return Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, flags)));
+}
 
 Fd DescriptorOf(const Fd& process, int number) {
   return Fd(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), number, 0)));
@@ -147,6 +153,7 @@ bool Workers::Send(size_t index, const BrokerRequest& request, Fd& memory, Fd& s
   std::memcpy(CMSG_DATA(header), fds, count * sizeof(int));
   const bool sent =
       sendmsg(worker.socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT) == sizeof request;
+  worker.dead = !sent;
   if (!sent) return false;
   worker.call = call;
   worker.due = DeadlineOf(call.kind, socket.get());
@@ -204,8 +211,10 @@ Fd Workers::TakeDescriptor(pid_t tid, int number) {
     return DescriptorOf(caller_pidfd_, number);
   }
   // Threads have their descriptors in common with their process; a thread that is not its first has
-  // no pidfd of this kind, and leaves its number before the process does.
-  const Fd process = OpenProcess(ProcessOf(tid));
+  // no pidfd of this kind, and leaves its number before the process does. One of its own is from
+  // Linux 6.9; before, a process whose first thread has ended has none.
+  Fd process = OpenProcess(tid, PIDFD_THREAD);
+  if (!process) process = OpenProcess(ProcessOf(tid));
   return process ? DescriptorOf(process, number) : Fd();
 }
 

@@ -33,7 +33,8 @@ inline constexpr uint64_t kConnectDeadline = 10'000;
 struct BrokeredCall {
   Notification call;
   BrokerRequest::Kind kind = BrokerRequest::Kind::kRead;
-  Event event{};  // of its record; without a component: not begun
+  Event event{};     // of its record; without a component: not begun
+  size_t ended = 0;  // how many workers have ended before they decided about it
 };
 
 class Workers {

@@ -87,10 +87,9 @@ std::optional<Workers::Cut> Supervisor::ResetWorker(Component& component, size_t
 // Its end refuses as well. What was not decided by then may be what the policy allows, and ends
 // nobody.
 void Supervisor::RecordCut(const Component& component, Workers::Cut cut) {
-  const bool begun = !cut.call.event.component.empty();
+  cut.call.event.boot_ns = NowNs();
   Event event =
       cut.made ? BrokerEvent(component, cut.call, *cut.made) : UnreadEvent(component, cut.call);
-  if (!begun) event.exe.clear();  // by now the number may be another process's
   event.extra.push_back({"caller", "ended"});
   if (cut.made) return Allowed(std::move(event), 0);
   log_.Append(std::move(event));
@@ -163,6 +162,11 @@ bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
     return true;
   }
   CloseElsewhere(socket);
+  if (ready && !made) {
+    // That worker has ended, and its end was not looked at yet.
+    ResetWorker(component, *index);
+    return HandOver(component, brokered);
+  }
   if (error == EBADF && valid) {
     component.listener.RespondResult(call, -EBADF);
     SpendBrokered(component);
@@ -184,8 +188,14 @@ void Supervisor::OnWorker(Component& component, int fd) {
     } else if (component.workers->IsDead(i)) {
       // It ends by itself only where it could not be confined, or was killed from outside.
       auto cut = ResetWorker(component, i);
-      if (!cut) Status("a worker of `" + NameOf(component) + "` has ended");
-      if (cut) AnswerCut(component, std::move(*cut), ECONNABORTED);
+      if (!cut) {
+        Status("a worker of `" + NameOf(component) + "` has ended");
+      } else if (!cut->made && ++cut->call.ended < kMaxWorkers) {
+        cut->call.event = {};
+        component.waiting.push_front(std::move(cut->call));
+      } else {
+        AnswerCut(component, std::move(*cut), ECONNABORTED);
+      }
     }
     return Proceed(component);
   }
@@ -263,7 +273,15 @@ Event Supervisor::UnreadEvent(const Component& component, BrokeredCall& brokered
 }
 
 void Supervisor::RefuseUnread(Component& component, BrokeredCall& brokered) {
-  Refuse(component, brokered.call, UnreadEvent(component, brokered));
+  Event event = UnreadEvent(component, brokered);
+  if (component.listener.Respond(brokered.call, Answer::kRefuse)) {
+    Violation(component, std::move(event));
+  } else {
+    // Its caller has ended, which is why nothing could be read: see RecordCut.
+    event.extra.push_back({"caller", "ended"});
+    log_.Append(std::move(event));
+  }
+  SpendAnswer(component);
 }
 
 void Supervisor::Refuse(Component& component, const Notification& call, Event event) {
@@ -293,6 +311,13 @@ void Supervisor::Proceed(Component& component) {
 void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
   if (!component.workers) return;
   for (size_t i = 0; i < kMaxWorkers; ++i) {
+    const uint64_t due = component.workers->due(i);
+    if (due == 0 || due > now) continue;
+    // It may have answered just now.
+    if (auto done = component.workers->Take(i)) {
+      Finish(component, done->call, done->reply);
+      continue;
+    }
     auto cut = component.workers->Expired(i, now);
     if (!cut) continue;
     ResetWorker(component, i);

@@ -134,7 +134,6 @@ void Supervisor::OnRefusals(Component& component, uint32_t revents) {
     BrokeredCall reading{call, BrokerRequest::Kind::kRead};
     if (HandOver(component, reading)) return;
   }
-  // Its caller waits for the answer, so its pid is its own until then.
   Event event = RefusalEvent(component, call, is_absent);
   // Until its exec has passed all of it is its witness.
   const bool tries = component.launch_pending;

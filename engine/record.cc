@@ -52,6 +52,8 @@ Event Supervisor::RefusalEvent(const Component& component, const Notification& c
   event.component = component.profile->name;
   event.pid = call.pid;
   event.exe = ReadLink("/proc/" + std::to_string(call.pid) + "/exe");
+  // Its caller waits for the answer, so that number was its own; or it has been killed.
+  if (!component.listener || !component.listener.IsValid(call)) event.exe.clear();
   event.kind = absent ? EventKind::kAbsent : EventKind::kViolation;
   event.control = "seccomp";
   const std::string_view name = SyscallName(component.profile->arch, call.data.nr);

@@ -78,9 +78,6 @@ tl::expected<std::unique_ptr<Supervisor>, StartError> Supervisor::Create(
   return supervisor;
 }
 
-namespace {
-
-// What may be in a view under its own name alone: nobody's files are read by a second one.
 std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_directory) {
   std::vector<std::string> kept{"/run/bulkhead", "/run/notify", "/var/log/bulkhead", run_directory};
   const std::vector<std::string> sinks = SinkPaths(bundle->sinks, bundle->output);
@@ -95,8 +92,6 @@ std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_
   }
   return kept;
 }
-
-}  // namespace
 
 tl::expected<void, StartError> Supervisor::Prepare() {
   RecordLedger();

@@ -53,6 +53,9 @@ struct SupervisorOptions {
   Measured measured;           // what MeasureBundle came to
 };
 
+// What may be in a view under its own name alone: nobody's files are read by a second one.
+std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_directory);
+
 struct StartError {
   std::string what;  // for a person: step, object and errno in words
 };

@@ -176,6 +176,10 @@ class Planner {
         if (target[0] == '/') at.clear();
         continue;
       }
+      if (!todo.empty() && !S_ISDIR(info.st_mode)) {
+        missing = ENOTDIR;
+        return true;
+      }
       at = next;
       if (!todo.empty()) Directory(at);
     }

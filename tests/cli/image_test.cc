@@ -247,7 +247,7 @@ BOOST_AUTO_TEST_CASE(WhatTheBundleNeedsMustBeThere) {
       {"rm -r var/lib/hello; touch var/lib/hello", "components.hello.files.state:/var/lib/hello",
        "is no directory"},
       {"rm lib64/*", "@loader", "is not there"},
-      {"rm -r srv/out; ln -s /tmp/out srv/out", "components.hello.files.write:/srv/out",
+      {"rm -r srv/data; ln -s /tmp/out srv/data", "components.hello.files.read:/srv/data",
        "is beneath /tmp, which is empty at boot"},
       {"rm -r srv/out; ln -s out srv/out", "components.hello.files.write:/srv/out",
        "leads round in a circle"},
@@ -259,6 +259,19 @@ BOOST_AUTO_TEST_CASE(WhatTheBundleNeedsMustBeThere) {
        "`/srv/data` is not there"},
       {"rm -r srv/data; ln -s ../usr/bin/hello/data srv/data",
        "components.hello.files.read:/srv/data", "is beneath what is no directory"},
+      {"rm -r srv/data; ln -s /run/none/../../srv/out srv/data",
+       "components.hello.files.read:/srv/data", "`/srv/data` is not there"},
+      {"chmod 777 srv; mv srv/data srv/d; ln -s d srv/data",
+       "components.hello.files.read:/srv/data",
+       "`/srv/data`, a link that others than root can set"},
+      {"rm -r srv/data; ln -s ../srv/out srv/data", "components.hello.files.read:/srv/data",
+       "which meets `/srv/out`, not its own to read"},
+      {"rm -r srv/data; ln -s / srv/data", "components.hello.files.read:/srv/data",
+       "is `/`, which meets"},
+      {"rm -r srv/out; ln -s /dev/shm srv/out", "components.hello.files.write:/srv/out",
+       "over a symbolic link: name it `/dev/shm`"},
+      {"chmod 700 usr/bin/hello", "components.hello.exec", "no program that may be executed"},
+      {": > usr/bin/hello", "components.hello.exec", "no program that may be executed"},
   };
   BOOST_REQUIRE(Image(root, file).exit == 0);
   std::filesystem::remove(file);

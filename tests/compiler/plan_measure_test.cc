@@ -167,6 +167,12 @@ BOOST_AUTO_TEST_CASE(DocumentsThatDoNotShowThePolicyAreWarnedOf) {
   BOOST_TEST(warnings("tdx-ubuntu-25.10", "measure: {policy: rtmr3}\n", attest) == 0);
   BOOST_TEST(warnings("nitro-custom", "measure: {policy: pcr20}\n", attest) == 0);
   BOOST_TEST(warnings("nitro-custom", "measure: {policy: none}\n", attest, Waiver("measure")) == 1);
+  // A mistake in the measure is said alone.
+  for (const char* measure : {"measure: {policy: none}\n", "measure: {policy: tpm-pcr14}\n"}) {
+    const Compiled refused = CompileText(For("nitro-custom", measure, attest));
+    const auto all = refused.diagnostics.Sorted();
+    BOOST_TEST(std::ranges::count(all, "E0590", &Diagnostic::code) == 0, measure);
+  }
 }
 
 // A target of one's own says where its devices are; nobody else gets to them.

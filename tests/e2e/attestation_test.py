@@ -211,12 +211,14 @@ while True:
         judged = run(enclave.BULKHEAD, "audit", "verify", "--key", key, AUDIT)
         self.assertEqual(judged.returncode, 0, judged.stdout + judged.stderr)
         # A document outlives its certificates: they are judged when its reader says.
-        self.assertEqual(self.verify(bundle, log, "--at", "1m").returncode, 0)
+        then = self.verify(bundle, log, "--at", "1m")
+        self.assertEqual(then.returncode, 0, then.stdout)
+        self.assertRegex(then.stdout, r"ok    signature   .* at [-0-9]{10} [:0-9]{8} UTC, as asked")
         early = self.verify(bundle, log, "--at", "2d")
         self.assertEqual(early.returncode, 1, early.stdout)
         self.assertIn("certificate is not yet valid", early.stdout)
-        unclear = self.verify(bundle, log, "--at", "yesterday")
-        self.assertEqual(unclear.returncode, 2, unclear.stdout)
+        for time_of_none in ("yesterday", "2026-02-31", "2026-11-30T23:59:61", "100000d"):
+            self.assertEqual(self.verify(bundle, log, "--at", time_of_none).returncode, 2)
         # Which image it was is open until its registers are given.
         self.assertIn("open  image       not judged", good.stdout)
         # It was asked for by no component, has nobody's bytes in it, and no nonce.

@@ -455,6 +455,67 @@ time.sleep(1000)
                          [(f"tcp:127.0.0.1:{port}", "ECONNABORTED")])
         self.assertEqual(running.stop(), 0)
 
+    def test_a_worker_that_ended_unseen_costs_nobody_a_call(self):
+        granted = Listener(self, "127.0.0.1")
+        code = TRY + f"""
+while True:
+    connect('granted', ('127.0.0.1', {granted.port}))
+    time.sleep(0.1)
+"""
+        running = self.boot(enclave.policy("e2e-broker-unseen", {"job": python(code, network={
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}})}))
+        for round_ in range(1, 6):
+            enclave.wait_until(lambda: running.output().count("granted ok") > 3 * round_, 10, "calls")
+            os.kill(running.process.pid, signal.SIGSTOP)
+            time.sleep(0.3)  # a call waits by then, so it is seen first
+            for worker in self.workers(running, "job"):
+                os.kill(worker, signal.SIGKILL)
+            os.kill(running.process.pid, signal.SIGCONT)
+        enclave.wait_until(lambda: running.output().count("granted ok") > 20, 10, "calls")
+        self.assertEqual(set(re.findall(r"granted (\w+)", running.output())), {"ok"})
+        self.assertEqual(self.refused(running, "job"), [])
+        self.assertEqual(running.stop(), 0)
+
+    def test_callers_that_end_have_violated_nothing(self):
+        granted = Listener(self, "127.0.0.1")
+        code = TRY + f"""
+import random, signal
+for _ in range(200):
+    child = os.fork()
+    if child == 0:
+        while True:
+            with socket.socket() as one: one.connect_ex(('127.0.0.1', {granted.port}))
+    time.sleep(random.random() / 500)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+say('ended', 1)
+connect('other', ('127.0.0.1', 9))
+"""
+        said, events, running = self.run_job("e2e-broker-killed", code, {
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}},
+            syscalls={"allow": ["@processes"]})
+        self.assertEqual((said["ended"], said["other"]), ("1", "EPERM"))
+        # What was refused is a violation; who ended has made none, and what it did is on record.
+        self.assertEqual([e["object"] for e in events if "caller" not in e["extra"]], ["tcp:127.0.0.1:9"])
+        made = sum(e["count"] for e in running.events("job") if e["kind"] == "brokered")
+        self.assertGreater(made, 200)
+
+    def test_a_process_whose_first_thread_has_ended(self):
+        granted = Listener(self, "127.0.0.1")
+        code = TRY + f"""
+import ctypes, threading
+def other():
+    time.sleep(0.5)
+    for _ in range(2): connect('granted', ('127.0.0.1', {granted.port}))
+    os._exit(0)
+threading.Thread(target=other).start()
+ctypes.CDLL(None).syscall(60, 0)  # exit, of this thread alone
+"""
+        said, events, _ = self.run_job("e2e-broker-leader", code, {
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}})
+        self.assertEqual(said.get("granted"), "ok")
+        self.assertEqual(events, [])
+
     def test_a_connection_that_nobody_accepts(self):
         # Its queue is full, so a connect waits; the others of the component don't.
         full = socket.socket(socket.AF_INET)
