@@ -20,6 +20,7 @@
 #include "cli/console.h"
 #include "cli/inputs.h"
 #include "engine/fd.h"
+#include "policy/text.h"
 
 namespace bulkhead {
 namespace {
@@ -87,16 +88,20 @@ class Tail {
       ++unreadable_;
       return std::nullopt;
     }
+    known_ |= record->component == filter_.component;
     if (!filter_.Takes(*record)) return std::nullopt;
     return json_ ? AsciiJson(record->json, -1) : RecordText(*record, TriedText(*record, arch_));
   }
   uint64_t unreadable() const { return unreadable_; }
+  // The component that is asked for, if no record is of it: mistyped, it looks like a quiet one.
+  std::string Unknown() const { return known_ ? "" : filter_.component; }
 
  private:
   RecordFilter filter_;
   bool json_;
   std::optional<Arch> arch_;
   uint64_t unreadable_ = 0;
+  bool known_ = false;
 };
 
 std::optional<size_t> LinesWanted(const Invocation& invocation) {
@@ -139,6 +144,9 @@ int TailLog(const Invocation& invocation) {
   if (!arch) return arch.error();
   Tail tail(std::move(*filter), invocation.One(Parameter::kFormat) == "json", *arch);
   if (!PrintLast(log, tail, *wanted)) return kExitCannot;
+  if (const std::string unknown = tail.Unknown(); !unknown.empty()) {
+    PrintNote(fmt::format("the log has no record of a component {}", Quoted(unknown)));
+  }
   while (invocation.Has(Parameter::kFollow)) {
     poll(nullptr, 0, kPause);
     std::string out;

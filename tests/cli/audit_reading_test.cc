@@ -86,6 +86,11 @@ BOOST_AUTO_TEST_CASE(ShowsTheLastRecordsOneALine) {
   BOOST_TEST(all.out.find(" ptrace(request=PTRACE_ATTACH, pid=0x1, addr=0, data=0) refused EPERM "
                           "x4 [components.tools.syscalls]") != std::string::npos,
              all.out);
+  // A mistyped name is not a quiet component.
+  const auto mistyped = Bulkhead({"audit", "tail", path, "--component", "tool"});
+  BOOST_TEST((mistyped.exit == 0 && mistyped.out.empty()));
+  BOOST_TEST(mistyped.err.find("no record of a component `tool`") != std::string::npos);
+  BOOST_TEST(Bulkhead({"audit", "tail", path, "--component", "tools"}).err == "");
   const auto last = Bulkhead({"audit", "tail", path, "-n", "2"});
   BOOST_TEST(LinesOf(last.out) == 2U);
   BOOST_TEST(last.out.find("agent") != std::string::npos);
