@@ -283,7 +283,8 @@ void Supervisor::OnReaperDead(Component& component) {
             ExitText(status, before != UnitState::kLaunching));
   if (failed && component.violations != 0) {
     Status("`" + NameOf(component) + "` was refused " + std::to_string(component.violations) +
-           (component.violations == 1 ? " call" : " calls") + " in this run, the last `" + component.last_refused + "`: see the audit log");
+           (component.violations == 1 ? " call" : " calls") + " in this run, the last `" +
+           component.last_refused + "`: see the audit log");
   }
   CloseRun(component);
   if (component.instance == 0) {
