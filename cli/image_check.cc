@@ -70,8 +70,12 @@ class Checker {
       if (IsOfTree(entry)) View(entry);
     }
     for (const Secret& secret : profile.secrets) {
+      const auto found = Resolve(tree_, secret.path);
       const ImageNode* node = Find(secret.path, secret.rule);
-      if (node != nullptr && node->kind != ImageKind::kFile) {
+      if (found && !found->links.empty()) {
+        // As engine/secrets.cc.
+        Add(secret.rule, secret.path, "is reached over a symbolic link");
+      } else if (node != nullptr && node->kind != ImageKind::kFile) {
         Add(secret.rule, secret.path, "is no file");
       }
     }

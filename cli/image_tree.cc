@@ -213,7 +213,9 @@ tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_v
     if (part == "..") {
       // There is nothing yet, or what the kernel puts there.
       const std::string_view covering = CoveringDirectory(at.path);
-      if (!covering.empty() && covering != at.path) return tl::make_unexpected("is not there");
+      if (!covering.empty() && covering != at.path) {
+        return tl::make_unexpected("leads out of what is made at boot");
+      }
       at.path.resize(at.path.empty() ? 0 : at.path.rfind('/'));
       continue;
     }

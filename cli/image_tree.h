@@ -69,7 +69,8 @@ struct Resolved {
   std::string path;
   std::vector<std::string> links;  // that were followed
 };
-// Errors: "is not there", "is beneath what is no directory", "leads round in a circle".
+// Errors: "is not there", "is beneath what is no directory", "leads out of what is made at boot",
+// "leads round in a circle".
 tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_view path);
 
 }  // namespace bulkhead

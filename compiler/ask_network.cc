@@ -57,6 +57,11 @@ ControlVerdict NamespaceVerdict(const Asked& asked, bool listens) {
           asked.Id("network"), Recorder::kNone};
 }
 
+// The broker's rule is nearer to the object than `network`, which is above it.
+void LeaveTheRule(ControlVerdict& verdict) {
+  if (verdict.verdict == Verdict::kAllow) verdict.rule.clear();
+}
+
 std::optional<ControlVerdict> PortVerdict(const Asked& asked, bool listens, uint32_t port) {
   const LandlockPlan& plan = asked.profile.landlock;
   const uint64_t access = listens ? landlock::kBindTcp : landlock::kConnectTcp;
@@ -282,11 +287,6 @@ Attempt ConnectBy(Asked& asked, const Transport& transport) {
   Attempt attempt;
   const bool brokered = Brokers(asked.profile, "connect");
   attempt.calls = {MakesSocket(transport.family, transport.type)};
-  // The statement nearest to the object comes last.
-  if (brokered && IsInternet(endpoint)) {
-    attempt.controls = {NamespaceVerdict(asked, false), BrokerVerdict(asked, false)};
-    return attempt;
-  }
   if (brokered) {
     attempt.controls.push_back(BrokerVerdict(asked, false));
   } else {
@@ -295,6 +295,10 @@ Attempt ConnectBy(Asked& asked, const Transport& transport) {
   }
   if (IsInternet(endpoint)) {
     attempt.controls.push_back(NamespaceVerdict(asked, false));
+    if (brokered) {
+      LeaveTheRule(attempt.controls.back());
+      return attempt;
+    }
     if (endpoint.kind == Endpoint::Kind::kTcp) {
       if (auto verdict = PortVerdict(asked, false, endpoint.port)) {
         attempt.controls.push_back(std::move(*verdict));
@@ -316,9 +320,10 @@ Attempt ListenBy(Asked& asked, const Transport& transport) {
   Attempt attempt;
   if (IsInternet(endpoint) && Brokers(asked.profile, "bind")) {
     attempt.calls = {MakesSocket(transport.family, transport.type)};
-    attempt.controls = {NamespaceVerdict(asked, true), endpoint.kind == Endpoint::Kind::kUdp
-                                                           ? BrokerVerdict(asked, true)
-                                                           : NoListener(asked)};
+    attempt.controls = {
+        endpoint.kind == Endpoint::Kind::kUdp ? BrokerVerdict(asked, true) : NoListener(asked),
+        NamespaceVerdict(asked, true)};
+    LeaveTheRule(attempt.controls.back());
     return attempt;
   }
   attempt.calls = {MakesSocket(transport.family, transport.type), {"bind", {}}};
@@ -400,7 +405,10 @@ Asking AttemptNetwork(Asked& asked) {
   if (asked.question.endpoint.is_name) {
     for (Attempt& attempt : attempts) {
       if (Worst(attempt.controls) == Verdict::kDeny) continue;
-      attempt.controls.front().verdict = Verdict::kUndecided;
+      const auto broker = std::ranges::find(attempt.controls, Layer::kBroker, &ControlVerdict::layer);
+      ControlVerdict& control =
+          broker == attempt.controls.end() ? attempt.controls.front() : *broker;
+      control.verdict = Verdict::kUndecided;
       asked.note = fmt::format(
           "which address stands behind `{}`, and whether it can be looked up, is not known here; "
           "{} addresses apart",

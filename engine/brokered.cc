@@ -162,10 +162,10 @@ bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
     return true;
   }
   CloseElsewhere(socket);
-  if (ready && !made) {
+  if (ready) {
     // That worker has ended, and its end was not looked at yet.
     ResetWorker(component, *index);
-    return HandOver(component, brokered);
+    if (!made || ++brokered.ended < kMaxWorkers) return HandOver(component, brokered);
   }
   if (error == EBADF && valid) {
     component.listener.RespondResult(call, -EBADF);
@@ -173,7 +173,10 @@ bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
   } else if (valid) {
     RefuseUnread(component, brokered);
   } else {
+    const bool decided = brokered.kind == Kind::kRead;
     RecordCut(component, {std::move(brokered), {}});
+    if (decided) Violated(component);
+    SpendAnswer(component);
   }
   return true;
 }
@@ -274,11 +277,13 @@ Event Supervisor::UnreadEvent(const Component& component, BrokeredCall& brokered
 
 void Supervisor::RefuseUnread(Component& component, BrokeredCall& brokered) {
   Event event = UnreadEvent(component, brokered);
-  if (component.listener.Respond(brokered.call, Answer::kRefuse)) {
+  const bool answered = component.listener.Respond(brokered.call, Answer::kRefuse);
+  // Its caller has ended, which is why nothing could be read: see RecordCut. What is read for the
+  // record alone is refused whatever it says.
+  if (!answered) event.extra.push_back({"caller", "ended"});
+  if (answered || brokered.kind == Kind::kRead) {
     Violation(component, std::move(event));
   } else {
-    // Its caller has ended, which is why nothing could be read: see RecordCut.
-    event.extra.push_back({"caller", "ended"});
     log_.Append(std::move(event));
   }
   SpendAnswer(component);
@@ -316,6 +321,7 @@ void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
     // It may have answered just now.
     if (auto done = component.workers->Take(i)) {
       Finish(component, done->call, done->reply);
+      Proceed(component);
       continue;
     }
     auto cut = component.workers->Expired(i, now);

@@ -33,13 +33,18 @@ bool Takes(const ProfileData& profile, std::string_view call) {
 
 std::string Network(const std::string& value) { return "    network: " + value + "\n"; }
 
-Verdict Ask(const Compiled& compiled, const std::string& action, const std::string& object) {
+Explanation Explain(const Compiled& compiled, const std::string& action,
+                    const std::string& object) {
   Evaluator evaluator(compiled.compilation->bundle);
   const auto question = ParseQuestion(Arch::kX86_64, action, {object});
   BOOST_REQUIRE_MESSAGE(question.has_value(), question.error());
   const auto answer = evaluator.Ask(compiled.Component("one"), *question);
   BOOST_REQUIRE_MESSAGE(answer.has_value(), answer.error());
-  return answer->verdict;
+  return *answer;
+}
+
+Verdict Ask(const Compiled& compiled, const std::string& action, const std::string& object) {
+  return Explain(compiled, action, object).verdict;
 }
 
 BOOST_AUTO_TEST_SUITE(PlanOfBroker)
@@ -77,6 +82,17 @@ BOOST_AUTO_TEST_CASE(TcpAddress) {
                                         {"unix:@name", Verdict::kDeny},
                                         {"unix:/run/x", Verdict::kDeny}}) {
     BOOST_TEST((Ask(compiled, "connect", object) == verdict), object);
+  }
+  // The statement that names the address, or such addresses.
+  const std::string named = "components.one.network.tcp.connect";
+  BOOST_TEST(Explain(compiled, "connect", "tcp:10.0.0.1:80").rule == named + ":10.0.0.1:80");
+  BOOST_TEST(Explain(compiled, "connect", "tcp:10.0.0.3:80").rule == named);
+  BOOST_TEST(Explain(compiled, "connect", "udp:10.0.0.1:80").rule == "components.one.network");
+  // The broker does not know what a name stands for.
+  const Explanation name = Explain(compiled, "connect", "tcp:example.org:80");
+  BOOST_TEST((name.verdict == Verdict::kUndecided));
+  for (const ControlVerdict& control : name.controls) {
+    BOOST_TEST((control.verdict == Verdict::kUndecided) == (control.layer == Layer::kBroker));
   }
 }
 
