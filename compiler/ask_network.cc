@@ -405,7 +405,8 @@ Asking AttemptNetwork(Asked& asked) {
   if (asked.question.endpoint.is_name) {
     for (Attempt& attempt : attempts) {
       if (Worst(attempt.controls) == Verdict::kDeny) continue;
-      const auto broker = std::ranges::find(attempt.controls, Layer::kBroker, &ControlVerdict::layer);
+      const auto broker =
+          std::ranges::find(attempt.controls, Layer::kBroker, &ControlVerdict::layer);
       ControlVerdict& control =
           broker == attempt.controls.end() ? attempt.controls.front() : *broker;
       control.verdict = Verdict::kUndecided;

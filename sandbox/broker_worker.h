@@ -34,8 +34,8 @@ inline constexpr size_t kMaxPieces = 2;
 inline constexpr size_t kMaxPieceSize = 512;
 inline constexpr size_t kMaxMessage = 65536;  // bytes of one message; of a stream the rest is later
 
-// How long a worker waits for a blocking socket to take a message: less than the supervisor lets it.
-// Its connects wait as long as that.
+// How long a worker waits for a blocking socket to take a message: less than the supervisor lets
+// it. Its connects wait as long as that.
 inline constexpr int kMaxSendWait = 9'000;  // ms
 
 // Supervisor to worker, with descriptors: the memory, and for all but kRead the socket.
