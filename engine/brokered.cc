@@ -157,7 +157,7 @@ bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
   if (ready && component.workers->Send(*index, RequestOf(component.profile->arch, brokered), memory,
                                        socket, brokered)) {
     // Beside the worker, which has the longer way.
-    component.workers->Describe(*index, RefusalEvent(component, call, false));
+    component.workers->Describe(*index, RefusalEvent(component, call));
     if (brokered.kind != Kind::kRead) busy_until_ = NowNs() + kBusyTime;
     return true;
   }
@@ -241,7 +241,7 @@ void Supervisor::Allowed(Event event, int64_t result) {
 }
 
 Event Supervisor::BegunEvent(const Component& component, BrokeredCall& brokered) {
-  if (brokered.event.component.empty()) return RefusalEvent(component, brokered.call, false);
+  if (brokered.event.component.empty()) return RefusalEvent(component, brokered.call);
   return std::move(brokered.event);
 }
 

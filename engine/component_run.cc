@@ -134,13 +134,19 @@ void Supervisor::OnRefusals(Component& component, uint32_t revents) {
     BrokeredCall reading{call, BrokerRequest::Kind::kRead};
     if (HandOver(component, reading)) return;
   }
-  Event event = RefusalEvent(component, call, is_absent);
+  Event event = CallerEvent(component, call);
+  // Who can be answered was there all the time, so that number was its own.
+  const Answer answer = is_absent ? Answer::kAbsent : Answer::kRefuse;
+  if (!component.listener.Respond(call, answer)) event.exe.clear();
+  DescribeRefusal(event, component, call, is_absent);
   // Until its exec has passed all of it is its witness.
   const bool tries = component.launch_pending;
-  if (!is_absent && !tries) return Refuse(component, call, std::move(event));
   if (tries) event.kind = EventKind::kWitness;
-  component.listener.Respond(call, is_absent ? Answer::kAbsent : Answer::kRefuse);
-  log_.Append(std::move(event));
+  if (!is_absent && !tries) {
+    Violation(component, std::move(event));
+  } else {
+    log_.Append(std::move(event));
+  }
   SpendAnswer(component);
 }
 

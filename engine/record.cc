@@ -46,14 +46,25 @@ Event LossEvent(const char* control, const char* action, uint64_t count) {
 
 }  // namespace
 
-Event Supervisor::RefusalEvent(const Component& component, const Notification& call, bool absent) {
+Event Supervisor::CallerEvent(const Component& component, const Notification& call) {
   Event event;
   event.boot_ns = NowNs();  // before its caller goes on
   event.component = component.profile->name;
   event.pid = call.pid;
   event.exe = ReadLink("/proc/" + std::to_string(call.pid) + "/exe");
+  return event;
+}
+
+Event Supervisor::RefusalEvent(const Component& component, const Notification& call) {
+  Event event = CallerEvent(component, call);
   // Its caller waits for the answer, so that number was its own; or it has been killed.
   if (!component.listener || !component.listener.IsValid(call)) event.exe.clear();
+  DescribeRefusal(event, component, call, false);
+  return event;
+}
+
+void Supervisor::DescribeRefusal(Event& event, const Component& component, const Notification& call,
+                                 bool absent) {
   event.kind = absent ? EventKind::kAbsent : EventKind::kViolation;
   event.control = "seccomp";
   const std::string_view name = SyscallName(component.profile->arch, call.data.nr);
@@ -65,7 +76,6 @@ Event Supervisor::RefusalEvent(const Component& component, const Notification& c
   std::string registers;
   for (const uint64_t arg : call.data.args) registers += (registers.empty() ? "" : " ") + Hex(arg);
   event.object = registers;
-  return event;
 }
 
 void Supervisor::Violated(Component& component, bool now) {

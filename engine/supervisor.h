@@ -342,7 +342,12 @@ class Supervisor {
   // Record.
   void Lifecycle(const Component& component, const std::string& action, const std::string& verdict,
                  const std::string& detail = {}, std::vector<EventField> extra = {});
-  static Event RefusalEvent(const Component& component, const Notification& call, bool absent);
+  // Of a call whose caller still waits: who it is, and then what it was refused.
+  static Event CallerEvent(const Component& component, const Notification& call);
+  static void DescribeRefusal(Event& event, const Component& component, const Notification& call,
+                              bool absent);
+  // Both, of a call that is answered later.
+  static Event RefusalEvent(const Component& component, const Notification& call);
   // `now`: by the run that there is now, which ends of it with `on-violation: kill`. Else by one
   // that has ended, or by one of several instances, and nobody knows which.
   void Violated(Component& component, bool now = true);
