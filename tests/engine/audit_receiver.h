@@ -218,7 +218,8 @@ inline void KillUnderLoad(Receiver& receiver, const Sink& sink, Dial dial, int p
     BOOST_TEST(log->counters().missed == account.missed);
     ChainVerifier verifier(std::nullopt, {Fits, {log->public_key()}, false});
     for (const std::string& line : lines) {
-      BOOST_TEST_REQUIRE(verifier.Feed(line.substr(0, line.size() - 1)).has_value());
+      const auto fed = verifier.Feed(line.substr(0, line.size() - 1));
+      BOOST_REQUIRE_MESSAGE(fed.has_value(), (fed ? "" : fed.error().what) << " at " << line);
     }
     BOOST_TEST(verifier.Finish()->segments[0].closed);
     // The same from the receiver's bytes as they came.
