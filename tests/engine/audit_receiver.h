@@ -108,7 +108,9 @@ inline std::vector<std::string> Stored(const std::string& text) {
   std::vector<std::string> lines;
   uint64_t last = 0;
   for (const std::string& line : Lines(text)) {
-    if (!line.starts_with("{\"seq\":") || !line.ends_with("\"}\n")) continue;
+    // A torn one may end as records do, behind an inner object.
+    if (!line.ends_with("\"}\n")) continue;
+    if (!ChainVerifier::IsWhole(std::string_view(line).substr(0, line.size() - 1))) continue;
     const uint64_t sequence = Value(line, "seq");
     if (sequence != last + 1) continue;
     last = sequence;
