@@ -88,7 +88,7 @@ class LineWriter {
   }
   void Text(std::string_view key, std::string_view value) {
     Key(key);
-    const Escaped escaped = EscapeText(value);
+    const EscapedText escaped = EscapeText(value);
     if (escaped.cut) NoteCut(key, value.size());
     AppendJsonString(line_, escaped.text);
   }
@@ -176,8 +176,8 @@ std::string EncodeEvent(const Event& event) {
   return writer.Finish();
 }
 
-Escaped EscapeText(std::string_view bytes, size_t limit) {
-  Escaped out;
+EscapedText EscapeText(std::string_view bytes, size_t limit) {
+  EscapedText out;
   size_t whole = 0;  // length of the text up to which an ellipsis still fits
   while (!bytes.empty()) {
     const Piece piece = EscapeFront(bytes);

@@ -62,12 +62,12 @@ inline constexpr size_t kMaxEventLine = 65536;  // no line is longer, newline in
 // The canonical object without its closing brace: the log adds "prev" and "hash".
 std::string EncodeEvent(const Event& event);
 
-struct Escaped {
+struct EscapedText {
   std::string text;
   bool cut = false;  // the text then ends in U+2026
 };
 // Printable UTF-8 of at most `limit` bytes that stands for exactly these bytes.
-Escaped EscapeText(std::string_view bytes, size_t limit = kMaxEventField);
+EscapedText EscapeText(std::string_view bytes, size_t limit = kMaxEventField);
 
 // The bytes behind an escaped text, or nothing if EscapeText would not have written it. A cut
 // text gives the bytes that are left and the ellipsis.

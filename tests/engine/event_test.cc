@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(EscapingCanBeUndoneAndIsTheOnlyForm) {
   for (int round = 0; round < 2000; ++round) {
     std::string bytes(random() % 40, '\0');
     for (char& c : bytes) c = static_cast<char>(random());
-    const Escaped escaped = EscapeText(bytes);
+    const EscapedText escaped = EscapeText(bytes);
     BOOST_TEST(!escaped.cut);
     BOOST_REQUIRE(UnescapeText(escaped.text) == bytes);
   }
@@ -118,7 +118,7 @@ BOOST_AUTO_TEST_CASE(EscapingCanBeUndoneAndIsTheOnlyForm) {
 BOOST_AUTO_TEST_CASE(ACutNeverSplitsACharacter) {
   for (size_t lead = 500; lead < 514; ++lead) {
     const std::string bytes = std::string(lead, 'a') + "\xE6\x97\xA5\xE6\x97\xA5\xE6\x97\xA5\x01";
-    const Escaped escaped = EscapeText(bytes);
+    const EscapedText escaped = EscapeText(bytes);
     BOOST_TEST(escaped.text.size() <= kMaxEventField);
     BOOST_TEST(escaped.cut == (lead + 9 + 4 > kMaxEventField));
     BOOST_TEST(UnescapeText(escaped.text).has_value());
