@@ -30,11 +30,13 @@ uint64_t WidthOf(const ArgInfo& info) {
   return bits == 64 ? UINT64_MAX : (uint64_t{1} << bits) - 1;
 }
 
+constexpr uint64_t kNegatives = 4096;  // beyond them it is rather a pattern of bits
+
 class Writer {
  public:
   // `width`: every bit of the argument.
-  Writer(std::optional<Arch> arch, const Notation& notation, uint64_t width)
-      : arch_(arch), notation_(notation), width_(width) {}
+  Writer(std::optional<Arch> arch, const Notation& notation, uint64_t width, bool number)
+      : arch_(arch), notation_(notation), width_(width), number_(number) {}
 
   std::string Text(uint64_t value) {
     // Every bit at once is no set of flags: it is -1.
@@ -81,7 +83,12 @@ class Writer {
 
   std::string Number(uint64_t value) const {
     if (value == 0) return "0";
-    return notation_.octal ? fmt::format("0o{:o}", value) : fmt::format("{:#x}", value);
+    if (notation_.octal) return fmt::format("0o{:o}", value);
+    // A descriptor, a process, a length: what C has as `int` and no constant names.
+    const bool number = number_ && notation_.flags.empty();
+    if (number && value <= width_ / 2) return std::to_string(value);
+    if (number && width_ - value < kNegatives) return fmt::format("-{}", width_ - value + 1);
+    return fmt::format("{:#x}", value);
   }
 
   void Add(std::string_view word) { text_.append(text_.empty() ? "" : "|").append(word); }
@@ -89,6 +96,7 @@ class Writer {
   std::optional<Arch> arch_;
   const Notation& notation_;
   uint64_t width_;
+  bool number_;  // to people: in decimal
   std::string text_;
 };
 
@@ -134,7 +142,9 @@ std::string ArgumentText(std::optional<Arch> arch, std::string_view call,
   const ArgInfo& info = infos[index];
   const Notation* notation = NotationOf(call, info.name, arch, infos, registers);
   const uint64_t width = WidthOf(info);
-  return Writer(arch, notation != nullptr ? *notation : kNone, width)
+  // The kernel has descriptors as `unsigned int` here and there.
+  const bool number = ArgIsSigned(info.type) || info.name.ends_with("fd");
+  return Writer(arch, notation != nullptr ? *notation : kNone, width, number)
       .Text(registers.at(index) & width);
 }
 

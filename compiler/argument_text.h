@@ -22,8 +22,9 @@ using KnownRegisters = std::bitset<kMaxSyscallArgs>;
 inline constexpr KnownRegisters kAllRegisters{(1U << kMaxSyscallArgs) - 1};
 
 // The value as the kernel reads it: bits of the register above the argument's width are not said.
-// What no constant stands for is in hexadecimal, a mode of files in octal. Without an architecture
-// only constants that mean the same on all of them are named. `index` is one of the call's.
+// What no constant stands for is in hexadecimal, a number of type `int` in decimal, a mode of files
+// in octal. Without an architecture only constants that mean the same on all of them are named.
+// `index` is one of the call's.
 std::string ArgumentText(std::optional<Arch> arch, std::string_view call,
                          const Registers& registers, unsigned index);
 

@@ -83,7 +83,7 @@ BOOST_AUTO_TEST_CASE(ShowsTheLastRecordsOneALine) {
   const auto all = Bulkhead({"audit", "tail", path});
   BOOST_TEST(all.exit == 0, all.err);
   BOOST_TEST(LinesOf(all.out) == 5U);
-  BOOST_TEST(all.out.find(" ptrace(request=PTRACE_ATTACH, pid=0x1, addr=0, data=0) refused EPERM "
+  BOOST_TEST(all.out.find(" ptrace(request=PTRACE_ATTACH, pid=1, addr=0, data=0) refused EPERM "
                           "x4 [components.tools.syscalls]") != std::string::npos,
              all.out);
   // A mistyped name is not a quiet component.
@@ -135,8 +135,8 @@ BOOST_AUTO_TEST_CASE(CallsAreShownWithTheirArgumentsByName) {
   for (const char* part :
        {" socket(domain=AF_VSOCK, type=SOCK_STREAM|SOCK_CLOEXEC, protocol=0) refused",
         " openat(dirfd=AT_FDCWD, flags=O_RDONLY|O_CLOEXEC|0x10000, mode=0) 1 2 3 4 5 6 refused",
-        " connect(sockfd=0x3, addrlen=0x10) tcp:192.0.2.1:80 refused", " ioctl(request=TCGETS) ",
-        " kill(pid=0x1, sig=SIGKILL) refused", " (several) (several) refused",
+        " connect(sockfd=3, addrlen=16) tcp:192.0.2.1:80 refused", " ioctl(request=TCGETS) ",
+        " kill(pid=1, sig=SIGKILL) refused", " (several) (several) refused",
         " syscall 4000 1 0 0 0 0 0 refused", " socket 28 1 0 0 0 0 "}) {
     BOOST_TEST(run.out.find(part) != std::string::npos, part << " in " << run.out);
   }
@@ -243,7 +243,7 @@ BOOST_AUTO_TEST_CASE(SaysWhatWasRefusedMostWhoTriedAndWhen) {
   const auto json = test::Parsed(Bulkhead({"audit", "summary", path, "--format", "json"}).out);
   BOOST_REQUIRE(json["refused"].size() == 3U);
   BOOST_TEST(json["refused"][0]["object"].get<std::string>() ==
-             "request=PTRACE_ATTACH, pid=0x1, addr=0, data=0");
+             "request=PTRACE_ATTACH, pid=1, addr=0, data=0");
   BOOST_TEST(json["refused"][0]["rule"].get<std::string>() == "components.tools.syscalls");
   BOOST_TEST(json["refused"][0]["count"].get<int>() == 4);
   BOOST_TEST(json["talkers"][0]["component"].get<std::string>() == "tools");
@@ -255,7 +255,7 @@ BOOST_AUTO_TEST_CASE(SaysWhatWasRefusedMostWhoTriedAndWhen) {
   const auto text = Bulkhead({"audit", "summary", path, "--top", "1"});
   BOOST_TEST(text.exit == 0);
   for (const char* part :
-       {"request=PTRACE_ATTACH, pid=0x1", "/usr/bin/attacker", "UTC, CLAIMED", "#"}) {
+       {"request=PTRACE_ATTACH, pid=1", "/usr/bin/attacker", "UTC, CLAIMED", "#"}) {
     BOOST_TEST(text.out.find(part) != std::string::npos, part);
   }
   BOOST_TEST(text.out.find("domain=") == std::string::npos);

@@ -123,7 +123,7 @@ tried('plain', lambda: os.listdir({str(plain)!r}))
         tail = enclave.run(enclave.BULKHEAD, "audit", "tail", str(running.audit))
         for text in ("ioctl(fd=0, request=TIOCSTI, arg=0x",
                      "socket(domain=AF_PACKET, type=SOCK_RAW|SOCK_CLOEXEC, protocol=0) refused",
-                     f"addrlen=0x10) tcp:127.0.0.2:{port} refused EPERM",
+                     f"addrlen=16) tcp:127.0.0.2:{port} refused EPERM",
                      "execve() /usr/bin/true refused EPERM"):
             self.assertIn(text, tail.stdout)
 
