@@ -1,21 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The suite as the first program of a guest's image, where nothing else could be around a
 // supervisor that is PID 1.
-#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstdio>
 
 #include "tests/attacks/attacks.h"
 #include "tests/attacks/compat.h"
 #include "tests/attacks/vsock.h"
+#include "tests/support/modules.h"
 
 namespace bulkhead::attacks {
 namespace {
@@ -32,24 +30,6 @@ constexpr const char* kLoader = "/lib64/ld-linux-x86-64.so.2";
 void Mount(const char* type, const std::string& path, const char* options = nullptr) {
   mkdir(path.c_str(), 0755);
   Needed(mount(type, path.c_str(), type, 0, options), path);
-}
-
-// What attacks need of the kernel and is a module there. That one is not taken is seen by what the
-// attack comes to.
-void InsertModules() {
-  std::vector<std::string> paths;
-  DIR* const directory = opendir("/modules");
-  if (directory == nullptr) return;
-  while (const dirent* entry = readdir(directory)) {
-    if (entry->d_name[0] != '.') paths.push_back(std::string("/modules/") + entry->d_name);
-  }
-  closedir(directory);
-  std::ranges::sort(paths);
-  for (const std::string& path : paths) {
-    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (syscall(SYS_finit_module, fd, "", 0) != 0) std::perror(path.c_str());
-    close(fd);
-  }
 }
 
 // The root that a component's view would be taken from.
@@ -107,7 +87,10 @@ int Machine() {
   Mount("sysfs", "/sys");
   // Everything is tried here without confinement: on nobody's machine.
   if (!InOwnGuest()) Broken("no guest of ours");
-  InsertModules();
+  // What attacks need of the kernel. That one is not taken is seen by what the attack comes to.
+  for (const std::string& failed : test::InsertModules()) {
+    std::fprintf(stderr, "%s\n", failed.c_str());
+  }
   TryBare(kLoader);
   RaiseLoopback();
   WriteFile(suite + "/compat", CompatProgram(), 0755);

@@ -11,7 +11,6 @@
 //   tpm       looks at register 14 of the TPM and says when it changes
 //   used      somebody has extended that
 //   cmd       instead of becoming bulkhead-init it runs it as Nitro's own init runs /cmd
-#include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/reboot.h>
@@ -24,7 +23,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -41,6 +39,7 @@
 #include "tests/attacks/vsock.h"
 #include "tests/guest/first/inside.h"
 #include "tests/guest/first/parent.h"
+#include "tests/support/modules.h"
 
 namespace bulkhead::test {
 namespace {
@@ -69,22 +68,6 @@ void MustAnswer(const tl::expected<T, std::string>& answer, const std::string& w
 void Mount(const char* type, const char* path) {
   mkdir(path, 0755);
   Must(mount(type, path, type, 0, nullptr) == 0, path);
-}
-
-void InsertModules() {
-  std::vector<std::string> paths;
-  DIR* const directory = opendir("/modules");
-  if (directory == nullptr) return;
-  while (const dirent* entry = readdir(directory)) {
-    if (entry->d_name[0] != '.') paths.push_back(std::string("/modules/") + entry->d_name);
-  }
-  closedir(directory);
-  std::ranges::sort(paths);
-  for (const std::string& path : paths) {
-    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    Must(syscall(SYS_finit_module, fd, "", 0) == 0, path);
-    close(fd);
-  }
 }
 
 template <typename Body>
@@ -219,7 +202,7 @@ void First() {
   Mount("sysfs", "/sys");
   Must(attacks::InOwnGuest(), "no guest of ours");
   Mount("devtmpfs", "/dev");
-  InsertModules();
+  for (const std::string& failed : test::InsertModules()) Must(false, failed);
   const char* const words = std::getenv("first");
   const std::string all = words == nullptr ? "," : std::string(",") + words + ",";
   const auto is = [&](const std::string& word) { return all.find("," + word + ",") != all.npos; };
