@@ -107,20 +107,6 @@ std::optional<uint32_t> AddressOf(const Endpoint& endpoint) {
   return ParseIpv4(endpoint.address);
 }
 
-// The statement that names such addresses; of its absence that above it.
-std::string StatementOf(const Asked& asked, BrokerKind kind) {
-  constexpr std::pair<BrokerKind, std::string_view> kNames[] = {
-      {BrokerKind::kTcpConnect, "tcp.connect"},
-      {BrokerKind::kUdpSend, "udp.connect"},
-      {BrokerKind::kUdpBind, "udp.bind"},
-      {BrokerKind::kVsockConnect, "vsock.connect"}};
-  const bool is_there = std::ranges::find(asked.profile.broker.rules, kind, &BrokerRule::kind) !=
-                        asked.profile.broker.rules.end();
-  const auto* name =
-      std::ranges::find(kNames, kind, &std::pair<BrokerKind, std::string_view>::first);
-  return asked.Id(is_there ? fmt::format("network.{}", name->second) : "network");
-}
-
 const BrokerRule* FindRule(const Asked& asked, bool listens) {
   const Endpoint& endpoint = asked.question.endpoint;
   const bool open = endpoint.address.empty() || endpoint.is_name;
@@ -147,7 +133,7 @@ ControlVerdict BrokerVerdict(Asked& asked, bool listens) {
     return verdict;
   }
   const BrokerRule* rule = FindRule(asked, listens);
-  verdict.rule = StatementOf(asked, KindOf(endpoint, listens));
+  verdict.rule = asked.Id(BrokerStatement(asked.profile.broker, KindOf(endpoint, listens)));
   if (rule == nullptr) return verdict;
   verdict.verdict = Verdict::kAllow;
   verdict.rule = rule->rule;

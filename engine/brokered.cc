@@ -200,7 +200,7 @@ void Supervisor::OnWorker(Component& component, int fd) {
         AnswerCut(component, std::move(*cut), ECONNABORTED);
       }
     }
-    return Proceed(component);
+    return;
   }
 }
 
@@ -223,8 +223,12 @@ void Supervisor::Finish(Component& component, BrokeredCall& brokered, const Brok
   if (reply.outcome == Outcome::kMade) {
     // Without a rule nothing was decided: it failed before, or went where a connection was made to.
     const bool decided = reply.rule != kNoBrokerRule;
-    component.listener.RespondResult(call, reply.result);
-    if (decided) Allowed(BrokerEvent(component, brokered, reply), reply.result);
+    const bool answered = component.listener.RespondResult(call, reply.result);
+    if (decided) {
+      Event event = BrokerEvent(component, brokered, reply);
+      if (!answered) event.extra.push_back({"caller", "ended"});
+      Allowed(std::move(event), reply.result);
+    }
     SpendBrokered(component);
     return;
   }
@@ -259,9 +263,9 @@ Event Supervisor::BrokerEvent(const Component& component, BrokeredCall& brokered
     event.extra.push_back({"socket", SocketText(reply.socket)});
   }
   event.extra.push_back({"registers", registers});
-  const std::string statement = BrokerStatement(CallOf(brokered.kind), reply.socket);
   event.rule =
-      "components." + event.component + ".network" + (statement.empty() ? "" : "." + statement);
+      "components." + event.component + "." +
+      std::string(BrokerStatement(component.profile->broker, CallOf(brokered.kind), reply.socket));
   return event;
 }
 
@@ -301,7 +305,8 @@ void Supervisor::Violation(Component& component, Event event) {
   Violated(component);
 }
 
-// Hands over what waits, and takes new calls again when there is room.
+// Hands over what waits, and takes new calls again when there is room. Asked after each look for
+// events, so that whatever made a worker free, no call is forgotten.
 void Supervisor::Proceed(Component& component) {
   while (!component.waiting.empty() && HandOver(component, component.waiting.front())) {
     component.waiting.pop_front();
@@ -321,7 +326,6 @@ void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
     // It may have answered just now.
     if (auto done = component.workers->Take(i)) {
       Finish(component, done->call, done->reply);
-      Proceed(component);
       continue;
     }
     auto cut = component.workers->Expired(i, now);
@@ -329,7 +333,6 @@ void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
     ResetWorker(component, i);
     // If it was allowed its other end does not answer.
     AnswerCut(component, std::move(*cut), ETIMEDOUT);
-    Proceed(component);
   }
 }
 

@@ -332,6 +332,7 @@ void Supervisor::OnTimers(uint64_t now) {
   for (auto& component : components_) {
     CheckListening(*component);
     ExpireWorkers(*component, now);
+    Proceed(*component);
     // Its word that it lives may be there, and could not be heard while this was busy.
     const uint64_t deadline = component->unit.deadline();
     for (size_t turn = 0; deadline != 0 && deadline <= now && turn < kMaxWords; ++turn) {

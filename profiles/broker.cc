@@ -170,12 +170,31 @@ std::string EndpointText(const SocketKind& socket, Bytes address) {
   return family < 0 ? "no address" : "family " + std::to_string(family);
 }
 
-std::string BrokerStatement(BrokerCall call, const SocketKind& socket) {
-  if (socket.domain == kUnix) return "unix.connect";
-  if (socket.domain == kVsock) return "vsock.connect";
-  if (IsUdp(socket)) return call == BrokerCall::kBind ? "udp.bind" : "udp.connect";
-  if (IsInternet(socket)) return "tcp.connect";
-  return {};
+std::string_view BrokerStatement(const BrokerPlan& plan, BrokerKind kind) {
+  const bool is_there = std::ranges::find(plan.rules, kind, &BrokerRule::kind) != plan.rules.end();
+  if (!is_there) return "network";
+  switch (kind) {
+    case BrokerKind::kTcpConnect:
+      return "network.tcp.connect";
+    case BrokerKind::kUdpSend:
+      return "network.udp.connect";
+    case BrokerKind::kUdpBind:
+      return "network.udp.bind";
+    case BrokerKind::kVsockConnect:
+      return "network.vsock.connect";
+  }
+  return "network";
+}
+
+std::string_view BrokerStatement(const BrokerPlan& plan, BrokerCall call,
+                                 const SocketKind& socket) {
+  if (socket.domain == kUnix) return plan.paths ? "network.unix.connect" : "network";
+  if (socket.domain == kVsock) return BrokerStatement(plan, BrokerKind::kVsockConnect);
+  if (IsUdp(socket)) {
+    return BrokerStatement(plan,
+                           call == BrokerCall::kBind ? BrokerKind::kUdpBind : BrokerKind::kUdpSend);
+  }
+  return IsInternet(socket) ? BrokerStatement(plan, BrokerKind::kTcpConnect) : "network";
 }
 
 }  // namespace bulkhead

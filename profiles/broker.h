@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace bulkhead {
@@ -68,8 +69,11 @@ BrokerDecision Decide(const BrokerPlan& plan, BrokerCall call, const SocketKind&
 // "family 16" for what is none of these. Bytes of names are as they are.
 std::string EndpointText(const SocketKind& socket, std::span<const uint8_t> address);
 
-// The statement that speaks about such sockets, of those below `network`: "tcp.connect", "udp",
-// "vsock.connect", "unix.connect"; empty: none does.
-std::string BrokerStatement(BrokerCall call, const SocketKind& socket);
+// The statement of a component that its rules of this kind come from, as "network.tcp.connect"; of
+// a component that has none "network", which is above it.
+std::string_view BrokerStatement(const BrokerPlan& plan, BrokerKind kind);
+// The same, of the rules that speak about such calls: "network.unix.connect" where paths are let
+// be.
+std::string_view BrokerStatement(const BrokerPlan& plan, BrokerCall call, const SocketKind& socket);
 
 }  // namespace bulkhead

@@ -476,6 +476,28 @@ while True:
         self.assertEqual(self.refused(running, "job"), [])
         self.assertEqual(running.stop(), 0)
 
+    def test_more_calls_than_workers_are_all_made(self):
+        # Each thread makes one call, so nobody comes later whose call would wake those that wait.
+        granted = Listener(self, "127.0.0.1")
+        code = TRY + f"""
+import threading
+results = []
+def go():
+    with socket.socket() as one:
+        barrier.wait()
+        results.append(one.connect_ex(('127.0.0.1', {granted.port})))
+barrier = threading.Barrier(40)
+threads = [threading.Thread(target=go) for _ in range(40)]
+for thread in threads: thread.start()
+for thread in threads: thread.join(10)
+say('made', results.count(0))
+os._exit(0)
+"""
+        said, events, _ = self.run_job("e2e-broker-many", code, {
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}})
+        self.assertEqual(said["made"], "40")
+        self.assertEqual(events, [])
+
     def test_callers_that_end_have_violated_nothing(self):
         granted = Listener(self, "127.0.0.1")
         code = TRY + f"""

@@ -188,8 +188,25 @@ BOOST_AUTO_TEST_CASE(Texts) {
   BOOST_TEST(EndpointText(kUnix, Path(std::string("\0name", 5))) == "unix:@name");
   BOOST_TEST(EndpointText({16, 3, 0}, Bytes{16, 0}) == "family 16");
   BOOST_TEST(EndpointText(kTcp, {}) == "no address");
-  BOOST_TEST(BrokerStatement(BrokerCall::kBind, kUdp) == "udp.bind");
-  BOOST_TEST(BrokerStatement(BrokerCall::kConnect, {16, 3, 0}).empty());
+}
+
+// What is refused is refused by the statement that is there, or by its absence in the one above.
+BOOST_AUTO_TEST_CASE(Statements) {
+  const BrokerPlan none;
+  BrokerPlan some;
+  some.rules = {{BrokerKind::kTcpConnect, true, 0, 80, "a"},
+                {BrokerKind::kUdpBind, true, 0, 53, "b"}};
+  some.paths = true;
+  const SocketKind of_unix{1, 1, 0};
+  BOOST_TEST(BrokerStatement(some, BrokerCall::kConnect, kTcp) == "network.tcp.connect");
+  BOOST_TEST(BrokerStatement(some, BrokerCall::kBind, kUdp) == "network.udp.bind");
+  BOOST_TEST(BrokerStatement(some, BrokerCall::kSend, kUdp) == "network");
+  BOOST_TEST(BrokerStatement(some, BrokerCall::kConnect, kVsock) == "network");
+  BOOST_TEST(BrokerStatement(some, BrokerCall::kConnect, of_unix) == "network.unix.connect");
+  for (const SocketKind& kind : {kTcp, kUdp, kVsock, of_unix}) {
+    BOOST_TEST(BrokerStatement(none, BrokerCall::kConnect, kind) == "network");
+  }
+  BOOST_TEST(BrokerStatement(some, BrokerCall::kConnect, {16, 3, 0}) == "network");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
