@@ -78,12 +78,6 @@ Json ExpectJson(const Opened& opened) {
   return json;
 }
 
-std::string EventsRegister(const Json& json) {
-  if (!json.contains("events_register")) return {};
-  return fmt::format("events    {}: the head of the log's chain, when asked for and at the stop\n",
-                     json["events_register"].get<std::string>());
-}
-
 std::string ExpectText(const Opened& opened, const Json& json) {
   const Measure& measure = opened.bundle->measure;
   std::string out = fmt::format("bundle    {}\nenclave   {}\n", DigestText(opened.digest),
@@ -95,23 +89,26 @@ std::string ExpectText(const Opened& opened, const Json& json) {
       break;
     case RegisterKind::kNitro:
       out += fmt::format("register  {} = {}, locked\n", name, json["value"].get<std::string>());
-      out += EventsRegister(json);
-      out +=
-          "\ncondition of an AWS KMS key policy; without the image's register it is "
-          "everybody's:\n" +
-          json["kms_condition"].dump(2) + "\n";
       break;
     case RegisterKind::kTdx:
       out += fmt::format(
           "register  {} = {} when nothing was measured there before;\n"
           "          then the event of each run's audit key\n",
           name, json["value"].get<std::string>());
-      out += EventsRegister(json);
       break;
     case RegisterKind::kTpm:
       out += fmt::format("register  {}, from what it held, by the events below\n", name);
-      out += EventsRegister(json);
       break;
+  }
+  if (json.contains("events_register")) {
+    out +=
+        fmt::format("events    {}: the head of the log's chain, when asked for and at the stop\n",
+                    json["events_register"].get<std::string>());
+  }
+  if (json.contains("kms_condition")) {
+    out +=
+        "\ncondition of an AWS KMS key policy; without the image's register it is everybody's:\n" +
+        json["kms_condition"].dump(2) + "\n";
   }
   if (json.contains("events")) {
     out += "\nevents, each with the digest that the register is extended by:\n";
