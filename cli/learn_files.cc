@@ -26,12 +26,8 @@ std::string Parent(const std::string& path) {
   return path.substr(0, std::max<size_t>(path.rfind('/'), 1));
 }
 
-bool Beneath(const std::string& path, const std::string& directory) {
-  return path == directory || directory == "/" || path.starts_with(directory + "/");
-}
-
 bool BeneathAny(const std::string& path, const std::vector<std::string>& directories) {
-  return std::ranges::any_of(directories, [&](const auto& item) { return Beneath(path, item); });
+  return std::ranges::any_of(directories, [&](const auto& item) { return Covers(item, path); });
 }
 
 size_t Depth(const std::string& path) {
@@ -112,7 +108,7 @@ class Learner {
     for (const char* own :
          {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/shm",
           "/dev/fd", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/etc/passwd", "/etc/group"}) {
-      if (Beneath(path, own)) return true;
+      if (Covers(own, path)) return true;
     }
     return path == "/dev" || context_.edges.contains(path) || context_.edges.contains(Parent(path));
   }
@@ -143,7 +139,7 @@ class Learner {
   void Make(const std::string& path, const Evidence& evidence) {
     const std::string base = Base(path);
     for (const char* scratch : {"/tmp", "/var/tmp"}) {
-      if (Beneath(base, scratch)) return Own(Verb::kPrivate, scratch, evidence);
+      if (Covers(scratch, base)) return Own(Verb::kPrivate, scratch, evidence);
     }
     if (!MayWrite(base, context_.uid)) {
       return Note(fmt::format("making {}", Quoted(path)), "its directory is not its user's");
@@ -153,7 +149,7 @@ class Learner {
           fmt::format("making {}", Quoted(path)),
           fmt::format("{} is too much to give away: give it a directory of its own", Quoted(base)));
     }
-    if (Beneath(base, "/run") || Beneath(base, "/var/run")) {
+    if (Covers("/run", base) || Covers("/var/run", base)) {
       return Own(Verb::kRuntime, base, evidence);
     }
     Own(Owns(base, context_.uid) ? Verb::kState : Verb::kCreate, base, evidence);
@@ -208,7 +204,7 @@ class Learner {
   }
 
   bool BeneathScratch(const std::string& path) const {
-    return Beneath(path, "/tmp") || Beneath(path, "/var/tmp");
+    return Covers("/tmp", path) || Covers("/var/tmp", path);
   }
 
   void Write(const std::string& path, char type, const std::string& action,
@@ -226,7 +222,7 @@ class Learner {
 
   bool Covered(const std::string& path) const {
     return std::ranges::any_of(learnt_.grants, [&](const auto& grant) {
-      return Beneath(path, grant.first.second) || Beneath(grant.first.second, path);
+      return Covers(grant.first.second, path) || Covers(path, grant.first.second);
     });
   }
 
@@ -281,12 +277,12 @@ class Learner {
     Evidence all;
     std::erase_if(learnt_.grants, [&](const auto& grant) {
       const auto& [key, value] = grant;
-      if (key.first != Verb::kRead || !Beneath(key.second, directory)) return false;
+      if (key.first != Verb::kRead || !Covers(directory, key.second)) return false;
       all.Add(value.evidence);
       return true;
     });
     const auto opened = std::ranges::count_if(files_, [&](const auto& item) {
-      return item.second.type == 'f' && Beneath(item.first, directory);
+      return item.second.type == 'f' && Covers(directory, item.first);
     });
     learnt_.grants[{Verb::kRead, directory}] = {
         all, fmt::format("{} of {} files beneath were used", opened, FilesBeneath(directory))};
@@ -300,7 +296,7 @@ class Learner {
       if (key.first != Verb::kRead && key.first != Verb::kWrite) return false;
       return std::ranges::any_of(all, [&](const auto& other) {
         const auto& [verb, directory] = other.first;
-        if (other.first == key || !Beneath(key.second, directory)) return false;
+        if (other.first == key || !Covers(directory, key.second)) return false;
         if (verb == Verb::kPrivate) return false;
         if (directory == key.second) return verb != Verb::kRead;
         return verb == Verb::kRead ? key.first == Verb::kRead : verb != Verb::kExecute;
@@ -321,9 +317,9 @@ bool IsTooWide(const std::string& directory) {
   const size_t depth = Depth(directory);
   if (depth < 2) return true;
   for (const char* shared : {"/usr", "/var", "/home", "/lib", "/lib64", "/bin", "/sbin"}) {
-    if (depth == 2 && Beneath(directory, shared)) return true;
+    if (depth == 2 && Covers(shared, directory)) return true;
   }
-  if (depth == 3 && Beneath(directory, "/usr/local")) return true;
+  if (depth == 3 && Covers("/usr/local", directory)) return true;
   return directory == "/usr/lib/x86_64-linux-gnu" || directory == "/usr/lib/aarch64-linux-gnu";
 }
 

@@ -109,12 +109,6 @@ void ComponentPlan::Need(Feature feature, uint32_t level, std::string_view state
   enclave.requirements.push_back({feature, level, policy.name, Id(statement)});
 }
 
-bool Covers(std::string_view ancestor, std::string_view path) {
-  if (ancestor == "/") return true;
-  return path.starts_with(ancestor) &&
-         (path.size() == ancestor.size() || path[ancestor.size()] == '/');
-}
-
 void PlanIdentity(ComponentPlan& plan) {
   ProfileData& profile = plan.profile;
   profile.name = plan.policy.name;

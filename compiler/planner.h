@@ -159,7 +159,4 @@ bool IsPersistent(Verb verb);
 void AddLandlockRule(ComponentPlan& plan, const std::string& path, uint64_t access, bool optional,
                      const std::string& rule);
 
-// Whether `path` is `ancestor` or lies beneath it.
-bool Covers(std::string_view ancestor, std::string_view path);
-
 }  // namespace bulkhead

@@ -370,6 +370,12 @@ bool IsNormalPath(std::string_view path) {
   return true;
 }
 
+bool Covers(std::string_view ancestor, std::string_view path) {
+  if (ancestor == "/") return true;
+  return path.starts_with(ancestor) &&
+         (path.size() == ancestor.size() || path[ancestor.size()] == '/');
+}
+
 std::vector<uint32_t> ForbiddenCalls(Arch arch) {
   // Kernel code, other processes' memory, namespaces and mounts, keys outside the component, calls
   // that a filter can't see, the machine itself.

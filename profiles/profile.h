@@ -240,6 +240,9 @@ inline const Filter& WidestFilter(const ProfileData& profile) {
 // most 4095 bytes.
 bool IsNormalPath(std::string_view path);
 
+// Whether `path` is `ancestor` or lies beneath it. Both are normal.
+bool Covers(std::string_view ancestor, std::string_view path);
+
 // System calls that no filter may ever allow, whatever its arguments: each defeats confinement as
 // a whole. Profile::Make evaluates the filter on every one of them.
 std::vector<uint32_t> ForbiddenCalls(Arch arch);

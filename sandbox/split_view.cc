@@ -11,11 +11,6 @@ bool IsOwn(const ViewOp& op) {
          op.path == kNotifyDirectory;
 }
 
-bool IsBeneath(const std::string& path, const std::string& directory) {
-  return path.size() > directory.size() && path.starts_with(directory) &&
-         path[directory.size()] == '/';
-}
-
 // The directory that the run's own is mounted on.
 ViewOp PlaceOf(const ViewOp& op) {
   ViewOp place;
@@ -36,8 +31,9 @@ std::optional<SplitOps> SplitView(const std::vector<ViewOp>& view) {
     const ViewOp& op = view[i];
     // It makes a file in /dev, which is read-only by then.
     if (op.kind == ViewOpKind::kCoverProc) return std::nullopt;
-    const bool beneath = std::ranges::any_of(
-        own, [&](const std::string& directory) { return IsBeneath(op.path, directory); });
+    const bool beneath = std::ranges::any_of(own, [&](const std::string& directory) {
+      return op.path != directory && Covers(directory, op.path);
+    });
     if (!beneath && !IsOwn(op)) {
       split.shared.push_back(op);
       continue;

@@ -35,11 +35,6 @@ std::deque<std::string> Parts(std::string_view path) {
   return parts;
 }
 
-bool Beneath(std::string_view path, std::string_view directory) {
-  return directory == "/" || (path.starts_with(directory) &&
-                              (path.size() == directory.size() || path[directory.size()] == '/'));
-}
-
 class Planner {
  public:
   Planner(const Profile& profile, const ViewContext& context, Kernel& kernel)
@@ -194,7 +189,7 @@ class Planner {
       return Fail(entry.path, 0, "is reached over a symbolic link: name it `" + real + "`");
     }
     for (const std::string& kept : context_.kept) {
-      if (Beneath(kept, real) || Beneath(real, kept)) {
+      if (Covers(real, kept) || Covers(kept, real)) {
         return Fail(entry.path, 0,
                     "is `" + real + "`, which meets `" + kept + "`, not its own to read");
       }
