@@ -8,6 +8,7 @@
 #include "cli/console.h"
 #include "cli/files.h"
 #include "cli/filter_report.h"
+#include "cli/image_check.h"
 #include "cli/inputs.h"
 #include "cli/json.h"
 #include "cli/ledger.h"
@@ -43,6 +44,42 @@ Json SuccessJson(const PolicyResult& result) {
             {"components", names}};
   json.update(Json::parse(RenderJson(result.diagnostics, result.sources)));
   return json;
+}
+
+// What the root lacks, or has otherwise, of what the bundle needs; nothing: no root was given, or
+// all is there. The exit code of a root that can't be read.
+tl::expected<std::vector<ImageProblem>, int> ProblemsOfRoot(const Invocation& invocation,
+                                                            const PolicyResult& result) {
+  if (!invocation.Has(Parameter::kCheckedTree)) return std::vector<ImageProblem>();
+  auto problems = CheckRoot(result.compilation->bundle, invocation.One(Parameter::kCheckedTree));
+  if (problems) return std::move(*problems);
+  PrintError(problems.error());
+  return tl::make_unexpected(kExitCannot);
+}
+
+int FailedByRoot(const Invocation& invocation, const PolicyResult& result,
+                 const std::vector<ImageProblem>& problems) {
+  if (!WantsJson(invocation)) {
+    PrintDiagnostics(result);
+    PrintProblems(problems, invocation.One(Parameter::kCheckedTree));
+    return kExitNo;
+  }
+  Json json = SuccessJson(result);
+  json["ok"] = false;
+  for (const ImageProblem& problem : problems) {
+    json["root"].push_back({{"component", problem.component},
+                            {"statement", problem.statement},
+                            {"path", problem.path},
+                            {"problem", problem.what}});
+  }
+  return PrintOut(JsonText(json)) ? kExitNo : kExitCannot;
+}
+
+// A root is of one target.
+bool IsRootForAll(const Invocation& invocation) {
+  if (!invocation.Has(Parameter::kCheckedTree)) return false;
+  PrintError("`--root` is about one target", "leave `--target all` or `--root` out");
+  return true;
 }
 
 int Finish(std::string_view text) { return PrintOut(text) ? kExitDone : kExitCannot; }
@@ -98,14 +135,25 @@ int Check(const Invocation& given) {
     PrintError("`--format sarif` is about one target", "check one target after the other");
     return kExitWrongUsage;
   }
-  if (invocation.One(Parameter::kTarget) == kAllTargets) return ShowMatrix(invocation);
+  if (invocation.One(Parameter::kTarget) == kAllTargets) {
+    return IsRootForAll(invocation) ? kExitWrongUsage : ShowMatrix(invocation);
+  }
   const auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
   if (!result) return result.error();
-  if (sarif) {
-    const int printed = Finish(SarifText(result->diagnostics, result->sources));
-    return printed == kExitDone && !result->compilation ? kExitNo : printed;
+  if (!result->compilation && !sarif) return Failed(invocation, *result);
+  std::vector<ImageProblem> problems;
+  if (result->compilation) {
+    auto found = ProblemsOfRoot(invocation, *result);
+    if (!found) return found.error();
+    problems = std::move(*found);
   }
-  if (!result->compilation) return Failed(invocation, *result);
+  if (sarif) {
+    PrintProblems(problems, invocation.One(Parameter::kCheckedTree));
+    const int printed = Finish(SarifText(result->diagnostics, result->sources));
+    const bool good = result->compilation && problems.empty();
+    return printed == kExitDone && !good ? kExitNo : printed;
+  }
+  if (!problems.empty()) return FailedByRoot(invocation, *result, problems);
   if (WantsJson(invocation)) return Finish(JsonText(SuccessJson(*result)));
   PrintDiagnostics(*result);
   const Bundle& bundle = result->compilation->bundle;
@@ -122,7 +170,7 @@ int CompileToFile(const Invocation& invocation) {
                "`bulkhead compile --help` shows its usage");
     return kExitWrongUsage;
   }
-  if (all) return ShowMatrix(invocation);
+  if (all) return IsRootForAll(invocation) ? kExitWrongUsage : ShowMatrix(invocation);
   const std::filesystem::path policy = invocation.One(Parameter::kPolicy);
   for (const char* suffix : {"", ".map"}) {
     std::error_code none;
@@ -135,6 +183,9 @@ int CompileToFile(const Invocation& invocation) {
   const auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
   if (!result) return result.error();
   if (!result->compilation) return Failed(invocation, *result);
+  const auto problems = ProblemsOfRoot(invocation, *result);
+  if (!problems) return problems.error();
+  if (!problems->empty()) return FailedByRoot(invocation, *result, *problems);
   const std::string path = invocation.One(Parameter::kOutput);
   const std::vector<uint8_t> bytes = EncodeBundle(result->compilation->bundle);
   if (const auto written = Write(path, bytes, *result); !written) {

@@ -8,11 +8,11 @@ namespace {
 
 using P = Parameter;
 
-constexpr P kCheckParameters[] = {P::kPolicy, P::kTarget,       P::kSet,
-                                  P::kDate,   P::kAllowObserve, P::kCheckFormat};
-constexpr P kCompileParameters[] = {P::kPolicy,  P::kOutput,     P::kTarget,
-                                    P::kSet,     P::kDate,       P::kAllowObserve,
-                                    P::kWeights, P::kWeightsAll, P::kFormat};
+constexpr P kCheckParameters[] = {P::kPolicy,       P::kTarget,      P::kSet,        P::kDate,
+                                  P::kAllowObserve, P::kCheckedTree, P::kCheckFormat};
+constexpr P kCompileParameters[] = {P::kPolicy,     P::kOutput,       P::kTarget,      P::kSet,
+                                    P::kDate,       P::kAllowObserve, P::kCheckedTree, P::kWeights,
+                                    P::kWeightsAll, P::kFormat};
 constexpr P kInspectParameters[] = {P::kBundle, P::kOnly, P::kFormat};
 constexpr P kWhyParameters[] = {P::kInput,  P::kComponent, P::kAction, P::kObject, P::kAllowObserve,
                                 P::kTarget, P::kSet,       P::kDate,   P::kFormat};

@@ -76,6 +76,7 @@ enum class Parameter : uint8_t {
   kValidAt,
   kRegisterIs,
   kRootTree,
+  kCheckedTree,
   kImageInit,
   kModule,
   // Options of bulkhead-init.

@@ -2,14 +2,21 @@
 #include "cli/image_check.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
+#include <optional>
 #include <set>
+#include <utility>
 
+#include "cli/console.h"
 #include "cli/image_archive.h"
 #include "engine/bundle_signature.h"
 #include "engine/supervisor.h"
+#include "policy/text.h"
 
 namespace bulkhead {
 namespace {
@@ -36,8 +43,12 @@ bool IsOfTree(const ViewEntry& entry) {
 
 constexpr std::string_view kNotThere = "is not there";
 
-bool IsBeneath(const std::string& path, const std::string& directory) {
-  return path == directory || path.starts_with(directory == "/" ? "/" : directory + "/");
+// What the machine's /dev has of directories; the rest of it are devices.
+constexpr std::string_view kDeviceDirectories[] = {"/dev", "/dev/pts", "/dev/shm"};
+
+bool IsDevice(const std::string& path) {
+  return Covers("/dev", path) &&
+         std::ranges::find(kDeviceDirectories, path) == std::end(kDeviceDirectories);
 }
 
 using Owners = std::map<std::string, std::vector<const ProfileData*>>;
@@ -70,12 +81,12 @@ class Checker {
       if (IsOfTree(entry)) View(entry);
     }
     for (const Secret& secret : profile.secrets) {
-      const auto found = Resolve(tree_, secret.path);
-      const ImageNode* node = Find(secret.path, secret.rule);
-      if (found && !found->links.empty()) {
+      const auto found = Find(secret.path, secret.rule);
+      if (!found) continue;
+      if (!found->links.empty()) {
         // As engine/secrets.cc.
         Add(secret.rule, secret.path, "is reached over a symbolic link");
-      } else if (node != nullptr && node->kind != ImageKind::kFile) {
+      } else if (found->node->kind != ImageKind::kFile) {
         Add(secret.rule, secret.path, "is no file");
       }
     }
@@ -86,24 +97,33 @@ class Checker {
     problems_.push_back({component_, statement, path, what});
   }
 
-  // What /run and /tmp hold is made after the boot; /dev, /proc and /sys are the kernel's.
-  const ImageNode* Find(const std::string& path, const std::string& statement) {
-    const auto found = Resolve(tree_, path);
-    if (!found) {
+  // What is there, with its node. Nothing: it was said why, or it is the kernel's, as /dev, /proc
+  // and /sys are; what /run and /tmp hold is made after the boot. `optional`: it may be missing.
+  std::optional<Resolved> Find(const std::string& path, const std::string& statement,
+                               bool optional = false) {
+    std::vector<std::string> links;
+    auto found = Resolve(tree_, path, &links);
+    if (!found && found.error() != kNotThere) {
       Add(statement, path, found.error());
-      return nullptr;
+      return std::nullopt;
     }
-    for (const std::string& link : found->links) {
+    for (const std::string& link : links) {
       if (IsTrusted(link)) continue;
       Add(statement, path, "is reached over `" + link + "`, a link that others than root can set");
-      return nullptr;
+      return std::nullopt;
     }
-    if (found->node != nullptr) return found->node;
+    if (!found) {
+      if (!optional) Add(statement, path, found.error());
+      return std::nullopt;
+    }
+    if (found->node != nullptr) return std::move(*found);
     const std::string_view covering = CoveringDirectory(found->path);
     if (covering == "/run" || covering == "/tmp") {
       Add(statement, path, "is beneath " + std::string(covering) + ", which is empty at boot");
+    } else if (!found->links.empty() && IsDevice(found->path)) {
+      Add(statement, path, "is `" + found->path + "`, which is neither a file nor a directory");
     }
-    return nullptr;
+    return std::nullopt;
   }
 
   // As sandbox/view.cc, with the owners that the image will have.
@@ -117,7 +137,7 @@ class Checker {
   const ProfileData* OwnerOf(const std::string& path) const {
     const ProfileData* owner = nullptr;
     for (const auto& [given, components] : owners_) {
-      if (IsBeneath(path, given) && components.size() == 1) owner = components.front();
+      if (Covers(given, path) && components.size() == 1) owner = components.front();
     }
     return owner;
   }
@@ -125,10 +145,11 @@ class Checker {
   void Program(const ProfileData& profile) {
     const std::string statement = "components." + profile.name + ".exec";
     const std::string& path = profile.argv.front();
-    const ImageNode* node = Find(path, statement);
-    if (node == nullptr) return;
+    const auto found = Find(path, statement);
+    if (!found) return;
+    const ImageNode* const node = found->node;
     // Of root, or given to the component.
-    const uint32_t execute = OwnerOf(Resolve(tree_, path)->path) == &profile ? 0100 : 0001;
+    const uint32_t execute = OwnerOf(found->path) == &profile ? 0100 : 0001;
     if (node->kind != ImageKind::kFile || (node->mode & execute) == 0 || node->size == 0) {
       return Add(statement, path, "is no program that may be executed");
     }
@@ -144,21 +165,22 @@ class Checker {
 
   void View(const ViewEntry& entry) {
     const auto found = Resolve(tree_, entry.path);
-    if (!found && found.error() == kNotThere && entry.optional) return;
     // As sandbox/view.cc: what is written to has one name, and what has another is nobody's own.
     const std::string real = !found ? entry.path : found->path.empty() ? "/" : found->path;
     if (real != entry.path && !IsReadOnlyBind(entry.kind)) {
       return Add(entry.rule, entry.path, "is reached over a symbolic link: name it `" + real + "`");
     }
     for (const std::string& kept : kept_) {
-      if (real == entry.path || (!IsBeneath(kept, real) && !IsBeneath(real, kept))) continue;
+      if (real == entry.path || (!Covers(real, kept) && !Covers(kept, real))) continue;
       return Add(entry.rule, entry.path,
                  "is `" + real + "`, which meets `" + kept + "`, not its own to read");
     }
-    const ImageNode* node = Find(entry.path, entry.rule);
-    if (node == nullptr || entry.kind != ViewKind::kState) return;
-    if (node->kind != ImageKind::kDirectory) return Add(entry.rule, entry.path, "is no directory");
-    if ((node->mode & 022) != 0) Add(entry.rule, entry.path, "may be written by others");
+    const auto there = Find(entry.path, entry.rule, entry.optional);
+    if (!there || entry.kind != ViewKind::kState) return;
+    if (there->node->kind != ImageKind::kDirectory) {
+      return Add(entry.rule, entry.path, "is no directory");
+    }
+    if ((there->node->mode & 022) != 0) Add(entry.rule, entry.path, "may be written by others");
   }
 
   const ImageTree& tree_;
@@ -186,6 +208,21 @@ std::vector<ImageProblem> CheckTree(const Bundle& bundle, const ImageTree& tree)
   Checker checker(bundle, tree, problems);
   for (const ProfileData& profile : bundle->components) checker.Component(profile);
   return problems;
+}
+
+tl::expected<std::vector<ImageProblem>, std::string> CheckRoot(const Bundle& bundle,
+                                                               const std::string& root) {
+  const auto tree = ReadImageTree(root);
+  if (!tree) return tl::make_unexpected(tree.error());
+  return CheckTree(bundle, *tree);
+}
+
+void PrintProblems(const std::vector<ImageProblem>& problems, const std::string& root) {
+  for (const ImageProblem& problem : problems) {
+    PrintError(fmt::format("component {}: {} {} in {}", Quoted(problem.component),
+                           Quoted(problem.path), problem.what, Quoted(root)),
+               problem.statement);
+  }
 }
 
 std::string BundleKeyText(const ImageTree& tree) {

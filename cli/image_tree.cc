@@ -193,7 +193,8 @@ tl::expected<ImageTree, std::string> ReadImageTree(const std::string& path) {
   return tree;
 }
 
-tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_view path) {
+tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_view path,
+                                            std::vector<std::string>* followed) {
   std::vector<std::string> left;  // parts still to be walked, the next one last
   const auto push = [&](std::string_view text) {
     std::vector<std::string> parts;
@@ -229,6 +230,7 @@ tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_v
     if (found->second.kind == ImageKind::kSymlink) {
       if (++links > kMaxLinks) return tl::make_unexpected("leads round in a circle");
       at.links.push_back(next);
+      if (followed != nullptr) followed->push_back(next);
       if (found->second.target.front() == '/') at.path.clear();
       push(found->second.target);
       continue;

@@ -70,7 +70,8 @@ struct Resolved {
   std::vector<std::string> links;  // that were followed
 };
 // Errors: "is not there", "is beneath what is no directory", "leads out of what is made at boot",
-// "leads round in a circle".
-tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_view path);
+// "leads round in a circle". `links`: gets those that were followed until the error, too.
+tl::expected<Resolved, std::string> Resolve(const ImageTree& tree, std::string_view path,
+                                            std::vector<std::string>* links = nullptr);
 
 }  // namespace bulkhead

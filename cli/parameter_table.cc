@@ -126,6 +126,9 @@ constexpr ParameterRow kParameters[] = {
     {P::kRootTree, "--root", "", "TREE", "",
      "the enclave's root file system: a directory, or a tar archive as `docker export` writes it",
      true},
+    {P::kCheckedTree, "--root", "", "TREE", "",
+     "the enclave's root file system, a directory or a tar archive as `image` takes it: pinned "
+     "programs are compared with it, and what a component needs must be there"},
     {P::kImageInit, "--init", "", "PATH", "",
      "the bulkhead-init to put into the image; default: the one beside bulkhead, then the one in "
      "PATH"},

@@ -35,8 +35,8 @@ _bulkhead() {
     words='check compile inspect why test diff run exec probe learn status stop restart measure logs image doctor schema audit sign attest import export --help --version'
   elif [[ $current == -* || ( -n $family && $COMP_CWORD -eq 2 ) ]]; then
     case $command in
-    'check') words='--help --target --set --date --allow-observe --format' ;;
-    'compile') words='--help --output --target --set --date --allow-observe --weights --weights-all --format' ;;
+    'check') words='--help --target --set --date --allow-observe --root --format' ;;
+    'compile') words='--help --output --target --set --date --allow-observe --root --weights --weights-all --format' ;;
     'inspect') words='--help --component --format' ;;
     'why') words='--help --allow-observe --target --set --date --format' ;;
     'test') words='--help --target --set --date --allow-observe --format' ;;

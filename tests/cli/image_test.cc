@@ -270,9 +270,17 @@ BOOST_AUTO_TEST_CASE(WhatTheBundleNeedsMustBeThere) {
        "is `/`, which meets"},
       {"rm -r srv/out; ln -s /dev/shm srv/out", "components.hello.files.write:/srv/out",
        "over a symbolic link: name it `/dev/shm`"},
+      {"rm -r srv/data; ln -s /dev/null srv/data", "components.hello.files.read:/srv/data",
+       "is `/dev/null`, which is neither a file nor a directory"},
+      {"chmod 777 srv; ln -s nowhere srv/perhaps", "components.hello.files.read:/srv/perhaps",
+       "`/srv/perhaps`, a link that others than root can set"},
       {"chmod 700 usr/bin/hello", "components.hello.exec", "no program that may be executed"},
       {": > usr/bin/hello", "components.hello.exec", "no program that may be executed"},
   };
+  // What may be missing may be missing behind a link of root's, too.
+  BOOST_REQUIRE(Bash("ln -s nowhere " + root + "/srv/perhaps").exit == 0);
+  BOOST_REQUIRE(Image(root, file).exit == 0);
+  BOOST_REQUIRE(Bash("rm " + root + "/srv/perhaps").exit == 0);
   BOOST_REQUIRE(Image(root, file).exit == 0);
   std::filesystem::remove(file);
   for (const auto& row : rows) {
@@ -302,6 +310,42 @@ BOOST_AUTO_TEST_CASE(PinnedProgramsAreLookedAt) {
   const auto made = Image(root, file);
   BOOST_TEST(made.exit == 1);
   BOOST_TEST(made.err.find("is another file than the pinned one") != std::string::npos, made.err);
+}
+
+// Before there is a bundle, by the same rules.
+BOOST_AUTO_TEST_CASE(ARootIsComparedWhereThePolicyIsChecked) {
+  const std::string policy = directory / "small.yaml";
+  const std::string other = directory / "other.bundle";
+  for (const char* target : {"", "all"}) {
+    std::vector<std::string> check{"check", policy, "--root", root};
+    std::vector<std::string> compile{"compile", policy, "--root", root};
+    if (*target != 0) {
+      check.insert(check.end(), {"--target", target});
+      compile.insert(compile.end(), {"--target", target});
+    } else {
+      compile.insert(compile.end(), {"-o", other});
+    }
+    BOOST_TEST(Bulkhead(check).exit == (*target == 0 ? 0 : 2));
+    BOOST_TEST(Bulkhead(compile).exit == (*target == 0 ? 0 : 2));
+  }
+  BOOST_TEST(test::ReadText(other) == test::ReadText(bundle));
+  std::filesystem::remove(other);
+  BOOST_REQUIRE(Bash("rm " + root + "/usr/bin/hello").exit == 0);
+  const auto checked = Bulkhead({"check", policy, "--root", root});
+  BOOST_TEST(checked.exit == 1);
+  BOOST_TEST(checked.err.find("`/usr/bin/hello` is not there in") != std::string::npos,
+             checked.err);
+  BOOST_TEST(Bulkhead({"compile", policy, "--root", root, "-o", other}).exit == 1);
+  BOOST_TEST(!std::filesystem::exists(other));
+  const auto json = Bulkhead({"check", policy, "--root", root, "--format", "json"});
+  BOOST_TEST(json.exit == 1);
+  const auto parsed = test::Parsed(json.out);
+  BOOST_TEST(!parsed["ok"].get<bool>());
+  BOOST_TEST(parsed["root"][0]["statement"] == "components.hello.exec");
+  BOOST_TEST(parsed["root"][0]["problem"] == "is not there");
+  BOOST_TEST(Bulkhead({"check", policy, "--root", root, "--format", "sarif"}).exit == 1);
+  BOOST_TEST(Bulkhead({"check", policy, "--root", directory / "none"}).exit == 3);
+  BOOST_TEST(Bulkhead({"check", policy}).exit == 0);
 }
 
 BOOST_AUTO_TEST_CASE(ASignatureGoesIn) {
