@@ -215,9 +215,10 @@ Json AttestationJson(const Attestation& given) {
 Json MeasureJson(const Measure& measure) {
   Json json{{"register", RegisterName(measure.kind, measure.policy)}};
   json["events"] = measure.events ? Json(RegisterName(measure.kind, *measure.events)) : Json();
-  for (const auto& [name, path] : {std::pair("nsm", &measure.nsm), std::pair("rtmr", &measure.rtmr),
-                                   std::pair("tsm", &measure.tsm), std::pair("tpm", &measure.tpm),
-                                   std::pair("event_log", &measure.event_log)}) {
+  for (const auto& [name, path] :
+       {std::pair("nsm", &measure.nsm), std::pair("rtmr", &measure.rtmr),
+        std::pair("tdx", &measure.tdx), std::pair("tsm", &measure.tsm),
+        std::pair("tpm", &measure.tpm), std::pair("event_log", &measure.event_log)}) {
     if (!path->empty()) json[name] = *path;
   }
   return json;

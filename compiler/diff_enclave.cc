@@ -115,11 +115,8 @@ void DiffMeasure(const Measure& before, const Measure& after, std::vector<Differ
   add("measure events", "measure.events", EventsRegister(before), EventsRegister(after));
   // The target's, which come and go with the register.
   const std::pair<std::string_view, std::string Measure::*> devices[] = {
-      {"nsm", &Measure::nsm},
-      {"rtmr", &Measure::rtmr},
-      {"tsm", &Measure::tsm},
-      {"tpm", &Measure::tpm},
-      {"event log", &Measure::event_log}};
+      {"nsm", &Measure::nsm}, {"rtmr", &Measure::rtmr}, {"tdx", &Measure::tdx},
+      {"tsm", &Measure::tsm}, {"tpm", &Measure::tpm},   {"event log", &Measure::event_log}};
   for (const auto& [name, path] : devices) {
     if (before.kind != after.kind || before.*path == after.*path) continue;
     const auto value = [](const std::string& text) { return text.empty() ? kNone : text; };

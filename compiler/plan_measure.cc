@@ -136,7 +136,10 @@ void SetEvents(EnclavePlan& enclave, const RegisterRow& policy, Measure& measure
 void SetDevices(const EnclavePlan& enclave, Measure& measure) {
   if (enclave.target.platform == "nitro") measure.nsm = Device(enclave, "nsm");
   if (enclave.target.platform == "tdx") measure.tsm = Device(enclave, "tsm");
-  if (measure.kind == RegisterKind::kTdx) measure.rtmr = Device(enclave, "rtmr");
+  if (measure.kind == RegisterKind::kTdx) {
+    measure.rtmr = Device(enclave, "rtmr");
+    measure.tdx = Device(enclave, "tdx");
+  }
   if (measure.kind == RegisterKind::kTpm) measure.tpm = Device(enclave, "tpm");
   const bool logged = measure.kind == RegisterKind::kTdx || measure.kind == RegisterKind::kTpm;
   if (logged) measure.event_log = Device(enclave, "event-log");

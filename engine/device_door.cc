@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include "engine/fd.h"
@@ -22,6 +24,14 @@ struct NsmRaw {
   uint64_t response_size;
 };
 static_assert(sizeof(NsmRaw) == 0x20);
+
+// _IOWR('T', 1, struct tdx_report_req) of linux/tdx-guest.h (6.2).
+constexpr unsigned long kTdxGetReport = 0xC4405401;
+struct TdxReport {
+  std::array<uint8_t, kTdxReportData> data;
+  std::array<uint8_t, kTdxReport> report;
+};
+static_assert(sizeof(TdxReport) == 0x440);
 
 tl::unexpected<int> Error() { return tl::make_unexpected(errno); }
 
@@ -47,6 +57,16 @@ class RealDoor final : public DeviceDoor {
     if (raw.response_size > most) return tl::make_unexpected(EPROTO);
     answer.resize(raw.response_size);
     return answer;
+  }
+
+  tl::expected<ByteList, int> AskTdx(const std::string& path,
+                                     std::span<const uint8_t, kTdxReportData> data) override {
+    auto fd = OpenDevice(path);
+    if (!fd) return tl::make_unexpected(fd.error());
+    TdxReport asked{};
+    std::ranges::copy(data, asked.data.begin());
+    if (ioctl(fd->get(), kTdxGetReport, &asked) != 0) return Error();
+    return ByteList(asked.report.begin(), asked.report.end());
   }
 
   tl::expected<ByteList, int> AskTpm(const std::string& path, std::span<const uint8_t> command,

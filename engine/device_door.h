@@ -18,6 +18,9 @@ namespace bulkhead {
 
 using ByteList = std::vector<uint8_t>;
 
+inline constexpr size_t kTdxReportData = 64;
+inline constexpr size_t kTdxReport = 1024;
+
 class DeviceDoor {
  public:
   virtual ~DeviceDoor() = default;
@@ -26,6 +29,10 @@ class DeviceDoor {
   // with `most` bytes offered for the answer.
   virtual tl::expected<ByteList, int> AskNsm(const std::string& path,
                                              std::span<const uint8_t> request, size_t most) = 0;
+  // The TDREPORT of a TDX guest's character device, with `data` in it: ioctl 0xC4405401
+  // (TDX_CMD_GET_REPORT0 of linux/tdx-guest.h, Linux 6.2).
+  virtual tl::expected<ByteList, int> AskTdx(const std::string& path,
+                                             std::span<const uint8_t, kTdxReportData> data) = 0;
   // One command of a TPM's character device: one write, one read.
   virtual tl::expected<ByteList, int> AskTpm(const std::string& path,
                                              std::span<const uint8_t> command, size_t most) = 0;

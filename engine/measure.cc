@@ -171,23 +171,41 @@ class LoggedRegister {
     return {};
   }
   tl::expected<Digest, std::string> Read() const {
-    if (measure_.kind == RegisterKind::kTdx) {
-      return ReadRtmr(door_, measure_.rtmr, measure_.policy);
-    }
+    if (measure_.kind == RegisterKind::kTdx) return ReadTdx();
     auto value = TpmRegister(door_, measure_.tpm, measure_.policy);
     if (!value) return Stop("read " + name() + " (`" + measure_.tpm + "`): " + value.error());
     return value;
   }
+  // The kernel's file, and the TDX module's own word: a file that is not the register's is found.
+  tl::expected<Digest, std::string> ReadTdx() const {
+    const auto value = ReadRtmr(door_, measure_.rtmr, measure_.policy);
+    if (!value) return value;
+    const auto reported = ReportedRtmr(door_, measure_.tdx, measure_.policy, *value);
+    if (!reported) return reported;
+    if (*reported != *value) {
+      return Stop("compare " + name() + ": the report of `" + measure_.tdx + "` says " +
+                  Hex(*reported) + ", but `" + Where() + "` holds " + Hex(*value));
+    }
+    return value;
+  }
+
+  std::string Where() const {
+    return measure_.kind == RegisterKind::kTdx ? RtmrPath(measure_.rtmr, measure_.policy)
+                                               : measure_.tpm;
+  }
+
   Done Extend(const Digest& digest, const Digest& expected) const {
     if (measure_.kind == RegisterKind::kTdx) {
-      return ExtendRtmr(door_, measure_.rtmr, measure_.policy, digest, expected);
+      auto done = ExtendRtmr(door_, measure_.rtmr, measure_.policy, digest);
+      if (!done) return done;
+    } else {
+      const auto done = ExtendTpmRegister(door_, measure_.tpm, measure_.policy, digest);
+      if (!done) return Stop("extend " + name() + " (`" + measure_.tpm + "`): " + done.error());
     }
-    const auto done = ExtendTpmRegister(door_, measure_.tpm, measure_.policy, digest);
-    if (!done) return Stop("extend " + name() + " (`" + measure_.tpm + "`): " + done.error());
     const auto now = Read();
     if (!now) return Stop(now.error());
     if (*now != expected) {
-      return Stop("compare " + name() + " (`" + measure_.tpm + "`): it holds " + Hex(*now) +
+      return Stop("compare " + name() + " (`" + Where() + "`): it holds " + Hex(*now) +
                   " instead of " + Hex(expected));
     }
     return {};

@@ -6,8 +6,9 @@
 // Nitro: describe (unlocked and zero) -> extend, compare -> lock -> describe (locked), compare.
 //   Found locked with the very value: this bundle was measured in this boot, and the supervisor is
 //   another one.
-// TDX, TPM: read the register, replay the log to it -> extend by the bundle event, read back,
-//   compare, log -> the same with the boundary event. Found with this bundle's events in the log: a
+// TDX, TPM: read the register (on TDX also in a report of the guest's device, which must say the
+//   same), replay the log to it -> extend by the bundle event, read back, compare, log -> the same
+//   with the boundary event. Found with this bundle's events in the log: a
 //   "restarted" event instead. A TPM's log starts with the value that was found.
 //
 // One supervisor at a time, of whatever enclave: what is read must not move before the end, so the

@@ -10,6 +10,11 @@
 namespace bulkhead {
 namespace {
 
+// In a TDREPORT.
+constexpr uint8_t kTdxType = 0x81;
+constexpr size_t kReportDataAt = 128;
+constexpr size_t kRtmrsAt = 512 + 208;
+
 tl::unexpected<std::string> Failed(const std::string& step, const std::string& path, int error) {
   return tl::make_unexpected(step + " `" + path + "`: " + ErrnoName(error));
 }
@@ -71,8 +76,7 @@ tl::expected<Digest, std::string> ReadRtmr(DeviceDoor& door, const std::string& 
 }
 
 tl::expected<void, std::string> ExtendRtmr(DeviceDoor& door, const std::string& base,
-                                           uint32_t index, const Digest& digest,
-                                           const Digest& expected) {
+                                           uint32_t index, const Digest& digest) {
   const std::string path = RtmrPath(base, index);
   const auto written = door.WriteOnce(path, digest);
   if (!written) return Failed("extend", path, written.error());
@@ -80,13 +84,25 @@ tl::expected<void, std::string> ExtendRtmr(DeviceDoor& door, const std::string& 
     return tl::make_unexpected("extend `" + path + "`: a short write of " +
                                std::to_string(*written) + " bytes");
   }
-  const auto now = ReadRtmr(door, base, index);
-  if (!now) return tl::make_unexpected(now.error());
-  if (*now != expected) {
-    return tl::make_unexpected("compare `" + path + "`: it holds " + Hex(*now) + " instead of " +
-                               Hex(expected));
-  }
   return {};
+}
+
+tl::expected<Digest, std::string> ReportedRtmr(DeviceDoor& door, const std::string& device,
+                                               uint32_t index, const Digest& data) {
+  std::array<uint8_t, kTdxReportData> wanted{};
+  std::ranges::copy(data, wanted.begin());
+  const auto bytes = door.AskTdx(device, wanted);
+  if (!bytes) return Failed("ask", device, bytes.error());
+  if (bytes->size() != kTdxReport || bytes->front() != kTdxType) {
+    return tl::make_unexpected("ask `" + device + "`: it gives no report of a TDX guest");
+  }
+  const std::span<const uint8_t> report(*bytes);
+  if (!std::ranges::equal(report.subspan(kReportDataAt, kTdxReportData), wanted)) {
+    return tl::make_unexpected("ask `" + device + "`: the report is the answer to something else");
+  }
+  Digest value{};
+  std::ranges::copy(report.subspan(kRtmrsAt + index * value.size(), value.size()), value.begin());
+  return value;
 }
 
 tl::expected<ByteList, std::string> AskTdxQuote(DeviceDoor& door, const std::string& base,

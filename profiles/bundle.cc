@@ -256,7 +256,7 @@ Defect ReferenceDefect(const BundleData& data) {
 Defect MeasureDefect(const BundleData& data) {
   const Measure& m = data.measure;
   if (m.kind > RegisterKind::kTpm) return "measure: unknown register";
-  for (const std::string* path : {&m.nsm, &m.rtmr, &m.tsm, &m.tpm, &m.event_log}) {
+  for (const std::string* path : {&m.nsm, &m.rtmr, &m.tdx, &m.tsm, &m.tpm, &m.event_log}) {
     if (!path->empty() && (!IsNormalPath(*path) || *path == "/")) return "measure: path";
   }
   if (m.kind == RegisterKind::kNone && (m.policy != 0 || m.events)) return "measure: no register";
@@ -265,7 +265,9 @@ Defect MeasureDefect(const BundleData& data) {
   if (nitro && m.events && (*m.events < 16 || *m.events > 31 || *m.events == m.policy)) {
     return "measure: events";
   }
-  if (m.kind == RegisterKind::kTdx && (m.rtmr.empty() || m.policy > 3)) return "measure: tdx";
+  if (m.kind == RegisterKind::kTdx && (m.rtmr.empty() || m.tdx.empty() || m.policy > 3)) {
+    return "measure: tdx";
+  }
   if (m.kind == RegisterKind::kTpm && (m.tpm.empty() || m.policy > 23)) return "measure: tpm";
   if (m.kind == RegisterKind::kTdx || m.kind == RegisterKind::kTpm) {
     if (m.event_log.empty()) return "measure: no event log";

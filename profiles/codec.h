@@ -57,7 +57,7 @@ void Describe(Io& io, Attestation& v) {
 }
 template <typename Io>
 void Describe(Io& io, Measure& v) {
-  io(v.kind, v.policy, v.events, v.nsm, v.rtmr, v.tsm, v.tpm, v.event_log);
+  io(v.kind, v.policy, v.events, v.nsm, v.rtmr, v.tdx, v.tsm, v.tpm, v.event_log);
 }
 template <typename Io>
 void Describe(Io& io, BrokerRule& v) {

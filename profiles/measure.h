@@ -24,7 +24,8 @@ struct Measure {
   std::optional<uint32_t> events;  // of the register that takes what happens later
   std::string nsm;                 // character device
   std::string rtmr;                // directory of the kernel's register files
-  std::string tsm;                 // directory of the kernel's reports
+  std::string tdx;                 // character device of a TDX guest: its reports
+  std::string tsm;                 // directory of the kernel's quotes
   std::string tpm;                 // character device
   std::string event_log;           // file
   bool operator==(const Measure&) const = default;

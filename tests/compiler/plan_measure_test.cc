@@ -50,6 +50,7 @@ BOOST_AUTO_TEST_CASE(RegistersAreThoseOfTheTarget) {
   BOOST_TEST(tdx->measure.policy == 3U);
   BOOST_TEST(!tdx->measure.events.has_value());
   BOOST_TEST(tdx->measure.rtmr == "/sys/devices/virtual/misc/tdx_guest/measurements");
+  BOOST_TEST(tdx->measure.tdx == "/dev/tdx_guest");
   BOOST_TEST(tdx->measure.tsm == "/sys/kernel/config/tsm/report");
   BOOST_TEST(tdx->measure.event_log == "/run/bulkhead/events.log");
   BOOST_TEST(tdx->measure.nsm.empty());

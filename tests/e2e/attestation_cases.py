@@ -22,7 +22,7 @@ NAME = "e2e-attest"
 AUDIT = f"/var/log/bulkhead/{NAME}.jsonl"
 EVENTS = "/run/bulkhead/events.log"
 
-NSM, READ, ROOT, FAIL = 1, 2, 6, 7
+NSM, READ, ROOT, FAIL = 1, 2, 7, 8
 
 # Speaks the protocol by hand, so that a message of any form can be sent.
 SPEAK = """
@@ -102,7 +102,7 @@ class Attestation(enclave.Case):
         text = text.replace("target: running", "target: played")
         text = text.replace("platform: none", f"platform: {platform}")
         text = text.replace("features:", f"devices: {{nsm: {self.socket}/nsm, rtmr: {self.socket}"
-                            f"/rtmr, tsm: {self.socket}/tsm}}\nfeatures:")
+                            f"/rtmr, tdx: {self.socket}/tdx, tsm: {self.socket}/tsm}}\nfeatures:")
         path = self.directory / f"{platform}.yaml"
         path.write_text(text, encoding="utf-8")
         return path.name

@@ -7,11 +7,17 @@ import base64
 import errno
 import hashlib
 import json
+import os
 import pathlib
+import re
+import subprocess
+import sys
 
 import enclave
 from attestation_cases import EVENTS, FAIL, READ, SPEAK, Attestation
 from enclave import python
+
+NODE = "/dev/tdx_guest"
 
 
 class Tdx(Attestation):
@@ -71,18 +77,90 @@ class Tdx(Attestation):
 
     def test_each_error_of_the_files_stops_the_boot_and_is_named(self):
         bundle = self.compile(self.write_policy(self.value()))
-        steps = ["read", "extend", "read", "extend", "read", "read", "extend", "read"]
-        for number, step in enumerate(steps, 1):
+        look = [("read", "rtmr/rtmr3:sha384"), ("ask", "tdx")]
+        extend = [("extend", "rtmr/rtmr3:sha384"), *look]
+        # At boot, then for the audit log's key.
+        steps = [*look, *extend, *extend, *look, *extend]
+        for number, (step, where) in enumerate(steps, 1):
             for error in (errno.EIO, errno.EBUSY, errno.EINVAL):
                 self.boot_machine()
                 self.ask(FAIL, str(number), error)
                 said = self.refused(bundle)
-                self.assertIn(f"{step} `{self.socket}/rtmr/rtmr3:sha384`: "
+                self.assertIn(f"{step} `{self.socket}/{where}`: "
                               f"{errno.errorcode[error]}", said)
         self.boot_machine()
         pathlib.Path(EVENTS).write_text("not a log\n", encoding="ascii")
         self.assertIn("line 1 is no event", self.refused(bundle))
 
 
+LEFT = 77  # the descriptor that a careless starter leaves open
+ASK = f"""
+import errno, fcntl, os, time
+def report(fd):
+    request = bytearray(64 + 1024)
+    fcntl.ioctl(fd, 0xC4405401, request, True)
+    return request[64]
+def tell(name, attempt):
+    try: print('tried', name, 'passed', attempt(), flush=True)
+    except OSError as error: print('tried', name, errno.errorcode[error.errno], flush=True)
+"""
+
+
+class Device(Attestation):
+    """The guest's device is a node of its own, asked by the ioctl: for guests, as it is the machine's."""
+
+    def setUp(self):
+        super().setUp()
+        # pylint: disable=consider-using-with
+        self.device = subprocess.Popen([os.environ["BULKHEAD_TDX"], f"{self.socket}/tdx"],
+                                       stdout=subprocess.PIPE, text=True)
+        self.addCleanup(self.end)
+        self.assertEqual(self.device.stdout.readline(), "ready\n")
+
+    def end(self):
+        self.device.kill()
+        self.device.wait()
+        self.device.stdout.close()
+        enclave.wait_until(lambda: not os.path.exists(NODE), 10, "no device")
+
+    def target(self, platform):
+        path = self.directory / super().target(platform)
+        text = path.read_text(encoding="utf-8").replace(f"tdx: {self.socket}/tdx", f"tdx: {NODE}")
+        # Its registers are files, as Linux has them since then.
+        path.write_text(re.sub(r"^kernel: .*$", "kernel: 6.16", text, flags=re.MULTILINE), encoding="utf-8")
+        return path.name
+
+    def test_the_report_is_asked_for_by_the_ioctl_and_by_no_component(self):
+        code = ASK + f"""
+tell('node', lambda: report(os.open('{NODE}', os.O_RDWR)))
+tell('left', lambda: report({LEFT}))
+tell('all', lambda: 0)
+time.sleep(1000)
+"""
+        value = self.policy("tdx", plain=python(code), root=python(code, user=0))
+        value["waivers"] = [{"component": "root", "statement": "user", "reason": "as strong as it gets",
+                             "until": "2099-12-31"}]
+        left = os.open(NODE, os.O_RDWR)
+        os.dup2(left, LEFT)
+        self.addCleanup(os.close, left)
+        self.addCleanup(os.close, LEFT)
+        running, bundle = self.start(value, pass_fds=(LEFT,))
+        self.assertIn("measured in rtmr3", running.output())
+        for who in ("plain", "root"):
+            running.wait_output(f"{who} | tried all passed", 60)
+            self.assertIn(f"{who} | tried node ENOENT", running.output())
+            self.assertIn(f"{who} | tried left EPERM", running.output())
+        # Positive control: the descriptor that was left gives reports.
+        done = enclave.run("/usr/bin/python3", "-I", "-c", ASK + f"tell('left', lambda: report({LEFT}))",
+                           pass_fds=(LEFT,))
+        self.assertEqual(done.stdout, f"tried left passed {0x81}\n", done.stderr)
+        self.assertEqual(running.stop(), 0)
+        self.end()
+        self.device = subprocess.Popen(["/bin/true"], stdout=subprocess.PIPE, text=True)
+        self.assertIn(f"ask `{NODE}`: ENOENT", self.refused(bundle))
+
+
 if __name__ == "__main__":
+    if "Device" in sys.argv and not enclave.in_guest():
+        enclave.can_not("the device would be one of this machine's")
     enclave.main()

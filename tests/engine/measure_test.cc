@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "engine/tdx.h"
@@ -33,6 +34,7 @@ struct Machine {
               .policy = 3,
               .events = 3,
               .rtmr = directory.path() + "/rtmr",
+              .tdx = directory.path() + "/tdx",
               .tsm = directory.path() + "/tsm",
               .event_log = "/tmp/" + directory.path().substr(5) + ".log"};
   ~Machine() { std::filesystem::remove(tdx.event_log); }
@@ -303,7 +305,7 @@ BOOST_AUTO_TEST_CASE(EachOperationThatFailsIsTheEndToo) {
     BOOST_REQUIRE(whole.Run(whole.tdx).has_value());
     operations = whole.door.operations;
   }
-  BOOST_TEST(operations == 8U);
+  BOOST_TEST(operations == 11U);
   for (size_t n = 1; n <= operations; ++n) {
     Machine machine;
     size_t last = 0;
@@ -331,7 +333,46 @@ BOOST_AUTO_TEST_CASE(AShortWriteAndAnotherValueAreEnds) {
   door.change = [&](size_t, ByteList& answer) {
     if (answer.size() == 48 && ++reads == 2) answer[7] ^= 1;
   };
-  BOOST_TEST(Has(Refused(tdx), "compare `" + RtmrPath(tdx.rtmr, 3) + "`: it holds"));
+  // The register is what the file says when nothing changes.
+  BOOST_TEST(Has(Refused(tdx), "compare rtmr3: the report of `" + tdx.tdx + "` says"));
+}
+
+// Somebody else extended between: file and report agree, and on another value than was computed.
+BOOST_AUTO_TEST_CASE(AnotherValueAfterAnExtendIsAnEnd) {
+  door.change_written = [&](size_t, size_t&) { door.rtmr[3] = Extended(door.rtmr[3], kOther); };
+  BOOST_TEST(Has(Refused(tdx), "compare rtmr3 (`" + RtmrPath(tdx.rtmr, 3) + "`): it holds"));
+}
+
+// A file that takes writes and reads as it should, and is not the register.
+BOOST_AUTO_TEST_CASE(AFileThatIsNotTheRegisterIsFound) {
+  size_t reports = 0;
+  door.change = [&](size_t, ByteList& answer) {
+    if (answer.size() == kTdxReport && ++reports == 2) {
+      std::fill_n(answer.begin() + 720 + 3 * 48, 48, uint8_t{0});  // still as it was at the start
+    }
+  };
+  const std::string said = Refused(tdx);
+  BOOST_TEST(Has(said, "compare rtmr3: the report of `" + tdx.tdx + "` says 0000"), said);
+  BOOST_TEST(Has(said, "but `" + RtmrPath(tdx.rtmr, 3) + "` holds "), said);
+  BOOST_TEST(reports == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(WhatIsNoReportOfThisGuestNowIsAnEnd) {
+  const auto with = [](const std::function<void(ByteList&)>& change) {
+    Machine machine;
+    machine.door.change = [&](size_t, ByteList& answer) {
+      if (answer.size() == kTdxReport) change(answer);
+    };
+    return machine.Refused(machine.tdx);
+  };
+  BOOST_TEST(with([](ByteList&) {}) == "measured");
+  BOOST_TEST(Has(with([](ByteList& report) { report[0] = 0; }), "no report of a TDX guest"));
+  BOOST_TEST(Has(with([](ByteList& report) { report.pop_back(); }), "no report of a TDX guest"));
+  BOOST_TEST(Has(with([](ByteList& report) { report.clear(); }), "no report of a TDX guest"));
+  // A report of before.
+  BOOST_TEST(Has(with([](ByteList& report) { report[128] ^= 1; }), "the answer to something else"));
+  BOOST_TEST(Has(with([](ByteList& report) { report[191] ^= 1; }), "the answer to something else"));
+  BOOST_TEST(with([](ByteList& report) { report[192] ^= 1; }) == "measured");
 }
 
 // What the kernel does with other sizes, which the fake must do as well.

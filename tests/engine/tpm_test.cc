@@ -52,6 +52,10 @@ class SocketTpm final : public DeviceDoor {
                                      size_t) override {
     return tl::make_unexpected(ENOENT);
   }
+  tl::expected<ByteList, int> AskTdx(const std::string&,
+                                     std::span<const uint8_t, kTdxReportData>) override {
+    return tl::make_unexpected(ENOENT);
+  }
   tl::expected<ByteList, int> Read(const std::string& path, size_t most) override {
     return files_->Read(path, most);
   }

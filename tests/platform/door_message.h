@@ -17,6 +17,7 @@ enum class DoorOperation : uint8_t {
   kWrite,
   kMakeDirectory,
   kRemoveDirectory,
+  kTdx,
   // Of tests themselves.
   kRoot,  // the CA's certificate, PEM
   kFail,  // `most` is the errno that the operation after `path` (a number) others gets

@@ -31,6 +31,20 @@ tl::expected<ByteList, int> FakePlatform::AskNsm(const std::string& path,
   return Leave(nsm.Answer(request, most));
 }
 
+// TDREPORT_STRUCT: of it the type, the report data and the registers are what counts here.
+tl::expected<ByteList, int> FakePlatform::AskTdx(const std::string& path,
+                                                 std::span<const uint8_t, kTdxReportData> data) {
+  if (const int error = Enter("tdx")) return Error(error);
+  if (path != root_ + "/tdx") return Error(ENOENT);
+  ByteList report(kTdxReport, 0);
+  report[0] = 0x81;
+  std::ranges::copy(data, report.begin() + 128);
+  for (size_t i = 0; i < rtmr.size(); ++i) {
+    std::ranges::copy(rtmr[i], report.begin() + static_cast<std::ptrdiff_t>(720 + 48 * i));
+  }
+  return Leave(std::move(report));
+}
+
 tl::expected<ByteList, int> FakePlatform::AskTpm(const std::string& /*path*/,
                                                  std::span<const uint8_t> /*command*/,
                                                  size_t /*most*/) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A machine with a Nitro security module and a TDX guest's files, by a DeviceDoor: the module of
 // FakeNsm, registers with the kernel's write semantics (47 bytes are EINVAL; of 49 it takes 48,
-// extends and says 48), reports that count their writes, and quotes of version 4 without a
-// signature. What lies beneath other paths are files of this machine. Single-threaded.
+// extends and says 48), TDREPORTs of them, reports that count their writes, and quotes of version 4
+// without a signature. What lies beneath other paths are files of this machine. Single-threaded.
 #pragma once
 
 #include <array>
@@ -19,11 +19,13 @@ namespace bulkhead::test {
 
 class FakePlatform final : public DeviceDoor {
  public:
-  // `root`: the devices are ROOT/nsm, ROOT/rtmr and ROOT/tsm.
+  // `root`: the devices are ROOT/nsm, ROOT/rtmr, ROOT/tdx and ROOT/tsm.
   explicit FakePlatform(std::string root) : root_(std::move(root)) {}
 
   tl::expected<ByteList, int> AskNsm(const std::string& path, std::span<const uint8_t> request,
                                      size_t most) override;
+  tl::expected<ByteList, int> AskTdx(const std::string& path,
+                                     std::span<const uint8_t, kTdxReportData> data) override;
   tl::expected<ByteList, int> AskTpm(const std::string& path, std::span<const uint8_t> command,
                                      size_t most) override;
   tl::expected<ByteList, int> Read(const std::string& path, size_t most) override;

@@ -29,6 +29,9 @@ Answer Handle(FakePlatform& platform, std::map<size_t, int>& failures, const Doo
   switch (message.operation) {
     case DoorOperation::kNsm:
       return platform.AskNsm(message.path, message.data, message.most);
+    case DoorOperation::kTdx:
+      if (message.data.size() != kTdxReportData) return tl::make_unexpected(EINVAL);
+      return platform.AskTdx(message.path, std::span(message.data).first<kTdxReportData>());
     case DoorOperation::kRead:
       return platform.Read(message.path, message.most);
     case DoorOperation::kWrite: {

@@ -60,6 +60,13 @@ class SocketDoor final : public DeviceDoor {
         by,
         {DoorOperation::kNsm, static_cast<uint32_t>(most), path, {request.begin(), request.end()}});
   }
+  tl::expected<ByteList, int> AskTdx(const std::string& path,
+                                     std::span<const uint8_t, kTdxReportData> data) override {
+    const std::string by = SocketIn(path);
+    if (by.empty()) return files_->AskTdx(path, data);
+    return Exchange(by, {DoorOperation::kTdx, kTdxReport, path, {data.begin(), data.end()}});
+  }
+
   tl::expected<ByteList, int> AskTpm(const std::string& path, std::span<const uint8_t> command,
                                      size_t most) override {
     return files_->AskTpm(path, command, most);
