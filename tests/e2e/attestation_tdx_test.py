@@ -145,7 +145,7 @@ time.sleep(1000)
         self.addCleanup(os.close, left)
         self.addCleanup(os.close, LEFT)
         running, bundle = self.start(value, pass_fds=(LEFT,))
-        self.assertIn("measured in rtmr3", running.output())
+        self.assertIn("measured: rtmr3 holds", running.output())
         for who in ("plain", "root"):
             running.wait_output(f"{who} | tried all passed", 60)
             self.assertIn(f"{who} | tried node ENOENT", running.output())
