@@ -92,8 +92,10 @@ std::string ExpectText(const Opened& opened, const Json& json) {
       break;
     case RegisterKind::kTdx:
       out += fmt::format(
-          "register  {} = {} when nothing was measured there before;\n"
-          "          then the event of each run's audit key\n",
+          "register  {} = {} behind the boundary, when nothing was measured there before;\n"
+          "          an enclave that runs has another value, by the event of its audit key: not to "
+          "be "
+          "compared, but replayed by `attest verify --event-log`\n",
           name, json["value"].get<std::string>());
       break;
     case RegisterKind::kTpm:
@@ -189,7 +191,7 @@ tl::expected<Bytes, int> ReadDocument(const Opened& opened, const std::string& p
   if (!hexadecimal && !tdx) return document;
   PrintError(fmt::format("{} is no {}", Quoted(path), tdx ? "TDX quote" : "Nitro document"),
              hexadecimal ? "this looks like hexadecimal: `xxd -r -p`" : "");
-  return tl::unexpected<int>(kExitCannot);
+  return tl::unexpected<int>(kExitNo);
 }
 
 int64_t Now() {
@@ -278,7 +280,8 @@ Findings JudgeTdx(const Opened& opened, const QuoteValues& quote, const AttestCl
   return findings;
 }
 
-int PrintFindings(const std::vector<AttestFinding>& findings, bool quote, bool image, bool json) {
+int PrintFindings(const std::vector<AttestFinding>& findings, bool quote, bool json) {
+  const bool image = std::ranges::none_of(findings, &AttestFinding::open);
   const bool good = std::ranges::all_of(findings, &AttestFinding::good);
   if (json) {
     Json list = Json::array();
@@ -337,8 +340,7 @@ int VerifyAttestation(const Invocation& invocation) {
   const auto findings = quote ? JudgeTdx(*opened, *quote, *claim, *image, invocation)
                               : JudgeNitro(*opened, *document, *claim, *image, invocation);
   if (!findings) return findings.error();
-  return PrintFindings(*findings, quote.has_value(), !image->empty(),
-                       invocation.One(Parameter::kFormat) == "json");
+  return PrintFindings(*findings, quote.has_value(), invocation.One(Parameter::kFormat) == "json");
 }
 
 }  // namespace bulkhead

@@ -80,6 +80,7 @@ tl::expected<CheckedLog, int> CheckLog(const Invocation& invocation) {
   log.files = invocation.All(Parameter::kRotated);
   log.files.push_back(invocation.One(Parameter::kLog));
   log.key_given = !trust.keys.empty();
+  log.stream = trust.stream;
   log.chain = VerifyChain(log.files, std::move(trust));
   if (log.chain || log.chain.error().line != 0) return log;
   return Cannot(log.chain.error().what);
@@ -109,7 +110,10 @@ std::string BreakText(const CheckedLog& log) {
   const ChainBreak& broken = log.chain.error();
   const std::string where = fmt::format("{}:{}: ", log.files[broken.file], broken.line);
   if (broken.key) return where + "not what the given keys stand for: " + broken.what;
-  return fmt::format("{}the chain is broken at record {}: {}", where, broken.sequence, broken.what);
+  const bool came_again = broken.what == "a second run of the same key" && !log.stream;
+  return fmt::format("{}the chain is broken at record {}: {}{}", where, broken.sequence,
+                     broken.what,
+                     came_again ? "; of what a stream's receiver wrote, give `--stream`" : "");
 }
 
 std::string ChainText(const CheckedLog& log) {

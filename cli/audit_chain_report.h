@@ -18,6 +18,7 @@ using ChainAnswer = tl::expected<ChainSummary, ChainBreak>;
 struct CheckedLog {
   std::vector<std::string> files;  // the oldest first
   bool key_given = false;
+  bool stream = false;  // it may be what a stream's receiver wrote
   ChainAnswer chain;
 };
 

@@ -2,6 +2,7 @@
 // `bulkhead audit explain`: one record, with the bundle's own answer to what it tells of.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -27,11 +28,14 @@ struct Found {
 };
 
 // The record of the last run that has this number.
-std::optional<Found> FindRecord(const std::vector<std::string>& files, uint64_t sequence) {
+// `last`: gets the highest number of the log.
+std::optional<Found> FindRecord(const std::vector<std::string>& files, uint64_t sequence,
+                                uint64_t& last) {
   std::optional<Found> found;
   std::string bundle;
   ReadRecords(files, [&](const AuditRecord& record) {
     if (record.action == kLogOpen && record.component.empty()) bundle = record.object;
+    last = std::max(last, record.sequence);
     if (record.sequence == sequence) found = Found{record, bundle};
   });
   return found;
@@ -157,6 +161,11 @@ std::string WithoutIt(const Explained& explained) {
                           control.text);
   }
   if (!others.empty()) return "it would have been refused all the same by " + others;
+  // A system call alone says nothing of the object that other controls judge.
+  if (explained.found.record.control == "seccomp") {
+    return "the kernel would have gone on, with the controls of its object where it names one "
+           "(`bulkhead why` tells) and by its own rules: owners, modes, capabilities";
+  }
   return "the kernel would have gone on by its own rules: owners, modes, capabilities";
 }
 
@@ -234,8 +243,8 @@ std::string AnswerText(const Explained& explained) {
 
 std::string ExplainedText(const Explained& explained) {
   const AuditRecord& record = explained.found.record;
-  std::string out = fmt::format("record {}, {} UTC as the host's clock claims\n", record.sequence,
-                                ClaimedText(record.claimed));
+  std::string out = fmt::format("record {}, {}, {} UTC as the host's clock claims\n",
+                                record.sequence, Shown(record.kind), ClaimedText(record.claimed));
   out += Line("what", What(explained));
   out += Line("answered", HowAnswered(record));
   for (const auto& [name, value] : ExtrasOf(record)) out += Line(name, value);
@@ -253,8 +262,8 @@ std::string ExplainedText(const Explained& explained) {
   }
   out += Line("without it", WithoutIt(explained));
   for (const WayRound* way : explained.ways) {
-    out += Line("resembles", fmt::format("{} ({}): past {}, {}", way->id, IntentName(way->intent),
-                                         way->looks_closed, way->way));
+    out += Line("resembles", fmt::format("{} ({}): {} looks closed, but {}", way->id,
+                                         IntentName(way->intent), way->looks_closed, way->way));
   }
   return out;
 }
@@ -295,9 +304,12 @@ int ExplainRecord(const Invocation& invocation) {
   }
   const auto log = CheckLog(invocation);
   if (!log) return log.error();
-  auto found = FindRecord(log->files, *sequence);
+  uint64_t last = 0;
+  auto found = FindRecord(log->files, *sequence, last);
   if (!found) {
-    PrintError(fmt::format("the log has no record {}", *sequence));
+    PrintError(fmt::format("the log has no record {}: they go to {}", *sequence, last),
+               "`bulkhead audit tail` shows their numbers in its second column");
+    if (!log->chain) PrintError(BreakText(*log));
     return kExitNo;
   }
   auto opened = OpenGiven(invocation, *found);

@@ -239,6 +239,7 @@ int SummarizeLog(const Invocation& invocation) {
     printed = PrintOut(AsciiJson(json));
   } else {
     printed = PrintOut(CountsText(counts, *most));
+    if (counts.groups.empty()) PrintNote("no record is of this kind");
     if (!log->chain) PrintError(BreakText(*log));
   }
   if (!printed) return kExitCannot;

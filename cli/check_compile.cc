@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "cli/cli.h"
@@ -15,6 +16,7 @@
 #include "cli/matrix.h"
 #include "cli/names.h"
 #include "cli/sarif.h"
+#include "policy/text.h"
 
 namespace bulkhead {
 namespace {
@@ -46,33 +48,41 @@ Json SuccessJson(const PolicyResult& result) {
   return json;
 }
 
-// What the root lacks, or has otherwise, of what the bundle needs; nothing: no root was given, or
-// all is there. The exit code of a root that can't be read.
-tl::expected<std::vector<ImageProblem>, int> ProblemsOfRoot(const Invocation& invocation,
-                                                            const PolicyResult& result) {
-  if (!invocation.Has(Parameter::kCheckedTree)) return std::vector<ImageProblem>();
-  auto problems = CheckRoot(result.compilation->bundle, invocation.One(Parameter::kCheckedTree));
-  if (problems) return std::move(*problems);
-  PrintError(problems.error());
-  return tl::make_unexpected(kExitCannot);
+// Where the statement stands, or what it is a part of.
+Place PlaceOfStatement(const Compilation& compilation, std::string_view statement) {
+  for (;;) {
+    const auto row = std::ranges::find(compilation.map, statement, &MapRow::id);
+    if (row != compilation.map.end()) return row->place;
+    const size_t cut = statement.find_last_of(".:");
+    if (cut == std::string_view::npos) return {};
+    statement = statement.substr(0, cut);
+  }
 }
 
-int FailedByRoot(const Invocation& invocation, const PolicyResult& result,
-                 const std::vector<ImageProblem>& problems) {
-  if (!WantsJson(invocation)) {
-    PrintDiagnostics(result);
-    PrintProblems(problems, invocation.One(Parameter::kCheckedTree));
-    return kExitNo;
+// What the root of `--root` lacks, or has otherwise, of what the bundle needs, becomes mistakes,
+// and there is no compilation then. False: the root can't be read; the error is printed.
+bool CompareRoot(const Invocation& invocation, PolicyResult& result) {
+  if (!invocation.Has(Parameter::kCheckedTree) || !result.compilation) return true;
+  const std::string root = invocation.One(Parameter::kCheckedTree);
+  const auto problems = CheckRoot(result.compilation->bundle, root);
+  if (!problems) {
+    PrintError(problems.error());
+    return false;
   }
-  Json json = SuccessJson(result);
-  json["ok"] = false;
-  for (const ImageProblem& problem : problems) {
-    json["root"].push_back({{"component", problem.component},
-                            {"statement", problem.statement},
-                            {"path", problem.path},
-                            {"problem", problem.what}});
+  Diagnostics diagnostics;
+  for (const ImageProblem& problem : *problems) {
+    Diagnostic& mistake = diagnostics.Error(
+        PlaceOfStatement(*result.compilation, problem.statement), "E0591",
+        fmt::format("{} {} in {}", Quoted(problem.path), problem.what, Quoted(root)),
+        "the enclave would not boot from it: mend the tree, or the statement");
+    mistake.component = problem.component;
+    mistake.statement = problem.statement;
   }
-  return PrintOut(JsonText(json)) ? kExitNo : kExitCannot;
+  for (Diagnostic& mistake : diagnostics.Sorted()) {
+    result.diagnostics.push_back(std::move(mistake));
+  }
+  if (!problems->empty()) result.compilation.reset();
+  return true;
 }
 
 // A root is of one target.
@@ -138,22 +148,14 @@ int Check(const Invocation& given) {
   if (invocation.One(Parameter::kTarget) == kAllTargets) {
     return IsRootForAll(invocation) ? kExitWrongUsage : ShowMatrix(invocation);
   }
-  const auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
+  auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
   if (!result) return result.error();
-  if (!result->compilation && !sarif) return Failed(invocation, *result);
-  std::vector<ImageProblem> problems;
-  if (result->compilation) {
-    auto found = ProblemsOfRoot(invocation, *result);
-    if (!found) return found.error();
-    problems = std::move(*found);
-  }
+  if (!CompareRoot(invocation, *result)) return kExitCannot;
   if (sarif) {
-    PrintProblems(problems, invocation.One(Parameter::kCheckedTree));
     const int printed = Finish(SarifText(result->diagnostics, result->sources));
-    const bool good = result->compilation && problems.empty();
-    return printed == kExitDone && !good ? kExitNo : printed;
+    return printed == kExitDone && !result->compilation ? kExitNo : printed;
   }
-  if (!problems.empty()) return FailedByRoot(invocation, *result, problems);
+  if (!result->compilation) return Failed(invocation, *result);
   if (WantsJson(invocation)) return Finish(JsonText(SuccessJson(*result)));
   PrintDiagnostics(*result);
   const Bundle& bundle = result->compilation->bundle;
@@ -180,12 +182,10 @@ int CompileToFile(const Invocation& invocation) {
       return kExitWrongUsage;
     }
   }
-  const auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
+  auto result = CompilePolicy(invocation.One(Parameter::kPolicy), invocation);
   if (!result) return result.error();
+  if (!CompareRoot(invocation, *result)) return kExitCannot;
   if (!result->compilation) return Failed(invocation, *result);
-  const auto problems = ProblemsOfRoot(invocation, *result);
-  if (!problems) return problems.error();
-  if (!problems->empty()) return FailedByRoot(invocation, *result, *problems);
   const std::string path = invocation.One(Parameter::kOutput);
   const std::vector<uint8_t> bytes = EncodeBundle(result->compilation->bundle);
   if (const auto written = Write(path, bytes, *result); !written) {

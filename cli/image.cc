@@ -47,6 +47,14 @@ bool IsUsable(const std::string& path, const tl::expected<ElfKind, std::string>&
   return false;
 }
 
+void PrintProblems(const std::vector<ImageProblem>& problems, const std::string& root) {
+  for (const ImageProblem& problem : problems) {
+    PrintError(fmt::format("component {}: {} {} in {}", Quoted(problem.component),
+                           Quoted(problem.path), problem.what, Quoted(root)),
+               problem.statement);
+  }
+}
+
 // Empty where there is none.
 tl::expected<std::vector<uint8_t>, std::string> ReadSignature(const std::string& path) {
   std::error_code error;

@@ -12,11 +12,9 @@
 #include <set>
 #include <utility>
 
-#include "cli/console.h"
 #include "cli/image_archive.h"
 #include "engine/bundle_signature.h"
 #include "engine/supervisor.h"
-#include "policy/text.h"
 
 namespace bulkhead {
 namespace {
@@ -77,8 +75,14 @@ class Checker {
   void Component(const ProfileData& profile) {
     component_ = profile.name;
     Program(profile);
+    std::map<std::string, ViewKind> mounted;
     for (const ViewEntry& entry : profile.view) {
-      if (IsOfTree(entry)) View(entry);
+      if (IsOfTree(entry)) {
+        View(entry);
+        Twice(entry, mounted);
+      } else if (entry.kind == ViewKind::kPrivate || entry.kind == ViewKind::kRuntime) {
+        MountPoint(profile, entry);
+      }
     }
     for (const Secret& secret : profile.secrets) {
       const auto found = Find(secret.path, secret.rule);
@@ -88,6 +92,9 @@ class Checker {
         Add(secret.rule, secret.path, "is reached over a symbolic link");
       } else if (found->node->kind != ImageKind::kFile) {
         Add(secret.rule, secret.path, "is no file");
+      } else if (found->node->size == 0 || found->node->size > kMaxSecretBytes) {
+        Add(secret.rule, secret.path,
+            fmt::format("has {} bytes: a secret has 1 to {}", found->node->size, kMaxSecretBytes));
       }
     }
   }
@@ -119,6 +126,7 @@ class Checker {
     if (found->node != nullptr) return std::move(*found);
     const std::string_view covering = CoveringDirectory(found->path);
     if (covering == "/run" || covering == "/tmp") {
+      if (optional) return std::nullopt;
       Add(statement, path, "is beneath " + std::string(covering) + ", which is empty at boot");
     } else if (!found->links.empty() && IsDevice(found->path)) {
       Add(statement, path, "is `" + found->path + "`, which is neither a file nor a directory");
@@ -153,6 +161,7 @@ class Checker {
     if (node->kind != ImageKind::kFile || (node->mode & execute) == 0 || node->size == 0) {
       return Add(statement, path, "is no program that may be executed");
     }
+    Way(profile, found->path, statement);
     if (!profile.pin) return;
     const auto bytes = ReadContent(*node, kMaxProgram);
     if (!bytes) return Add(statement, path, bytes.error());
@@ -160,6 +169,61 @@ class Checker {
       Add(statement, path,
           "is another file than the pinned one: it is sha384:" + Hex(Sha384(*bytes)) +
               ", pinned is sha384:" + Hex(*profile.pin));
+    }
+  }
+
+  // What the component must be let through to its program: the directories of the tree that it sees
+  // as they are, from the one that is granted on.
+  void Way(const ProfileData& profile, const std::string& program, const std::string& statement) {
+    for (size_t at = program.find('/', 1); at != std::string::npos;
+         at = program.find('/', at + 1)) {
+      const std::string directory = program.substr(0, at);
+      const bool granted = std::ranges::any_of(profile.view, [&](const ViewEntry& entry) {
+        const auto real =
+            IsOfTree(entry) ? Resolve(tree_, entry.path) : tl::expected<Resolved, std::string>();
+        return IsOfTree(entry) && real && Covers(real->path, directory);
+      });
+      const auto found = tree_.nodes.find(directory);
+      if (!granted || found == tree_.nodes.end()) continue;
+      const uint32_t execute = OwnerOf(directory) == &profile ? 0100 : 0001;
+      if ((found->second.mode & execute) != 0) continue;
+      return Add(statement, program, "is beneath `" + directory + "`, which lets it not through");
+    }
+  }
+
+  // As sandbox/view.cc: one inode has one kind of mount.
+  void Twice(const ViewEntry& entry, std::map<std::string, ViewKind>& mounted) {
+    const auto found = Resolve(tree_, entry.path);
+    if (!found) return;
+    const bool writable = entry.kind == ViewKind::kWritable || entry.kind == ViewKind::kState;
+    const auto [known, is_new] =
+        mounted.try_emplace(found->path, writable ? ViewKind::kWritable : entry.kind);
+    if (is_new || known->second == (writable ? ViewKind::kWritable : entry.kind)) return;
+    Add(entry.rule, entry.path, "is `" + found->path + "`, which is named twice, in other ways");
+  }
+
+  // A tmpfs beneath what is bound from the tree is mounted on a directory of the tree.
+  void MountPoint(const ProfileData& profile, const ViewEntry& entry) {
+    for (const ViewEntry& other : profile.view) {
+      if (!IsOfTree(other)) continue;
+      const auto bound = Resolve(tree_, other.path);
+      if (!bound) continue;
+      if (bound->path == entry.path) {
+        return Add(entry.rule, entry.path, "is named twice: `" + other.path + "` leads to it");
+      }
+      if (!Covers(other.path, entry.path)) continue;
+      const auto found = Resolve(tree_, entry.path);
+      if (!found) {
+        return Add(entry.rule, entry.path,
+                   found.error() + ", and `" + other.path + "` is not its own to make it in");
+      }
+      if (found->path != entry.path) {
+        return Add(entry.rule, entry.path,
+                   "is reached over a symbolic link: name it `" + found->path + "`");
+      }
+      if (found->node != nullptr && found->node->kind != ImageKind::kDirectory) {
+        return Add(entry.rule, entry.path, "is no directory");
+      }
     }
   }
 
@@ -215,14 +279,6 @@ tl::expected<std::vector<ImageProblem>, std::string> CheckRoot(const Bundle& bun
   const auto tree = ReadImageTree(root);
   if (!tree) return tl::make_unexpected(tree.error());
   return CheckTree(bundle, *tree);
-}
-
-void PrintProblems(const std::vector<ImageProblem>& problems, const std::string& root) {
-  for (const ImageProblem& problem : problems) {
-    PrintError(fmt::format("component {}: {} {} in {}", Quoted(problem.component),
-                           Quoted(problem.path), problem.what, Quoted(root)),
-               problem.statement);
-  }
 }
 
 std::string BundleKeyText(const ImageTree& tree) {

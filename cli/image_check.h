@@ -23,8 +23,6 @@ std::vector<ImageProblem> CheckTree(const Bundle& bundle, const ImageTree& tree)
 // Reads the tree, a directory or a tar archive, and checks it; an error for people.
 tl::expected<std::vector<ImageProblem>, std::string> CheckRoot(const Bundle& bundle,
                                                                const std::string& root);
-// To standard error.
-void PrintProblems(const std::vector<ImageProblem>& problems, const std::string& root);
 
 // The text of the tree's key for bundles as bulkhead-init will find it, which follows no link
 // there; empty: the tree has none; "?" for what is there and is no text of a key.

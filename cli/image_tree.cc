@@ -185,7 +185,9 @@ tl::expected<void, std::string> CompleteTree(ImageTree& tree) {
 
 tl::expected<ImageTree, std::string> ReadImageTree(const std::string& path) {
   struct stat info {};
-  if (stat(path.c_str(), &info) != 0) return Failed(path);
+  if (stat(path.c_str(), &info) != 0) {
+    return tl::make_unexpected(fmt::format("{}: {}", Quoted(path), std::strerror(errno)));
+  }
   auto tree = S_ISDIR(info.st_mode) ? DirectoryReader(path).Read() : ReadTar(path);
   if (!tree) return tree;
   if (tree->nodes.empty()) return Wrong(path, "holds no files");

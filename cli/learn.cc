@@ -197,12 +197,28 @@ tl::expected<LearntPolicy, int> Judge(const Scene& scene, const std::string& log
   return tl::make_unexpected(kExitNo);
 }
 
+constexpr size_t kMaxLearnt = 1U << 24;
+
+// A learnt policy may be learnt again.
+bool IsWrittenByHand(const std::string& path) {
+  const auto bytes = ReadFile(path, kMaxLearnt);
+  if (!bytes) return fs::exists(path);
+  return !std::string_view(reinterpret_cast<const char*>(bytes->data()), bytes->size())
+              .starts_with(kLearntBeginning);
+}
+
 }  // namespace
 
 int Learn(const Invocation& invocation) {
   const std::vector<std::string> missing = MissingPrivileges(true);
   for (const std::string& line : missing) PrintError("missing: " + line);
   if (!missing.empty()) return kExitCannot;
+  const std::string output = invocation.One(Parameter::kLearnOutput);
+  if (IsWrittenByHand(output)) {
+    PrintError(fmt::format("{} is there, and was not learnt: it would be lost", Quoted(output)),
+               "name another file by `--output`, or remove it");
+    return kExitCannot;
+  }
   const bool component = invocation.Has(Parameter::kLearnPolicy);
   const auto scene = component ? SceneOfPolicy(invocation) : SceneOfCommand(invocation);
   if (!scene) return scene.error();
@@ -217,7 +233,6 @@ int Learn(const Invocation& invocation) {
   }
   const auto learnt = Judge(*scene, log);
   if (!learnt) return learnt.error();
-  const std::string output = invocation.One(Parameter::kLearnOutput);
   const auto written = WriteAtomically(
       output, {reinterpret_cast<const uint8_t*>(learnt->text.data()), learnt->text.size()});
   if (!written) return Fail(kExitCannot, written.error()).value();

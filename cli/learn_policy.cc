@@ -277,9 +277,11 @@ class Writer {
   }
 
   std::string Introduction() const {
-    return "# Learnt by `bulkhead learn` from what the program did while it was observed, and no "
-           "more: what it did not\n# do then, it may not do. Each statement says how often it was "
-           "used, and by whom first (boot clock).\n";
+    return std::string(kLearntBeginning) +
+           "from what the program did while it was observed, and no more: what it did not\n# do "
+           "then, it may not do. Each statement says how often it was used, and by whom first "
+           "(boot "
+           "clock).\n";
   }
 
   std::string Notes() const {

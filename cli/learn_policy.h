@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tl/expected.hpp>
 #include <vector>
 
@@ -50,5 +51,8 @@ tl::expected<LearntPolicy, std::string> WriteLearnt(const LearnSubject& subject,
                                                     const Observed& observed,
                                                     const LoadedPolicy& bare, uint32_t uid,
                                                     const CompileText& compile);
+
+// What every learnt policy begins with.
+inline constexpr std::string_view kLearntBeginning = "# Learnt by `bulkhead learn` ";
 
 }  // namespace bulkhead

@@ -256,9 +256,11 @@ Explanation AnswerCall(Asked& asked) {
       const uint32_t action = ActionOn(profile, data, nr);
       answer.calls.push_back(data);
       verdict.verdict = Verdict::kUndecided;
-      verdict.text = fmt::format("some arguments pass{}; with others {}",
-                                 until_ready ? " until it is ready" : "",
-                                 RefusalText(profile, question.call, nr, action));
+      const bool brokered = std::ranges::binary_search(profile.broker.calls, nr);
+      verdict.text = fmt::format(
+          "some arguments pass{}; with others {}", until_ready ? " until it is ready" : "",
+          brokered ? fmt::format("{} is made by the broker, as the address says", question.call)
+                   : RefusalText(profile, question.call, nr, action));
       answer.note = "the answer hangs on arguments: give them as NAME=VALUE";
     }
   }

@@ -139,7 +139,11 @@ ControlVerdict BrokerVerdict(Asked& asked, bool listens) {
   verdict.rule = rule->rule;
   verdict.text = rule->any ? "the port is granted, for any address" : "the address is granted";
   verdict.recorder = Recorder::kNone;
-  if (endpoint.address.empty() && !rule->any) asked.note = "to the addresses that are named alone";
+  if (endpoint.address.empty() && !rule->any) {
+    verdict.verdict = Verdict::kUndecided;
+    verdict.text = "to the addresses that are named alone";
+    asked.note = "the answer hangs on the address: give it as tcp:ADDRESS:PORT";
+  }
   return verdict;
 }
 

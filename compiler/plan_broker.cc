@@ -126,7 +126,15 @@ bool CanBroker(ComponentPlan& plan) {
                 fmt::format("`{}` can't tell addresses apart: the broker needs `seccomp-notify` "
                             "and `pidfd`",
                             plan.enclave.target.name),
-                "choices: ports alone in `tcp.connect`, a unix edge, or a target with Linux 5.6");
+                "choices: ports alone in `tcp.connect`, a unix edge, or a target with Linux 5.19");
+    return false;
+  }
+  if (!plan.features.Has(Feature::kSeccompWaitKillable)) {
+    plan.Refuse(at.place, "network", "E0570",
+                fmt::format("on `{}` a call would be made twice when a signal comes: the broker "
+                            "needs `seccomp-wait-killable`",
+                            plan.enclave.target.name),
+                "choices: ports alone in `tcp.connect`, a unix edge, or a target with Linux 5.19");
     return false;
   }
   const auto makes = std::ranges::find_if(network.unix_listen, &UnixListen::by_component);
@@ -178,6 +186,7 @@ void PlanBroker(ComponentPlan& plan) {
   if (!UsesBroker(network) || !CanBroker(plan)) return;
   plan.Need(Feature::kSeccompNotify, 1, "network");
   plan.Need(Feature::kPidfd, 1, "network");
+  plan.Need(Feature::kSeccompWaitKillable, 1, "network");
   const bool internet =
       UsesUdp(network) || !network.tcp_connect.empty() || !network.tcp_connect_to.empty();
   if (internet) plan.profile.network = Network::kShared;

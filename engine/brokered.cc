@@ -58,6 +58,13 @@ std::string SocketText(const SocketKind& socket) {
          " protocol " + std::to_string(socket.protocol);
 }
 
+// What is no socket is not handed on: see CloseFileElsewhere.
+int WhyNoSocket(const Fd& fd) {
+  int domain = 0;
+  socklen_t size = sizeof domain;
+  return getsockopt(fd.get(), SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 ? 0 : errno;
+}
+
 }  // namespace
 
 // Where the component's own connections are made by a worker, or its arguments are read by one.
@@ -98,8 +105,7 @@ void Supervisor::RecordCut(const Component& component, Workers::Cut cut) {
 void Supervisor::AnswerCut(Component& component, Workers::Cut cut, int error) {
   cut.call.event.boot_ns = NowNs();
   if (!cut.made) return RefuseUnread(component, cut.call);
-  component.listener.RespondResult(cut.call.call, -error);
-  Allowed(BrokerEvent(component, cut.call, *cut.made), -error);
+  AnswerMade(component, cut.call, *cut.made, -error);
 }
 
 std::optional<Kind> Supervisor::BrokeredKind(const Component& component,
@@ -144,15 +150,21 @@ bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
   if (made) Watch(Role::kWorker, IndexOf(component), component.workers->fd(*index));
 
   const Notification& call = brokered.call;
-  Fd memory = OpenMemory(call.pid);
+  // Both openings wait while a process of that number is in an exec, for as long as the kernel
+  // takes its old memory down (exec_update_lock). An exec ends the other threads first, and with
+  // them what they wait for, so a call that is still there is of no process in an exec.
+  bool valid = component.listener.IsValid(call);
+  Fd memory = valid ? OpenMemory(call.pid) : Fd();
+  valid = valid && component.listener.IsValid(call);
   Fd socket;
   int error = 0;
-  if (brokered.kind != Kind::kRead) {
+  if (valid && brokered.kind != Kind::kRead) {
     socket = component.workers->TakeDescriptor(call.pid, static_cast<int>(call.data.args[0]));
     error = socket ? 0 : errno;
+    if (socket) error = WhyNoSocket(socket);
   }
   // Until here its pid was its own; and a socket is not closed here, where closing can wait.
-  const bool valid = component.listener.IsValid(call);
+  valid = valid && component.listener.IsValid(call);
   const bool ready = valid && memory && error == 0;
   if (ready && component.workers->Send(*index, RequestOf(component.profile->arch, brokered), memory,
                                        socket, brokered)) {
@@ -161,15 +173,16 @@ bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
     if (brokered.kind != Kind::kRead) busy_until_ = NowNs() + kBusyTime;
     return true;
   }
+  if (error == ENOTSOCK) CloseFileElsewhere(socket);
   CloseElsewhere(socket);
   if (ready) {
     // That worker has ended, and its end was not looked at yet.
     ResetWorker(component, *index);
     if (!made || ++brokered.ended < kMaxWorkers) return HandOver(component, brokered);
   }
-  if (error == EBADF && valid) {
-    component.listener.RespondResult(call, -EBADF);
-    SpendBrokered(component);
+  if ((error == EBADF || error == ENOTSOCK) && valid) {
+    component.listener.RespondResult(call, -error);
+    SpendBrokered(component, error == ENOTSOCK ? kChildCost : 1);
   } else if (valid) {
     RefuseUnread(component, brokered);
   } else {
@@ -223,17 +236,24 @@ void Supervisor::Finish(Component& component, BrokeredCall& brokered, const Brok
   if (reply.outcome == Outcome::kMade) {
     // Without a rule nothing was decided: it failed before, or went where a connection was made to.
     const bool decided = reply.rule != kNoBrokerRule;
-    const bool answered = component.listener.RespondResult(call, reply.result);
     if (decided) {
-      Event event = BrokerEvent(component, brokered, reply);
-      if (!answered) event.extra.push_back({"caller", "ended"});
-      Allowed(std::move(event), reply.result);
+      AnswerMade(component, brokered, reply, reply.result);
+    } else {
+      component.listener.RespondResult(call, reply.result);
     }
     SpendBrokered(component);
     return;
   }
   if (reply.outcome == Outcome::kUnread) return RefuseUnread(component, brokered);
   Refuse(component, call, BrokerEvent(component, brokered, reply));
+}
+
+void Supervisor::AnswerMade(const Component& component, BrokeredCall& brokered,
+                            const BrokerReply& reply, int64_t result) {
+  const bool answered = component.listener.RespondResult(brokered.call, result);
+  Event event = BrokerEvent(component, brokered, reply);
+  if (!answered) event.extra.push_back({"caller", "ended"});
+  Allowed(std::move(event), result);
 }
 
 void Supervisor::Allowed(Event event, int64_t result) {
@@ -336,8 +356,9 @@ void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
   }
 }
 
-void Supervisor::SpendBrokered(Component& component) {
-  if (++component.brokered <= kBrokeredBudget || component.muted || !component.listener) return;
+void Supervisor::SpendBrokered(Component& component, uint32_t cost) {
+  component.brokered += cost;
+  if (component.brokered <= kBrokeredBudget || component.muted || !component.listener) return;
   component.muted = true;
   Unwatch(component.listener.fd());
 }

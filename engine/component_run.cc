@@ -188,6 +188,9 @@ bool Supervisor::OnControl(Component& component) {
     case ReaperMessage::Kind::kAlive:
       component.unit.OnAlive(NowMs());
       return true;
+    case ReaperMessage::Kind::kStopped:
+      component.stopped_since = NowMs();
+      return true;
     case ReaperMessage::Kind::kExit:
       component.exit_status = message.status;
       return true;
@@ -288,9 +291,10 @@ void Supervisor::OnReaperDead(Component& component) {
   Lifecycle(component, "exit", failed ? "failed" : "done",
             ExitText(status, before != UnitState::kLaunching));
   if (failed && component.violations != 0) {
-    Status("`" + NameOf(component) + "` was refused " + std::to_string(component.violations) +
-           (component.violations == 1 ? " call" : " calls") + " in this run, the last `" +
-           component.last_refused + "`: see the audit log");
+    const std::string times =
+        component.violations == 1 ? "once" : std::to_string(component.violations) + " times";
+    Status("`" + NameOf(component) + "` was refused something " + times +
+           " in this run, the last `" + component.last_refused + "`: see the audit log");
   }
   CloseRun(component);
   if (component.instance == 0) {

@@ -54,6 +54,9 @@ tl::expected<void, EdgeError> Listen(const Profile& profile, Handover& handover)
 // Closes a socket that a component could use, without waiting for what closing it does. Where that
 // can't be, it stays open.
 void CloseElsewhere(Fd& fd);
+// The same of what is no socket: each close(2) of one waits for its file system, also when another
+// process has it open. Without a child it stays open.
+void CloseFileElsewhere(Fd& fd);
 
 // A listener lives as long as a run: what the run did to it (shut it down, a timeout, a buffer
 // size, passed it on) ends with it, and until the next one clients are refused at once, whoever

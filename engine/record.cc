@@ -51,7 +51,9 @@ Event Supervisor::CallerEvent(const Component& component, const Notification& ca
   event.boot_ns = NowNs();  // before its caller goes on
   event.component = component.profile->name;
   event.pid = call.pid;
-  event.exe = ReadLink("/proc/" + std::to_string(call.pid) + "/exe");
+  // The link waits for an exec as OpenMemory does: see HandOver.
+  const bool waits = component.listener && component.listener.IsValid(call);
+  if (waits) event.exe = ReadLink("/proc/" + std::to_string(call.pid) + "/exe");
   return event;
 }
 
@@ -155,16 +157,25 @@ void Supervisor::Hold(Component& component) {
   component.held =
       send(component.control.get(), &stop, sizeof stop, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
   component.held_since = NowMs();
+  component.stopped_since = 0;
   if (component.held_before) return;
   component.held_before = true;
   Lifecycle(component, "hold", "done",
             "over " + std::to_string(kDenialBudget) + " refusals by Landlock a second");
 }
 
+// Where processors are wanted by many, or the machine itself stands still for a while, the reaper
+// may get to it late.
+bool Supervisor::IsStopOver(const Component& component, uint64_t now) {
+  if (!component.held) return false;
+  if (component.stopped_since != 0) return now - component.stopped_since >= kStopTakes;
+  return now - component.held_since >= kUnsaidStopTakes;
+}
+
 // Looked at with the records of what it is still refused, and before it is let go: who does one of
 // the two without the other is seen all the same. A second whose stop came late says nothing.
 void Supervisor::JudgeStop(Component& component) {
-  if (!component.held || NowMs() - component.held_since < kStopTakes) return;
+  if (!IsStopOver(component, NowMs())) return;
   const bool runs = component.runs_on || AnyRuns(component);
   component.ran_on = static_cast<uint8_t>((component.ran_on << 1) | (runs ? 1 : 0));
   if (!runs || std::popcount(component.ran_on) < 3) return;
@@ -182,6 +193,19 @@ void Supervisor::Release(Component& component) {
   send(component.control.get(), &go, sizeof go, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+// Whether it can be in an exec, where reading of it waits for as long as its old memory is taken
+// down, which is for it to choose.
+bool Supervisor::MayExec(const Component& component) {
+  const Arch arch = component.profile->arch;
+  const Filter& filter = WidestFilter(*component.profile);
+  return std::ranges::any_of(std::array{"execve", "execveat"}, [&](const char* name) {
+    SeccompData data{};
+    data.nr = SyscallNumber(arch, name).value();
+    data.arch = AuditArch(arch);
+    return Evaluate(filter, data).action == kRetAllow;
+  });
+}
+
 void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   // Our children's domains are made by the component's own process before its exec; those of
   // another maker on this machine are not ours to record. A maker that is not known (its record was
@@ -194,7 +218,7 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
     event.component = component->profile->name;
     // The kernel names the program that made the domain, which is this one before its exec. Of a
     // run that has ended the number may be another process's.
-    if (component->pid == denial.pid) {
+    if (component->pid == denial.pid && !MayExec(*component)) {
       event.exe = ReadLink("/proc/" + std::to_string(denial.pid) + "/exe");
     }
   }
@@ -215,8 +239,8 @@ void Supervisor::OnLandlockDenial(const LandlockDenial& denial) {
   Violated(*component, running);
   // What instances refuse in a second is their component's together.
   if (running && ++OwnerOf(*component).denials > kDenialBudget) Hold(*component);
-  const bool looks = component->held && OwnerOf(*component).denials % kLookEach == 0 &&
-                     NowMs() - component->held_since >= kStopTakes;
+  const bool looks =
+      OwnerOf(*component).denials % kLookEach == 0 && IsStopOver(*component, NowMs());
   const bool few = component->looks < kFewLooks;
   if (running && looks && few && !component->runs_on) component->runs_on = AnyRuns(*component);
 }
@@ -386,7 +410,7 @@ void Supervisor::OnTripwires() {
     Event event;
     event.component = of->profile->name;
     event.pid = access->pid;
-    event.exe = ReadLink("/proc/" + std::to_string(access->pid) + "/exe");
+    if (!MayExec(*of)) event.exe = ReadLink("/proc/" + std::to_string(access->pid) + "/exe");
     event.kind = EventKind::kViolation;
     event.control = "tripwire";
     event.action = "open";
@@ -434,7 +458,9 @@ void Supervisor::RecordLedger() {
     event.rule = row.statement;
     event.action = StatusName(row.status);
     event.verdict = "done";
-    for (const Control& control : row.controls) event.object.append(control.text).append("; ");
+    for (const Control& control : row.controls) {
+      event.object += (event.object.empty() ? "" : "; ") + control.text;
+    }
     event.extra.resize(1);
     event.extra[0].name = "note";
     event.extra[0].value = row.note;

@@ -69,15 +69,20 @@ inline constexpr uint32_t kNotificationBudget = 1000;
 // queue.
 inline constexpr uint32_t kDenialBudget = 250;
 
-// So long after its stop no thread of it runs any more. One of which a thread is seen running then,
+// So long after its reaper said that it sent the stop no thread of it runs any more, and so long
+// after the reaper was told where it has not said so. One of which a thread is seen running then,
 // in three of its last eight stops, undoes them (timers can send it SIGCONT), and is killed.
-inline constexpr uint64_t kStopTakes = 300;  // ms
+inline constexpr uint64_t kStopTakes = 300;        // ms
+inline constexpr uint64_t kUnsaidStopTakes = 900;  // ms
 
 // Bytes a second of one run's output, beyond which it waits at its pipes.
 inline constexpr uint32_t kOutputBudget = 4U << 20;
 
 // Brokered calls a second of one component, beyond which its answers are delayed.
 inline constexpr uint32_t kBrokeredBudget = 5000;
+
+// What a call costs of that for which the supervisor forks.
+inline constexpr uint32_t kChildCost = 50;
 
 // Refused calls a second of one component whose arguments are read; of more only the registers are
 // on record.
@@ -185,6 +190,7 @@ class Supervisor {
     bool held = false;           // over budget: all of it is stopped until the next tick
     bool held_before = false;    // in this run
     uint64_t held_since = 0;     // ms
+    uint64_t stopped_since = 0;  // ms, that its reaper has sent the stop; 0: it has not said so
     bool runs_on = false;        // it was seen running though it is held, in this second
     uint8_t ran_on = 0;          // its last eight stops that say so, the last one lowest
     uint32_t looks = 0;          // threads looked at in this second
@@ -265,13 +271,16 @@ class Supervisor {
   // Who was to make the call for it has, by itself or at its deadline; `error` is for what was
   // allowed.
   void AnswerCut(Component& component, Workers::Cut cut, int error);
+  // Of a call that was made: whoever is answered, it is on record.
+  void AnswerMade(const Component& component, BrokeredCall& brokered, const BrokerReply& reply,
+                  int64_t result);
   void Allowed(Event event, int64_t result);
   void RefuseUnread(Component& component, BrokeredCall& brokered);
   void Refuse(Component& component, const Notification& call, Event event);
   void Violation(Component& component, Event event);
   void Proceed(Component& component);
   void ExpireWorkers(Component& component, uint64_t now);
-  void SpendBrokered(Component& component);
+  void SpendBrokered(Component& component, uint32_t cost = 1);
 
   // Passes on what the component wrote; whether there may be more.
   bool OnOutput(Component& component, bool err);
@@ -356,7 +365,10 @@ class Supervisor {
   void Hold(Component& component);
   void ReadLast(Component& component, bool err);
   void RecordUnread(Component& component);
+  static bool MayExec(const Component& component);
   static bool AnyRuns(Component& component);
+  // Whether its stop must have come to all of it by now.
+  static bool IsStopOver(const Component& component, uint64_t now);
   void JudgeStop(Component& component);
   void Release(Component& component);
   std::string FailureText(const Component& component, const Failure& failure) const;

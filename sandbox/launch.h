@@ -66,7 +66,13 @@ struct Witnessed {
 
 // Reaper to supervisor.
 struct ReaperMessage {
-  enum class Kind : uint32_t { kFailure = 1, kExit = 2, kReady = 3, kAlive = 4 };
+  enum class Kind : uint32_t {
+    kFailure = 1,
+    kExit = 2,
+    kReady = 3,
+    kAlive = 4,
+    kStopped = 5,  // SIGSTOP was sent to all
+  };
   Kind kind = Kind::kFailure;
   Failure failure;       // kFailure
   int32_t status = 0;    // kExit: wait status of the component's process

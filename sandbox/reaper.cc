@@ -223,6 +223,7 @@ void Obey(Kernel& kernel, int control, long component) {
   if (size == 0 || (size < 0 && size != -EINTR && size != -EAGAIN)) Exit(kernel, 0);
   if (size == static_cast<long>(sizeof command)) {
     kernel(SYS_kill, command.all != 0 ? -1L : component, command.signal);
+    if (command.all != 0 && command.signal == SIGSTOP) Tell(kernel, ReaperMessage::Kind::kStopped);
   }
 }
 

@@ -216,12 +216,12 @@ BOOST_AUTO_TEST_CASE(FilesThatCanNotBeDocumentsAreRefused) {
       {"linux-6.18", "", "x", 1,
        "bulkhead: error: this bundle is not measured\n"
        "  help: no document shows whether it is in force; name a register by `measure:`\n"},
-      {"tdx-ubuntu-25.10", "measure: {policy: rtmr3}\n", "broken", 3,
+      {"tdx-ubuntu-25.10", "measure: {policy: rtmr3}\n", "broken", 1,
        "bulkhead: error: `document` is no TDX quote\n"},
-      {"tdx-ubuntu-25.10", "measure: {policy: rtmr3}\n", "04 00\n", 3,
+      {"tdx-ubuntu-25.10", "measure: {policy: rtmr3}\n", "04 00\n", 1,
        "bulkhead: error: `document` is no TDX quote\n"
        "  help: this looks like hexadecimal: `xxd -r -p`\n"},
-      {"nitro-custom", "measure: {policy: pcr20}\n", "8444a101\n", 3,
+      {"nitro-custom", "measure: {policy: pcr20}\n", "8444a101\n", 1,
        "bulkhead: error: `document` is no Nitro document\n"
        "  help: this looks like hexadecimal: `xxd -r -p`\n"},
       {"nitro-custom", "measure: {policy: pcr20}\n", "8444a10", 2,

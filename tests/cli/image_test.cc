@@ -24,10 +24,12 @@ components:
   hello:
     exec: [/usr/bin/hello]
     files:
-      execute: [/usr/bin/hello, "@loader"]
-      read: ["@libraries", /srv/data, {path: /srv/perhaps, optional: true}]
+      execute: [/usr/bin/hello, /srv/code, "@loader"]
+      read: ["@libraries", /srv/data, /srv/code/data, {path: /srv/perhaps, optional: true}]
       write: [/srv/out]
       state: [/var/lib/hello]
+      private: [{path: /srv/data/tmp, size: 1M}]
+    secrets: [{name: key, from: /etc/hello.key}]
     syscalls: {allow: ["@service"]}
 )";
 
@@ -40,7 +42,8 @@ steps=(
   'mkdir -p usr/bin lib64 etc usr/lib/x86_64-linux-gnu srv/data srv/out var/lib/hello/keys'
   'mkdir -p usr/bin && printf program > usr/bin/hello && chmod 755 usr/bin/hello'
   'mkdir -p lib64 && printf loader > lib64/ld-linux-x86-64.so.2 && chmod 755 lib64/*'
-  'mkdir -p etc && printf cache > etc/ld.so.cache'
+  'mkdir -p etc && printf cache > etc/ld.so.cache && printf key > etc/hello.key && chmod 600 etc/hello.key'
+  'mkdir -p srv/data/tmp srv/code/data'
   'mkdir -p srv/data && printf one > srv/data/b && ln -f srv/data/b srv/data/a'
   'mkdir -p srv/data && printf odd > srv/data/$'"'"'\xff\n *'"'"''
   'mkdir -p srv/data && truncate -s 100000 srv/data/sparse'
@@ -276,6 +279,18 @@ BOOST_AUTO_TEST_CASE(WhatTheBundleNeedsMustBeThere) {
        "`/srv/perhaps`, a link that others than root can set"},
       {"chmod 700 usr/bin/hello", "components.hello.exec", "no program that may be executed"},
       {": > usr/bin/hello", "components.hello.exec", "no program that may be executed"},
+      {"rm -r srv/data/tmp", "components.hello.files.private:/srv/data/tmp",
+       "`/srv/data/tmp` is not there, and `/srv/data` is not its own"},
+      {"rm -r srv/data/tmp; touch srv/data/tmp", "components.hello.files.private:/srv/data/tmp",
+       "is no directory"},
+      {"rm -r srv/data/tmp; ln -s . srv/data/tmp", "components.hello.files.private:/srv/data/tmp",
+       "over a symbolic link: name it `/srv/data`"},
+      {"mv etc/hello.key etc/k; ln -s k etc/hello.key", "components.hello.secrets",
+       "is reached over a symbolic link"},
+      {": > etc/hello.key", "components.hello.secrets", "has 0 bytes: a secret has 1 to 65536"},
+      {"truncate -s 70000 etc/hello.key", "components.hello.secrets", "has 70000 bytes"},
+      {"ln -s code/data srv/perhaps", "components.hello.files.read:/srv/perhaps",
+       "is `/srv/code/data`, which is named twice, in other ways"},
   };
   // What may be missing may be missing behind a link of root's, too.
   BOOST_REQUIRE(Bash("ln -s nowhere " + root + "/srv/perhaps").exit == 0);
@@ -333,6 +348,7 @@ BOOST_AUTO_TEST_CASE(ARootIsComparedWhereThePolicyIsChecked) {
   BOOST_REQUIRE(Bash("rm " + root + "/usr/bin/hello").exit == 0);
   const auto checked = Bulkhead({"check", policy, "--root", root});
   BOOST_TEST(checked.exit == 1);
+  BOOST_TEST(checked.err.find("small.yaml:7:") != std::string::npos, checked.err);
   BOOST_TEST(checked.err.find("`/usr/bin/hello` is not there in") != std::string::npos,
              checked.err);
   BOOST_TEST(Bulkhead({"compile", policy, "--root", root, "-o", other}).exit == 1);
@@ -341,9 +357,10 @@ BOOST_AUTO_TEST_CASE(ARootIsComparedWhereThePolicyIsChecked) {
   BOOST_TEST(json.exit == 1);
   const auto parsed = test::Parsed(json.out);
   BOOST_TEST(!parsed["ok"].get<bool>());
-  BOOST_TEST(parsed["root"][0]["statement"] == "components.hello.exec");
-  BOOST_TEST(parsed["root"][0]["problem"] == "is not there");
-  BOOST_TEST(Bulkhead({"check", policy, "--root", root, "--format", "sarif"}).exit == 1);
+  BOOST_TEST(parsed["diagnostics"][0]["code"] == "E0591");
+  const auto sarif = Bulkhead({"check", policy, "--root", root, "--format", "sarif"});
+  BOOST_TEST(sarif.exit == 1);
+  BOOST_TEST(test::Parsed(sarif.out)["runs"][0]["results"][0]["ruleId"] == "E0591", sarif.out);
   BOOST_TEST(Bulkhead({"check", policy, "--root", directory / "none"}).exit == 3);
   BOOST_TEST(Bulkhead({"check", policy}).exit == 0);
 }

@@ -197,6 +197,9 @@ BOOST_AUTO_TEST_CASE(WithoutWhatItNeeds) {
   BOOST_TEST(mistakes(vsock).empty());
   BOOST_TEST(mistakes(vsock, WithLevel(Feature::kPidfd, 0)).find("E0570") != std::string::npos);
   BOOST_TEST(mistakes(vsock, {}, "nitro-stock").find("E0570") != std::string::npos);
+  // A signal would have the call made again.
+  BOOST_TEST(mistakes(vsock, WithLevel(Feature::kSeccompWaitKillable, 0))
+                 .find("a call would be made twice") != std::string::npos);
   BOOST_TEST(mistakes("{tcp: {connect: [{to: 0.0.0.0, port: 1}]}}").find("E0571") !=
              std::string::npos);
   BOOST_TEST(mistakes("{tcp: {bind: [80]}, udp: {connect: [53]}}").find("E0572") !=
