@@ -98,6 +98,20 @@ class Broker(enclave.Case):
         running.verify_audit()
         return dict(lines), self.refused(running, "job"), running
 
+    def full_queue(self):
+        """The port of a listener with as many connections as it takes; one more waits."""
+        full = socket.socket(socket.AF_INET)
+        self.addCleanup(full.close)
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        port = full.getsockname()[1]
+        for _ in range(3):
+            filler = socket.socket(socket.AF_INET)
+            self.addCleanup(filler.close)
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        return port
+
     def refused(self, running, component):
         return [e for e in running.events(component)
                 if e["control"] == "broker" and e["verdict"] == "refused"]
@@ -361,20 +375,6 @@ class Waiting(Broker):
             if len(status["NSpid"].split()) == 1:
                 found.append(pid)
         return found
-
-    def full_queue(self):
-        """The port of a listener with as many connections as it takes; one more waits."""
-        full = socket.socket(socket.AF_INET)
-        self.addCleanup(full.close)
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        port = full.getsockname()[1]
-        for _ in range(3):
-            filler = socket.socket(socket.AF_INET)
-            self.addCleanup(filler.close)
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-        return port
 
     def test_a_stopped_worker_holds_up_its_component_alone(self):
         granted = Listener(self, "127.0.0.1")

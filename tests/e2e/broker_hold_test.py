@@ -1,0 +1,167 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What a component can have whoever looks at it wait for: an exec that takes much memory down, a file
+whose file system answers late. Its neighbours' calls are made meanwhile."""
+
+import ctypes
+import os
+import re
+import struct
+import time
+
+import enclave
+from broker_test import TRY, Broker, Listener
+from enclave import python
+
+# The neighbour: how long the slowest of its calls took, in ms.
+NEIGHBOUR = """
+worst = 0
+while True:
+    began = time.monotonic()
+    with socket.socket() as one:
+        one.setblocking(False)
+        one.connect_ex(('127.0.0.1', PORT))
+    worst = max(worst, int((time.monotonic() - began) * 1000))
+    say('worst', worst)
+    time.sleep(0.005)
+"""
+
+# A call waits behind four that keep the workers; its process then execs with much mapped. When the exec
+# is under way the workers are freed, and the call is looked at.
+EXEC = """
+import ctypes, threading
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+PROT_READ, MAP_PRIVATE, MAP_POPULATE = 1, 2, 0x8000
+keepers = [socket.socket() for _ in range(4)]
+heard, told = os.pipe()
+child = os.fork()
+if child == 0:
+    program = os.open('/usr/bin/python3', 0)
+    part = os.fstat(program).st_size & ~4095
+    for _ in range((96 << 30) // part):
+        libc.mmap(None, part, PROT_READ, MAP_PRIVATE | MAP_POPULATE, program, 0)
+    def execute():
+        time.sleep(0.5)
+        os.write(told, b'x')
+        os.execv('/usr/bin/true', ['true'])
+    os.write(told, b'x')
+    time.sleep(1)
+    threading.Thread(target=execute).start()
+    socket.socket().connect_ex(('127.0.0.1', PORT))
+    os._exit(1)
+os.read(heard, 1)
+for keeper in keepers:
+    if os.fork() == 0:
+        keeper.connect_ex(('127.0.0.1', FULL))
+        os._exit(0)
+os.read(heard, 1)
+time.sleep(0.05)
+for keeper in keepers: keeper.shutdown(2)
+began = time.monotonic()
+os.waitpid(child, 0)
+say('exec', int((time.monotonic() - began) * 1000))
+time.sleep(1)
+say('done', 1)
+time.sleep(1000)
+"""
+
+FILE = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+file = os.open('/srv/f', 0)
+address = struct.pack('<HH', 2, socket.htons(PORT)) + socket.inet_aton('127.0.0.1') + bytes(8)
+time.sleep(1)
+libc.connect(file, address, 16)
+say('answer', name(ctypes.get_errno()))
+time.sleep(1)
+say('done', 1)
+time.sleep(1000)
+"""
+
+
+def attributes(inode, mode, size):
+    return struct.pack("<6Q3I7I", inode, size, 1, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
+
+
+def serve(device, flushed):
+    """A file system of one file (linux/fuse.h), whose flush, which every close waits for, takes 2 s."""
+    lookup, getattr_, open_, read, statfs, release, flush, init, opendir, releasedir = 1, 3, 14, 15, 17, 18, 25, 26, 27, 29
+    while True:
+        message = os.read(device, 1 << 20)
+        _, operation, unique, node, _, _, pid, _ = struct.unpack("<IIQQIIII", message[:40])
+        error, answer = 0, b""
+        file = attributes(2, 0o100644, 4)
+        if operation == init:
+            answer = struct.pack("<IIIIHHIIHH32x", 7, 31, 65536, 0, 12, 9, 65536, 1, 0, 0)
+        elif operation == lookup and message[40:].rstrip(b"\0") == b"f":
+            answer = struct.pack("<QQQQII", 2, 0, 1000, 1000, 0, 0) + file
+        elif operation == getattr_:
+            answer = struct.pack("<QII", 1000, 0, 0) + (attributes(1, 0o40755, 0) if node == 1 else file)
+        elif operation in (open_, opendir):
+            answer = struct.pack("<QII", 1, 0, 0)
+        elif operation == read:
+            answer = b"data"
+        elif operation == statfs:
+            answer = bytes(80)
+        elif operation == flush:
+            os.write(flushed, f"{pid}\n".encode())
+            time.sleep(2)
+        elif operation in (2, 36, 42):  # forget, interrupt, batch-forget: no answer
+            continue
+        elif operation not in (release, releasedir):
+            error = -38
+        os.write(device, struct.pack("<IiQ", 16 + len(answer), error, unique) + answer)
+
+
+class Hold(Broker):
+    def beside(self, name, code, **more):
+        """The slowest call of a neighbour while this goes on, in ms."""
+        granted = Listener(self, "127.0.0.1")
+        full = self.full_queue()
+        network = {"tcp": {"connect": [{"to": "127.0.0.1", "port": port} for port in (granted.port, full)]}}
+        both = {"PORT": str(granted.port), "FULL": str(full)}
+        code, neighbour = (re.sub("PORT|FULL", lambda found: both[found[0]], text) for text in (code, NEIGHBOUR))
+        running = self.boot(enclave.policy(name, {
+            "holds": python(TRY + code, network=network, **more),
+            "neighbour": python(TRY + neighbour, network=network)}))
+        running.wait_output("holds | done", 60)
+        worst = int(re.findall(r"neighbour \| worst (\d+)", running.output())[-1])
+        print(f"{name}: {worst} ms", end=" ", flush=True)
+        return worst, running
+
+    def test_an_exec_that_takes_memory_down(self):
+        worst, running = self.beside("e2e-hold-exec", EXEC, syscalls={"allow": ["@processes"]},
+                                     files={"execute": ["/usr/bin/true"]}, limits={"memory": "512M"})
+        # The exec takes as long as its memory is taken down, and nobody else waits for that.
+        self.assertLess(worst, int(re.findall(r"holds \| exec (\d+)", running.output())[0]) // 2)
+        cut = [e for e in running.events("holds") if e.get("extra", {}).get("caller") == "ended"]
+        self.assertTrue(any(e["extra"].get("arguments") == "unread" for e in cut), cut)
+        self.assertEqual(running.stop(), 0)
+
+    def test_a_file_in_place_of_a_socket(self):
+        device = os.open("/dev/fuse", os.O_RDWR)
+        flushes, flushed = os.pipe()
+        libc = ctypes.CDLL(None, use_errno=True)
+        options = f"fd={device},rootmode=40000,user_id=0,group_id=0,allow_other".encode()
+        self.assertEqual(libc.mount(b"fuse", b"/srv", b"fuse", 0, options), 0, ctypes.get_errno())
+        self.addCleanup(libc.umount2, b"/srv", 2)
+        server = os.fork()
+        if server == 0:
+            serve(device, flushed)
+        self.addCleanup(os.waitpid, server, 0)
+        self.addCleanup(os.kill, server, 9)
+        os.close(device)
+        os.close(flushed)
+        self.addCleanup(os.close, flushes)
+        worst, running = self.beside("e2e-hold-file", FILE, files={"read": ["/srv/f"]})
+        self.assertIn("holds | answer ENOTSOCK", running.output())
+        # Whoever waited was not the supervisor.
+        self.assertNotIn(str(running.process.pid), os.read(flushes, 4096).decode().split())
+        self.assertLess(worst, 1000)  # of 2,000
+        self.assertEqual(running.stop(), 0)
+
+
+if __name__ == "__main__":
+    enclave.main()
