@@ -93,9 +93,9 @@ std::string ExpectText(const Opened& opened, const Json& json) {
     case RegisterKind::kTdx:
       out += fmt::format(
           "register  {} = {} behind the boundary, when nothing was measured there before;\n"
-          "          an enclave that runs has another value, by the event of its audit key: not to "
-          "be "
-          "compared, but replayed by `attest verify --event-log`\n",
+          "          an enclave that runs has another value, by the event of its audit key: not "
+          "to\n"
+          "          be compared, but replayed by `attest verify --event-log`\n",
           name, json["value"].get<std::string>());
       break;
     case RegisterKind::kTpm:
@@ -281,8 +281,8 @@ Findings JudgeTdx(const Opened& opened, const QuoteValues& quote, const AttestCl
 }
 
 int PrintFindings(const std::vector<AttestFinding>& findings, bool quote, bool json) {
-  const bool image = std::ranges::none_of(findings, &AttestFinding::open);
   const bool good = std::ranges::all_of(findings, &AttestFinding::good);
+  const bool image = good && std::ranges::none_of(findings, &AttestFinding::open);
   if (json) {
     Json list = Json::array();
     for (const AttestFinding& f : findings) {

@@ -47,8 +47,9 @@ std::vector<AttestFinding> JudgeImage(const std::map<std::string, Digest>& found
       findings.push_back({name, false, "it holds " + Hex(held->second)});
     }
   }
-  // PCR0 is of the whole image; without it each part counts.
-  if (claim.contains("pcr0")) return findings;
+  // PCR0 is of the whole image, 1 and 2 are of its parts.
+  const bool parts = claim.contains("pcr1") && claim.contains("pcr2");
+  if (claim.contains("pcr0") || parts) return findings;
   std::string missing;
   for (const std::string& name : shown) {
     if (!claim.contains(name)) missing += fmt::format(", {}={}", name, Hex(found.at(name)));

@@ -279,9 +279,8 @@ class Writer {
   std::string Introduction() const {
     return std::string(kLearntBeginning) +
            "from what the program did while it was observed, and no more: what it did not\n# do "
-           "then, it may not do. Each statement says how often it was used, and by whom first "
-           "(boot "
-           "clock).\n";
+           "then, it may not do. Each statement says how often it was used, and by whom first\n# "
+           "(boot clock).\n";
   }
 
   std::string Notes() const {

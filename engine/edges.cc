@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -393,6 +394,8 @@ void CloseFileElsewhere(Fd& fd) {
   if (number < 0) return;
   const long child = syscall(SYS_clone, SIGCHLD | CLONE_FILES, nullptr, nullptr, nullptr, nullptr);
   if (child != 0) return;
+  // While it waits what it shares would outlive this process.
+  syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   syscall(SYS_close, number);
   for (;;) syscall(SYS_exit_group, 0);
 }

@@ -159,6 +159,20 @@ BOOST_AUTO_TEST_CASE(TheImageIsJudgedByItsRegisters) {
   BOOST_TEST(judge(*document, {upper}));  // as nitro-cli names it
   BOOST_TEST(!judge(*document, {"pcr31=" + Hex(Digest{})}));
   BOOST_TEST(!judge(*document, {"mrtd=" + Hex(Digest{})}));
+  // Of a part of the image the rest is still open.
+  const auto open = [&](const ImageClaim& claim) {
+    const auto findings = JudgeImage(*document, claim);
+    return std::ranges::any_of(findings, &AttestFinding::open);
+  };
+  const auto pcr = [&](uint32_t number) {
+    return std::pair("pcr" + std::to_string(number), document->pcrs.at(number));
+  };
+  BOOST_TEST(open({}));
+  BOOST_TEST(open({pcr(1)}));
+  BOOST_TEST(open({pcr(2)}));
+  BOOST_TEST(!open({pcr(1), pcr(2)}));
+  BOOST_TEST(!open({pcr(0)}));
+  BOOST_TEST(!open({pcr(0), pcr(1), pcr(2)}));
   for (const uint32_t number : {0U, 1U, 2U}) {
     NitroDocument debug = *document;
     debug.pcrs[number] = {};
