@@ -39,6 +39,10 @@ bool IsOfTree(const ViewEntry& entry) {
   return false;
 }
 
+bool IsTmpfs(const ViewEntry& entry) {
+  return entry.kind == ViewKind::kPrivate || entry.kind == ViewKind::kRuntime;
+}
+
 constexpr std::string_view kNotThere = "is not there";
 
 // What the machine's /dev has of directories; the rest of it are devices.
@@ -80,7 +84,7 @@ class Checker {
       if (IsOfTree(entry)) {
         View(entry);
         Twice(entry, mounted);
-      } else if (entry.kind == ViewKind::kPrivate || entry.kind == ViewKind::kRuntime) {
+      } else if (IsTmpfs(entry)) {
         MountPoint(profile, entry);
       }
     }
@@ -202,28 +206,46 @@ class Checker {
     Add(entry.rule, entry.path, "is `" + found->path + "`, which is named twice, in other ways");
   }
 
-  // A tmpfs beneath what is bound from the tree is mounted on a directory of the tree.
+  // Where a tmpfs is mounted: what is nearest above it in the view decides.
   void MountPoint(const ProfileData& profile, const ViewEntry& entry) {
+    const ViewEntry* nearest = nullptr;
+    size_t depth = 0;
     for (const ViewEntry& other : profile.view) {
-      if (!IsOfTree(other)) continue;
-      const auto bound = Resolve(tree_, other.path);
-      if (!bound) continue;
-      if (bound->path == entry.path) {
+      const bool of_tree = IsOfTree(other);
+      if (&other == &entry || (!of_tree && !IsTmpfs(other))) continue;
+      std::string real = other.path;
+      if (of_tree) {
+        const auto bound = Resolve(tree_, other.path);
+        if (!bound) continue;
+        real = bound->path.empty() ? "/" : bound->path;
+      }
+      if (real == entry.path) {
         return Add(entry.rule, entry.path, "is named twice: `" + other.path + "` leads to it");
       }
-      if (!Covers(other.path, entry.path)) continue;
-      const auto found = Resolve(tree_, entry.path);
-      if (!found) {
-        return Add(entry.rule, entry.path,
-                   found.error() + ", and `" + other.path + "` is not its own to make it in");
-      }
-      if (found->path != entry.path) {
-        return Add(entry.rule, entry.path,
-                   "is reached over a symbolic link: name it `" + found->path + "`");
-      }
-      if (found->node != nullptr && found->node->kind != ImageKind::kDirectory) {
-        return Add(entry.rule, entry.path, "is no directory");
-      }
+      const bool by_name = Covers(other.path, entry.path);
+      if ((!Covers(real, entry.path) && !by_name) || other.path.size() < depth) continue;
+      nearest = &other;
+      depth = other.path.size();
+    }
+    if (nearest == nullptr || IsTmpfs(*nearest)) return;  // it is made there
+    const auto found = Resolve(tree_, entry.path);
+    const std::string parent = entry.path.substr(0, std::max<size_t>(entry.path.rfind('/'), 1));
+    if (!found && found.error() == kNotThere && !IsReadOnlyBind(nearest->kind)) {
+      const auto above = Resolve(tree_, parent);
+      const bool good = above && (above->path.empty() ? "/" : above->path) == parent;
+      if (!good) Add(entry.rule, entry.path, "can't be made: its directory is not there");
+      return;
+    }
+    if (!found) {
+      return Add(entry.rule, entry.path,
+                 found.error() + ", and `" + nearest->path + "` is not its own to make it in");
+    }
+    if (found->path != entry.path) {
+      return Add(entry.rule, entry.path,
+                 "is reached over a symbolic link: name it `" + found->path + "`");
+    }
+    if (found->node != nullptr && found->node->kind != ImageKind::kDirectory) {
+      Add(entry.rule, entry.path, "is no directory");
     }
   }
 

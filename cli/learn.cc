@@ -201,9 +201,14 @@ constexpr size_t kMaxLearnt = 1U << 24;
 
 // A learnt policy may be learnt again.
 bool IsWrittenByHand(const std::string& path) {
+  std::error_code error;
+  const auto kind = fs::status(path, error).type();
+  if (kind == fs::file_type::not_found) return false;
+  if (error || kind != fs::file_type::regular) return true;
   const auto bytes = ReadFile(path, kMaxLearnt);
-  if (!bytes) return fs::exists(path);
-  return !std::string_view(reinterpret_cast<const char*>(bytes->data()), bytes->size())
+  if (!bytes) return true;
+  return !bytes->empty() &&
+         !std::string_view(reinterpret_cast<const char*>(bytes->data()), bytes->size())
               .starts_with(kLearntBeginning);
 }
 

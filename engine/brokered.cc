@@ -139,6 +139,8 @@ void Supervisor::Broker(Component& component, const Notification& call, Kind kin
 
 // False: no worker is free.
 bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
+  std::set<pid_t>& closers = OwnerOf(component).closers;
+  if (brokered.kind != Kind::kRead && closers.size() >= kMaxClosers) return false;
   bool failed = !component.workers;
   bool made = false;
   const auto index = failed ? std::nullopt : component.workers->Idle(kernel_, made, failed);
@@ -173,7 +175,10 @@ bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
     if (brokered.kind != Kind::kRead) busy_until_ = NowNs() + kBusyTime;
     return true;
   }
-  if (error == ENOTSOCK) CloseFileElsewhere(socket);
+  if (socket) SpendBrokered(component, kChildCost);
+  if (error == ENOTSOCK) {
+    if (const pid_t closer = CloseFileElsewhere(socket); closer > 0) closers.insert(closer);
+  }
   CloseElsewhere(socket);
   if (ready) {
     // That worker has ended, and its end was not looked at yet.
@@ -182,7 +187,7 @@ bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
   }
   if ((error == EBADF || error == ENOTSOCK) && valid) {
     component.listener.RespondResult(call, -error);
-    SpendBrokered(component, error == ENOTSOCK ? kChildCost : 1);
+    SpendBrokered(component);
   } else if (valid) {
     RefuseUnread(component, brokered);
   } else {

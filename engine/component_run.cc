@@ -189,7 +189,8 @@ bool Supervisor::OnControl(Component& component) {
       component.unit.OnAlive(NowMs());
       return true;
     case ReaperMessage::Kind::kStopped:
-      component.stopped_since = NowMs();
+      // It may be of an earlier one.
+      if (++component.stops_said == component.stops_told) component.stopped_since = NowMs();
       return true;
     case ReaperMessage::Kind::kExit:
       component.exit_status = message.status;
@@ -336,6 +337,7 @@ void Supervisor::CloseRun(Component& component) {
   component.held = component.held_before = false;
   component.runs_on = false;
   component.ran_on = 0;
+  component.stops_told = component.stops_said = 0;
   component.violations = 0;
   // Its cgroup stays: what a run leaves behind, such as files in memory that it passed to others,
   // counts against the limit of the next.

@@ -389,11 +389,11 @@ void CloseElsewhere(Fd& fd) {
 }
 
 // The child has this process's descriptors, not copies of them.
-void CloseFileElsewhere(Fd& fd) {
+pid_t CloseFileElsewhere(Fd& fd) {
   const int number = fd.Release();
-  if (number < 0) return;
+  if (number < 0) return -1;
   const long child = syscall(SYS_clone, SIGCHLD | CLONE_FILES, nullptr, nullptr, nullptr, nullptr);
-  if (child != 0) return;
+  if (child != 0) return static_cast<pid_t>(child);
   // While it waits what it shares would outlive this process.
   syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   syscall(SYS_close, number);

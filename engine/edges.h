@@ -55,8 +55,8 @@ tl::expected<void, EdgeError> Listen(const Profile& profile, Handover& handover)
 // can't be, it stays open.
 void CloseElsewhere(Fd& fd);
 // The same of what is no socket: each close(2) of one waits for its file system, also when another
-// process has it open. Without a child it stays open.
-void CloseFileElsewhere(Fd& fd);
+// process has it open. The process that waits, a child; -1: there is none, and it stays open.
+pid_t CloseFileElsewhere(Fd& fd);
 
 // A listener lives as long as a run: what the run did to it (shut it down, a timeout, a buffer
 // size, passed it on) ends with it, and until the next one clients are refused at once, whoever

@@ -158,6 +158,7 @@ void Supervisor::Hold(Component& component) {
       send(component.control.get(), &stop, sizeof stop, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
   component.held_since = NowMs();
   component.stopped_since = 0;
+  if (component.held) ++component.stops_told;
   if (component.held_before) return;
   component.held_before = true;
   Lifecycle(component, "hold", "done",
@@ -196,6 +197,7 @@ void Supervisor::Release(Component& component) {
 // Whether it can be in an exec, where reading of it waits for as long as its old memory is taken
 // down, which is for it to choose.
 bool Supervisor::MayExec(const Component& component) {
+  if (component.profile->on_violation == OnViolation::kObserve) return true;
   const Arch arch = component.profile->arch;
   const Filter& filter = WidestFilter(*component.profile);
   return std::ranges::any_of(std::array{"execve", "execveat"}, [&](const char* name) {

@@ -414,6 +414,7 @@ void Supervisor::OnSignals() {
     for (auto& component : components_) {
       if (component->reaper == pid) OnReaperDead(*component);
       if (component->workers) component->workers->Ended(pid);
+      component->closers.erase(pid);
     }
   }
 }

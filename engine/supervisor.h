@@ -83,6 +83,8 @@ inline constexpr uint32_t kBrokeredBudget = 5000;
 
 // What a call costs of that for which the supervisor forks.
 inline constexpr uint32_t kChildCost = 50;
+// Children of one component that wait for a file's closing; with as many its calls wait, too.
+inline constexpr size_t kMaxClosers = 4;
 
 // Refused calls a second of one component whose arguments are read; of more only the registers are
 // on record.
@@ -191,6 +193,8 @@ class Supervisor {
     bool held_before = false;    // in this run
     uint64_t held_since = 0;     // ms
     uint64_t stopped_since = 0;  // ms, that its reaper has sent the stop; 0: it has not said so
+    uint32_t stops_told = 0;     // to its reaper, in this run
+    uint32_t stops_said = 0;     // by its reaper
     bool runs_on = false;        // it was seen running though it is held, in this second
     uint8_t ran_on = 0;          // its last eight stops that say so, the last one lowest
     uint32_t looks = 0;          // threads looked at in this second
@@ -201,6 +205,7 @@ class Supervisor {
     uint64_t unread = 0;         // bytes that were left then
     uint64_t violations = 0;     // in this run
     uint64_t all_violations = 0;
+    std::set<pid_t> closers;   // children that close files of it; instances share their owner's
     std::string recent;        // its last output, whole lines, at most kKeptOutput bytes
     std::string last_refused;  // the action of the last one
   };

@@ -28,7 +28,8 @@ components:
       read: ["@libraries", /srv/data, /srv/code/data, {path: /srv/perhaps, optional: true}]
       write: [/srv/out]
       state: [/var/lib/hello]
-      private: [{path: /srv/data/tmp, size: 1M}]
+      private: [{path: /srv/data/tmp, size: 1M}, {path: /srv/out/tmp, size: 1M},
+                {path: /srv/data/tmp/of/it, size: 1M}]
     secrets: [{name: key, from: /etc/hello.key}]
     syscalls: {allow: ["@service"]}
 )";
@@ -285,6 +286,10 @@ BOOST_AUTO_TEST_CASE(WhatTheBundleNeedsMustBeThere) {
        "is no directory"},
       {"rm -r srv/data/tmp; ln -s . srv/data/tmp", "components.hello.files.private:/srv/data/tmp",
        "over a symbolic link: name it `/srv/data`"},
+      {"ln -s . srv/out/tmp", "components.hello.files.private:/srv/out/tmp",
+       "over a symbolic link: name it `/srv/out`"},
+      {"mkdir srv/other; mv srv/data/* srv/other; rmdir srv/data; ln -s other srv/data",
+       "components.hello.files.private:/srv/data/tmp", "name it `/srv/other/tmp`"},
       {"mv etc/hello.key etc/k; ln -s k etc/hello.key", "components.hello.secrets",
        "is reached over a symbolic link"},
       {": > etc/hello.key", "components.hello.secrets", "has 0 bytes: a secret has 1 to 65536"},
