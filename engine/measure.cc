@@ -178,9 +178,9 @@ class LoggedRegister {
   }
   // The kernel's file, and the TDX module's own word: a file that is not the register's is found.
   tl::expected<Digest, std::string> ReadTdx() const {
-    const auto value = ReadRtmr(door_, measure_.rtmr, measure_.policy);
+    auto value = ReadRtmr(door_, measure_.rtmr, measure_.policy);
     if (!value) return value;
-    const auto reported = ReportedRtmr(door_, measure_.tdx, measure_.policy, *value);
+    auto reported = ReportedRtmr(door_, measure_.tdx, measure_.policy, *value);
     if (!reported) return reported;
     if (*reported != *value) {
       return Stop("compare " + name() + ": the report of `" + measure_.tdx + "` says " +
