@@ -172,6 +172,7 @@ struct Watched {
   bool gone = false;
   bool begun = false;  // an attempt, and not ended it
   std::string ended;   // of one that is gone: how
+  int64_t killed = 0;  // for a violation, in this boot: when, in nanoseconds since boot
   std::vector<SuiteAttempt> attempts;
 };
 using AllWatched = std::map<std::string, Watched>;
@@ -233,9 +234,12 @@ void NoteExits(const std::string& audit, AllWatched& watched, std::streamoff fro
   file.seekg(from);
   for (std::string line; std::getline(file, line);) {
     const Json event = Json::parse(line, nullptr, false);
-    if (!event.is_object() || event.value("action", "") != "exit") continue;
+    if (!event.is_object()) continue;
     const auto component = watched.find(event.value("component", ""));
     if (component == watched.end()) continue;
+    const std::string action = event.value("action", "");
+    if (action == "violation") component->second.killed = Nanoseconds(event.value("time", ""));
+    if (action != "exit") continue;
     component->second.gone = true;
     component->second.ended = event.value("/extra/detail"_json_pointer, std::string());
   }
@@ -250,6 +254,12 @@ std::string EndOf(const std::string& how) {
   if (!how.starts_with(kExit)) return "ended";
   const std::string code = how.substr(kExit.size());
   return code == "200" || code == "0" ? "passed" : "exit:" + code;
+}
+
+// Its end was for an attempt before the one that it had begun, and came late.
+bool EndedByEarlier(const Watched& component) {
+  const SuiteAttempt& last = component.attempts.back();
+  return component.gone && component.killed != 0 && component.killed < last.begin;
 }
 
 bool Finished(const AllWatched& watched, const std::set<std::string>& active) {
@@ -422,6 +432,7 @@ tl::expected<SuiteRun, std::string> AttackSuite::Run(const Bundle& bundle,
     for (auto& [name, component] : watched) {
       component.done = component.next >= attacks->size();
       component.gone = false;
+      component.killed = 0;
       if (!component.done) active.insert(name);
     }
     if (active.empty()) break;
@@ -475,10 +486,14 @@ tl::expected<SuiteRun, std::string> AttackSuite::Run(const Bundle& bundle,
     for (const std::string& name : active) {
       Watched& component = watched.at(name);
       if (!component.begun) continue;
+      component.begun = false;
+      if (EndedByEarlier(component)) {
+        component.attempts.pop_back();
+        continue;
+      }
       // Not told: its component has ended with it, or it never came back.
       component.attempts.back().result = component.gone ? EndOf(component.ended) : "hung";
       ++component.next;
-      component.begun = false;
     }
     if (made() == before) {
       return tl::make_unexpected("no attack could be made: " + Errors());

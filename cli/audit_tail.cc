@@ -89,19 +89,29 @@ class Tail {
       return std::nullopt;
     }
     known_ |= record->component == filter_.component;
+    any_ = true;
     if (!filter_.Takes(*record)) return std::nullopt;
+    taken_ = true;
     return json_ ? AsciiJson(record->json, -1) : RecordText(*record, TriedText(*record, arch_));
   }
   uint64_t unreadable() const { return unreadable_; }
-  // The component that is asked for, if no record is of it: mistyped, it looks like a quiet one.
-  std::string Unknown() const { return known_ ? "" : filter_.component; }
+  // Why nothing of what was read is asked for, empty where something is. A mistyped component or
+  // statement looks like a quiet one.
+  std::string WhyNothing() const {
+    if (!known_ && !filter_.component.empty()) {
+      return fmt::format("the log has no record of a component {}", Quoted(filter_.component));
+    }
+    return taken_ || !any_ ? "" : "no record of the log is what is asked for";
+  }
 
  private:
   RecordFilter filter_;
   bool json_;
   std::optional<Arch> arch_;
   uint64_t unreadable_ = 0;
+  bool any_ = false;
   bool known_ = false;
+  bool taken_ = false;
 };
 
 std::optional<size_t> LinesWanted(const Invocation& invocation) {
@@ -144,9 +154,7 @@ int TailLog(const Invocation& invocation) {
   if (!arch) return arch.error();
   Tail tail(std::move(*filter), invocation.One(Parameter::kFormat) == "json", *arch);
   if (!PrintLast(log, tail, *wanted)) return kExitCannot;
-  if (const std::string unknown = tail.Unknown(); !unknown.empty()) {
-    PrintNote(fmt::format("the log has no record of a component {}", Quoted(unknown)));
-  }
+  if (const std::string why = tail.WhyNothing(); !why.empty()) PrintNote(why);
   while (invocation.Has(Parameter::kFollow)) {
     poll(nullptr, 0, kPause);
     std::string out;

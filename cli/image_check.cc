@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -82,15 +81,14 @@ class Checker {
     std::map<std::string, ViewKind> mounted;
     for (const ViewEntry& entry : profile.view) {
       if (IsOfTree(entry)) {
-        View(entry);
-        Twice(entry, mounted);
+        if (View(entry)) Twice(entry, mounted);
       } else if (IsTmpfs(entry)) {
         MountPoint(profile, entry);
       }
     }
     for (const Secret& secret : profile.secrets) {
-      const auto found = Find(secret.path, secret.rule);
-      if (!found) continue;
+      const Resolved* const found = Find(secret.path, secret.rule);
+      if (found == nullptr) continue;
       if (!found->links.empty()) {
         // As engine/secrets.cc.
         Add(secret.rule, secret.path, "is reached over a symbolic link");
@@ -108,34 +106,51 @@ class Checker {
     problems_.push_back({component_, statement, path, what});
   }
 
+  struct Lookup {
+    tl::expected<Resolved, std::string> found;
+    std::vector<std::string> links;  // on the way, also to what is not there
+    std::string real;                // the path that was asked for where nothing is found
+  };
+
+  // Each path is resolved once.
+  const Lookup& At(const std::string& path) {
+    const auto [known, is_new] = lookups_.try_emplace(path);
+    Lookup& lookup = known->second;
+    if (!is_new) return lookup;
+    lookup.found = Resolve(tree_, path, &lookup.links);
+    lookup.real = !lookup.found ? path : lookup.found->path.empty() ? "/" : lookup.found->path;
+    return lookup;
+  }
+
   // What is there, with its node. Nothing: it was said why, or it is the kernel's, as /dev, /proc
   // and /sys are; what /run and /tmp hold is made after the boot. `optional`: it may be missing.
-  std::optional<Resolved> Find(const std::string& path, const std::string& statement,
-                               bool optional = false) {
-    std::vector<std::string> links;
-    auto found = Resolve(tree_, path, &links);
-    if (!found && found.error() != kNotThere) {
-      Add(statement, path, found.error());
-      return std::nullopt;
-    }
+  const Resolved* Find(const std::string& path, const std::string& statement,
+                       bool optional = false) {
+    const auto& [found, links, real] = At(path);
+    if (!found && found.error() != kNotThere) return Lacks(statement, path, found.error());
     for (const std::string& link : links) {
       if (IsTrusted(link)) continue;
-      Add(statement, path, "is reached over `" + link + "`, a link that others than root can set");
-      return std::nullopt;
+      return Lacks(statement, path,
+                   "is reached over `" + link + "`, a link that others than root can set");
     }
-    if (!found) {
-      if (!optional) Add(statement, path, found.error());
-      return std::nullopt;
-    }
-    if (found->node != nullptr) return std::move(*found);
+    if (!found) return optional ? nullptr : Lacks(statement, path, found.error());
+    if (found->node != nullptr) return &*found;
     const std::string_view covering = CoveringDirectory(found->path);
     if (covering == "/run" || covering == "/tmp") {
-      if (optional) return std::nullopt;
-      Add(statement, path, "is beneath " + std::string(covering) + ", which is empty at boot");
-    } else if (!found->links.empty() && IsDevice(found->path)) {
-      Add(statement, path, "is `" + found->path + "`, which is neither a file nor a directory");
+      if (optional) return nullptr;
+      return Lacks(statement, path,
+                   "is beneath " + std::string(covering) + ", which is empty at boot");
     }
-    return std::nullopt;
+    if (!found->links.empty() && IsDevice(real)) {
+      return Lacks(statement, path, "is `" + real + "`, which is neither a file nor a directory");
+    }
+    return nullptr;
+  }
+
+  const Resolved* Lacks(const std::string& statement, const std::string& path,
+                        const std::string& what) {
+    Add(statement, path, what);
+    return nullptr;
   }
 
   // As sandbox/view.cc, with the owners that the image will have.
@@ -157,8 +172,8 @@ class Checker {
   void Program(const ProfileData& profile) {
     const std::string statement = "components." + profile.name + ".exec";
     const std::string& path = profile.argv.front();
-    const auto found = Find(path, statement);
-    if (!found) return;
+    const Resolved* const found = Find(path, statement);
+    if (found == nullptr) return;
     const ImageNode* const node = found->node;
     // Of root, or given to the component.
     const uint32_t execute = OwnerOf(found->path) == &profile ? 0100 : 0001;
@@ -183,9 +198,9 @@ class Checker {
          at = program.find('/', at + 1)) {
       const std::string directory = program.substr(0, at);
       const bool granted = std::ranges::any_of(profile.view, [&](const ViewEntry& entry) {
-        const auto real =
-            IsOfTree(entry) ? Resolve(tree_, entry.path) : tl::expected<Resolved, std::string>();
-        return IsOfTree(entry) && real && Covers(real->path, directory);
+        if (!IsOfTree(entry)) return false;
+        const auto& found = At(entry.path).found;
+        return found && Covers(found->path, directory);
       });
       const auto found = tree_.nodes.find(directory);
       if (!granted || found == tree_.nodes.end()) continue;
@@ -197,13 +212,12 @@ class Checker {
 
   // As sandbox/view.cc: one inode has one kind of mount.
   void Twice(const ViewEntry& entry, std::map<std::string, ViewKind>& mounted) {
-    const auto found = Resolve(tree_, entry.path);
-    if (!found) return;
-    const bool writable = entry.kind == ViewKind::kWritable || entry.kind == ViewKind::kState;
-    const auto [known, is_new] =
-        mounted.try_emplace(found->path, writable ? ViewKind::kWritable : entry.kind);
-    if (is_new || known->second == (writable ? ViewKind::kWritable : entry.kind)) return;
-    Add(entry.rule, entry.path, "is `" + found->path + "`, which is named twice, in other ways");
+    const Lookup& lookup = At(entry.path);
+    if (!lookup.found) return;
+    const ViewKind kind = entry.kind == ViewKind::kState ? ViewKind::kWritable : entry.kind;
+    const auto [known, is_new] = mounted.try_emplace(lookup.real, kind);
+    if (is_new || known->second == kind) return;
+    Add(entry.rule, entry.path, "is `" + lookup.real + "`, which is named twice, in other ways");
   }
 
   // Where a tmpfs is mounted: what is nearest above it in the view decides.
@@ -215,9 +229,9 @@ class Checker {
       if (&other == &entry || (!of_tree && !IsTmpfs(other))) continue;
       std::string real = other.path;
       if (of_tree) {
-        const auto bound = Resolve(tree_, other.path);
-        if (!bound) continue;
-        real = bound->path.empty() ? "/" : bound->path;
+        const Lookup& bound = At(other.path);
+        if (!bound.found) continue;
+        real = bound.real;
       }
       if (real == entry.path) {
         return Add(entry.rule, entry.path, "is named twice: `" + other.path + "` leads to it");
@@ -228,12 +242,12 @@ class Checker {
       depth = other.path.size();
     }
     if (nearest == nullptr || IsTmpfs(*nearest)) return;  // it is made there
-    const auto found = Resolve(tree_, entry.path);
+    const auto& found = At(entry.path).found;
     const std::string parent = entry.path.substr(0, std::max<size_t>(entry.path.rfind('/'), 1));
     if (!found && found.error() == kNotThere && !IsReadOnlyBind(nearest->kind)) {
-      const auto above = Resolve(tree_, parent);
-      const bool good = above && (above->path.empty() ? "/" : above->path) == parent;
-      if (!good) Add(entry.rule, entry.path, "can't be made: its directory is not there");
+      const Lookup& above = At(parent);
+      if (!above.found || above.real != parent)
+        Add(entry.rule, entry.path, "can't be made: its directory is not there");
       return;
     }
     if (!found) {
@@ -249,30 +263,33 @@ class Checker {
     }
   }
 
-  void View(const ViewEntry& entry) {
-    const auto found = Resolve(tree_, entry.path);
+  // False: it was said what is wrong.
+  bool View(const ViewEntry& entry) {
     // As sandbox/view.cc: what is written to has one name, and what has another is nobody's own.
-    const std::string real = !found ? entry.path : found->path.empty() ? "/" : found->path;
+    const std::string& real = At(entry.path).real;
+    const auto refuse = [&](const std::string& what) {
+      Add(entry.rule, entry.path, what);
+      return false;
+    };
     if (real != entry.path && !IsReadOnlyBind(entry.kind)) {
-      return Add(entry.rule, entry.path, "is reached over a symbolic link: name it `" + real + "`");
+      return refuse("is reached over a symbolic link: name it `" + real + "`");
     }
     for (const std::string& kept : kept_) {
       if (real == entry.path || (!Covers(real, kept) && !Covers(kept, real))) continue;
-      return Add(entry.rule, entry.path,
-                 "is `" + real + "`, which meets `" + kept + "`, not its own to read");
+      return refuse("is `" + real + "`, which meets `" + kept + "`, not its own to read");
     }
-    const auto there = Find(entry.path, entry.rule, entry.optional);
-    if (!there || entry.kind != ViewKind::kState) return;
-    if (there->node->kind != ImageKind::kDirectory) {
-      return Add(entry.rule, entry.path, "is no directory");
-    }
-    if ((there->node->mode & 022) != 0) Add(entry.rule, entry.path, "may be written by others");
+    const size_t before = problems_.size();
+    const Resolved* const there = Find(entry.path, entry.rule, entry.optional);
+    if (there == nullptr || entry.kind != ViewKind::kState) return problems_.size() == before;
+    if (there->node->kind != ImageKind::kDirectory) return refuse("is no directory");
+    return (there->node->mode & 022) == 0 || refuse("may be written by others");
   }
 
   const ImageTree& tree_;
   std::vector<ImageProblem>& problems_;
   Owners owners_;
   std::vector<std::string> kept_;
+  std::map<std::string, Lookup> lookups_;
   std::string component_;
 };
 

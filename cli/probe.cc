@@ -86,6 +86,7 @@ class RecordFinder {
       if (first) return &record;
       // Only a refusal on record ends a component, so such an attempt was not refused quietly.
       const bool quiet = attempt.quiet && attempt.result != kEnded;
+      if (!in_time && !IsRefusal(attempt.result)) continue;
       if (quiet || !known.contains(KeyOf(record)) || left_[i] == 0) continue;
       --left_[i];
       return &record;
@@ -94,6 +95,11 @@ class RecordFinder {
   }
 
  private:
+  // One that came to a fault of its own or to nothing may have a record, but none is kept for it.
+  static bool IsRefusal(const std::string& result) {
+    return result.starts_with("E") || result == kEnded || result == "SIGSYS" || result == "SIGKILL";
+  }
+
   // What the attempt came to is what the record says, or tells nothing of it.
   static bool Fits(const SuiteRecord& record, const SuiteAttempt& attempt) {
     return record.error == attempt.result || record.killed || !attempt.result.starts_with("E");

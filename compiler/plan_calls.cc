@@ -241,6 +241,30 @@ void WarnOfNoCalls(const ComponentPlan& plan) {
       "`stateful-service` or `untrusted-code`; or allow calls in `syscalls`");
 }
 
+// As above: read(2) is enough for sockets, but C libraries and interpreters call neither it nor
+// write(2) on them.
+void WarnOfMuteSockets(const ComponentPlan& plan, const CallPlan& calls) {
+  const ComponentPolicy& policy = plan.policy;
+  const NetworkPolicy& network = policy.network;
+  const bool none = network.unix_listen.empty() && network.unix_connect.empty() &&
+                    network.tcp_listen.empty() && network.tcp_connect.empty() &&
+                    network.tcp_connect_to.empty() && network.udp_connect.empty() &&
+                    network.vsock_listen.empty() && network.vsock_connect.empty();
+  if (none || policy.allow.empty() || policy.on_violation == OnViolation::kObserve) return;
+  const CallPlan& all = plan.startup ? *plan.startup : calls;
+  for (const std::string_view name : {"recvfrom", "recvmsg", "recvmmsg"}) {
+    const auto nr = SyscallNumber(calls.arch, name);
+    if (nr && Allowed(all, *nr)) return;
+  }
+  plan.enclave.diagnostics.Warning(
+      policy.at.place, "E0564",
+      fmt::format("`{}` has sockets (`network`) and neither recvfrom nor recvmsg: most programs "
+                  "can't read from them",
+                  policy.name),
+      "allow `@socket-io` in `syscalls`, or name an archetype in `profile` that has it, as "
+      "`stateful-service` does");
+}
+
 }  // namespace
 
 void PlanCalls(ComponentPlan& plan) {
@@ -294,6 +318,7 @@ void PlanCalls(ComponentPlan& plan) {
     std::erase_if(plan.startup->absent, is_allowed);
     std::erase_if(plan.startup->skipped, is_allowed);
   }
+  WarnOfMuteSockets(plan, calls);
   plan.calls = std::move(calls);
 }
 

@@ -306,7 +306,7 @@ Event Supervisor::UnreadEvent(const Component& component, BrokeredCall& brokered
 
 void Supervisor::RefuseUnread(Component& component, BrokeredCall& brokered) {
   Event event = UnreadEvent(component, brokered);
-  const bool answered = component.listener.Respond(brokered.call, Answer::kRefuse);
+  const bool answered = AnswerViolation(component, brokered.call);
   // Its caller has ended, which is why nothing could be read: see RecordCut. What is read for the
   // record alone is refused whatever it says.
   if (!answered) event.extra.push_back({"caller", "ended"});
@@ -319,9 +319,14 @@ void Supervisor::RefuseUnread(Component& component, BrokeredCall& brokered) {
 }
 
 void Supervisor::Refuse(Component& component, const Notification& call, Event event) {
-  component.listener.Respond(call, Answer::kRefuse);
+  AnswerViolation(component, call);
   Violation(component, std::move(event));
   SpendAnswer(component);
+}
+
+bool Supervisor::AnswerViolation(const Component& component, const Notification& call) {
+  if (EndsByViolation(component)) return component.listener.IsValid(call);
+  return component.listener.Respond(call, Answer::kRefuse);
 }
 
 void Supervisor::Violation(Component& component, Event event) {

@@ -136,13 +136,16 @@ void Supervisor::OnRefusals(Component& component, uint32_t revents) {
   }
   Event event = CallerEvent(component, call);
   // Who can be answered was there all the time, so that number was its own.
-  const Answer answer = is_absent ? Answer::kAbsent : Answer::kRefuse;
-  if (!component.listener.Respond(call, answer)) event.exe.clear();
-  DescribeRefusal(event, component, call, is_absent);
   // Until its exec has passed all of it is its witness.
   const bool tries = component.launch_pending;
+  const bool violates = !is_absent && !tries;
+  const Answer answer = is_absent ? Answer::kAbsent : Answer::kRefuse;
+  const bool waited =
+      violates ? AnswerViolation(component, call) : component.listener.Respond(call, answer);
+  if (!waited) event.exe.clear();
+  DescribeRefusal(event, component, call, is_absent);
   if (tries) event.kind = EventKind::kWitness;
-  if (!is_absent && !tries) {
+  if (violates) {
     Violation(component, std::move(event));
   } else {
     log_.Append(std::move(event));

@@ -80,11 +80,15 @@ void Supervisor::DescribeRefusal(Event& event, const Component& component, const
   event.object = registers;
 }
 
+bool Supervisor::EndsByViolation(const Component& component) {
+  return component.profile->on_violation == OnViolation::kKill && component.reaper > 0;
+}
+
 void Supervisor::Violated(Component& component, bool now) {
   ++component.all_violations;
   if (!now) return;
   ++component.violations;
-  if (component.profile->on_violation == OnViolation::kKill && component.reaper >= 0) {
+  if (EndsByViolation(component)) {
     Lifecycle(component, "violation", "killed");
     KillAll(component);
   }

@@ -283,6 +283,10 @@ class Supervisor {
   void RefuseUnread(Component& component, BrokeredCall& brokered);
   void Refuse(Component& component, const Notification& call, Event event);
   void Violation(Component& component, Event event);
+  // Before its record is made. Where that ends the component, its caller is left waiting: it would
+  // go on until its end has come to it. False: it did not wait any more.
+  static bool AnswerViolation(const Component& component, const Notification& call);
+  static bool EndsByViolation(const Component& component);
   void Proceed(Component& component);
   void ExpireWorkers(Component& component, uint64_t now);
   void SpendBrokered(Component& component, uint32_t cost = 1);

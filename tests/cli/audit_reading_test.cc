@@ -91,6 +91,15 @@ BOOST_AUTO_TEST_CASE(ShowsTheLastRecordsOneALine) {
   BOOST_TEST((mistyped.exit == 0 && mistyped.out.empty()));
   BOOST_TEST(mistyped.err.find("no record of a component `tool`") != std::string::npos);
   BOOST_TEST(Bulkhead({"audit", "tail", path, "--component", "tools"}).err == "");
+  for (const auto& [option, mistake, right] :
+       {std::tuple("--rule", "components.tools.syscall", "components.tools.syscalls"),
+        {"--action", "mounts", "ptrace"}}) {
+    const auto nothing = Bulkhead({"audit", "tail", path, option, mistake});
+    BOOST_TEST((nothing.exit == 0 && nothing.out.empty()));
+    BOOST_TEST(nothing.err.find("no record of the log is what is asked for") != std::string::npos,
+               nothing.err);
+    BOOST_TEST(Bulkhead({"audit", "tail", path, option, right}).err == "");
+  }
   const auto last = Bulkhead({"audit", "tail", path, "-n", "2"});
   BOOST_TEST(LinesOf(last.out) == 2U);
   BOOST_TEST(last.out.find("agent") != std::string::npos);

@@ -353,27 +353,48 @@ BOOST_AUTO_TEST_CASE(Enclave) {
           "`components.one.network.unix.listen:/run/e/s.sock`\n"}});
 }
 
+// The warnings of a component, each with its place; what to do is in all of them.
+std::string WarningsOf(const std::string& body) {
+  std::string text;
+  const auto compiled = MustCompile(Granted(body));
+  for (const Diagnostic& d : compiled.diagnostics.Sorted()) {
+    if (d.severity != Severity::kWarning) continue;
+    text += std::to_string(d.place.line) + ":" + std::to_string(d.place.column) + " " + d.code +
+            " " + d.message + "\n";
+    BOOST_TEST(d.help.find("an archetype in `profile`") != std::string::npos);
+  }
+  return text;
+}
+
 // A component without calls compiles; that it is hardly meant is said, once and at its name.
 BOOST_AUTO_TEST_CASE(NoCallsAreAWarning) {
-  const auto warnings = [](const std::string& body) {
-    std::string text;
-    const auto compiled = MustCompile(Granted(body));
-    for (const Diagnostic& d : compiled.diagnostics.Sorted()) {
-      if (d.severity != Severity::kWarning) continue;
-      text += std::to_string(d.place.line) + ":" + std::to_string(d.place.column) + " " + d.code +
-              " " + d.message + "\n";
-      BOOST_TEST(d.help.starts_with("name an archetype in `profile`"));
-    }
-    return text;
-  };
   const std::string none = "5:3 E0563 `one` is given no system calls: hardly any program runs\n";
-  BOOST_TEST(warnings("") == none);
-  BOOST_TEST(warnings("    profile: [python]\n") == none);
-  BOOST_TEST(warnings("    network: {tcp: {connect: [443]}}\n") == none);
-  BOOST_TEST(warnings("    syscalls: {deny: [ptrace]}\n") == none);
-  BOOST_TEST(warnings("    profile: [batch, python]\n") == "");
-  BOOST_TEST(warnings("    syscalls: {allow: [read]}\n") == "");
-  BOOST_TEST(warnings("    syscalls: {startup: [read]}\n    ready: notify\n") == "");
+  BOOST_TEST(WarningsOf("") == none);
+  BOOST_TEST(WarningsOf("    profile: [python]\n") == none);
+  BOOST_TEST(WarningsOf("    network: {tcp: {connect: [443]}}\n") == none);
+  BOOST_TEST(WarningsOf("    syscalls: {deny: [ptrace]}\n") == none);
+  BOOST_TEST(WarningsOf("    profile: [batch, python]\n") == "");
+  BOOST_TEST(WarningsOf("    syscalls: {allow: [read]}\n") == "");
+  BOOST_TEST(WarningsOf("    syscalls: {startup: [read]}\n    ready: notify\n") == "");
+}
+
+// So does one whose sockets hardly any program could read from.
+BOOST_AUTO_TEST_CASE(SocketsWithoutReceivingAreAWarning) {
+  const std::string mute =
+      "5:3 E0564 `one` has sockets (`network`) and neither recvfrom nor recvmsg: most programs "
+      "can't read from them\n";
+  const std::string connects = "    network: {tcp: {connect: [443]}}\n";
+  BOOST_TEST(WarningsOf("    profile: [batch]\n" + connects) == mute);
+  BOOST_TEST(
+      WarningsOf(
+          "    profile: [batch]\n    network: {udp: {connect: [{to: 127.0.0.1, port: 53}]}}\n") ==
+      mute);
+  BOOST_TEST(WarningsOf("    profile: [batch]\n") == "");
+  BOOST_TEST(WarningsOf("    profile: [stateful-service]\n" + connects) == "");
+  BOOST_TEST(WarningsOf("    profile: [batch]\n    syscalls: {allow: [recvfrom]}\n" + connects) ==
+             "");
+  BOOST_TEST(WarningsOf("    profile: [batch]\n    syscalls: {allow: [\"@socket-io\"]}\n" +
+                        connects) == "");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -12,7 +12,7 @@ import signal
 
 import enclave
 import hostile_components as components
-from hostile_test import Case
+from hostile_cases import Case
 
 FLOODERS = 4
 CALLS = int(os.environ.get("BULKHEAD_ACCOUNTING_CALLS", "250000"))  # of each

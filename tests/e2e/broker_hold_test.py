@@ -5,6 +5,7 @@ whose file system answers late. Its neighbours' calls are made meanwhile."""
 
 import ctypes
 import os
+import pathlib
 import re
 import struct
 import time
@@ -68,13 +69,17 @@ time.sleep(1000)
 """
 
 FILE = """
-import ctypes
+import ctypes, threading
 libc = ctypes.CDLL(None, use_errno=True)
 file = os.open('/srv/f', 0)
 address = struct.pack('<HH', 2, socket.htons(PORT)) + socket.inet_aton('127.0.0.1') + bytes(8)
+def connect():
+    libc.connect(file, address, 16)
+    say('answer', name(ctypes.get_errno()))
 time.sleep(1)
-libc.connect(file, address, 16)
-say('answer', name(ctypes.get_errno()))
+threads = [threading.Thread(target=connect) for _ in range(TIMES)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
 time.sleep(1)
 say('done', 1)
 time.sleep(1000)
@@ -85,8 +90,20 @@ def attributes(inode, mode, size):
     return struct.pack("<6Q3I7I", inode, size, 1, 0, 0, 0, 0, 0, 0, mode, 1, 0, 0, 0, 4096, 0)
 
 
-def serve(device, flushed):
-    """A file system of one file (linux/fuse.h), whose flush, which every close waits for, takes 2 s."""
+def children(pid):
+    """Of all its threads."""
+    paths = pathlib.Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for path in paths for child in path.read_text("ascii").split()]
+
+
+def share_files(one, other):
+    """Whether they have the same descriptors (kcmp(2), KCMP_FILES; its number is x86-64's)."""
+    return ctypes.CDLL(None).syscall(312, one, other, 2, 0, 0) == 0
+
+
+def serve(device, flushed, seconds):
+    """A file system of one file (linux/fuse.h), whose flush, which every close waits for, takes this
+    long; it answers one after the other."""
     lookup, getattr_, open_, read, statfs, release, flush, init, opendir, releasedir = 1, 3, 14, 15, 17, 18, 25, 26, 27, 29
     while True:
         message = os.read(device, 1 << 20)
@@ -107,7 +124,7 @@ def serve(device, flushed):
             answer = bytes(80)
         elif operation == flush:
             os.write(flushed, f"{pid}\n".encode())
-            time.sleep(2)
+            time.sleep(seconds)
         elif operation in (2, 36, 42):  # forget, interrupt, batch-forget: no answer
             continue
         elif operation not in (release, releasedir):
@@ -116,8 +133,8 @@ def serve(device, flushed):
 
 
 class Hold(Broker):
-    def beside(self, name, code, **more):
-        """The slowest call of a neighbour while this goes on, in ms."""
+    def beside(self, name, code, look=lambda running: None, **more):
+        """The slowest call of a neighbour while this goes on, in ms; `look` is called again and again."""
         granted = Listener(self, "127.0.0.1")
         full = self.full_queue()
         network = {"tcp": {"connect": [{"to": "127.0.0.1", "port": port} for port in (granted.port, full)]}}
@@ -126,7 +143,12 @@ class Hold(Broker):
         running = self.boot(enclave.policy(name, {
             "holds": python(TRY + code, network=network, **more),
             "neighbour": python(TRY + neighbour, network=network)}))
-        running.wait_output("holds | done", 60)
+
+        def is_done():
+            look(running)
+            return "holds | done" in running.output()
+
+        enclave.wait_until(is_done, 60, "the end")
         worst = int(re.findall(r"neighbour \| worst (\d+)", running.output())[-1])
         print(f"{name}: {worst} ms", end=" ", flush=True)
         return worst, running
@@ -140,7 +162,8 @@ class Hold(Broker):
         self.assertTrue(any(e["extra"].get("arguments") == "unread" for e in cut), cut)
         self.assertEqual(running.stop(), 0)
 
-    def test_a_file_in_place_of_a_socket(self):
+    def slow_file(self, seconds):
+        """Has the file of serve() as /srv/f; the pids that close it can be read."""
         device = os.open("/dev/fuse", os.O_RDWR)
         flushes, flushed = os.pipe()
         libc = ctypes.CDLL(None, use_errno=True)
@@ -149,17 +172,37 @@ class Hold(Broker):
         self.addCleanup(libc.umount2, b"/srv", 2)
         server = os.fork()
         if server == 0:
-            serve(device, flushed)
+            serve(device, flushed, seconds)
         self.addCleanup(os.waitpid, server, 0)
         self.addCleanup(os.kill, server, 9)
         os.close(device)
         os.close(flushed)
         self.addCleanup(os.close, flushes)
-        worst, running = self.beside("e2e-hold-file", FILE, files={"read": ["/srv/f"]})
+        return flushes
+
+    def test_a_file_in_place_of_a_socket(self):
+        flushes = self.slow_file(2)
+        worst, running = self.beside("e2e-hold-file", FILE.replace("TIMES", "1"),
+                                     files={"read": ["/srv/f"]})
         self.assertIn("holds | answer ENOTSOCK", running.output())
         # Whoever waited was not the supervisor.
         self.assertNotIn(str(running.process.pid), os.read(flushes, 4096).decode().split())
         self.assertLess(worst, 1000)  # of 2,000
+        self.assertEqual(running.stop(), 0)
+
+    def test_files_in_place_of_sockets(self):
+        # Closed by children that wait in the kernel: four at a time, and the calls after them wait.
+        self.slow_file(1)
+        seen = []
+
+        def closers(running):
+            seen.append(sum(share_files(pid, running.pid) for pid in children(running.pid)))
+
+        worst, running = self.beside("e2e-hold-files", FILE.replace("TIMES", "7"), closers,
+                                     files={"read": ["/srv/f"]})
+        self.assertEqual(running.output().count("holds | answer ENOTSOCK"), 7)
+        self.assertEqual(max(seen), 4)
+        self.assertLess(worst, 1000)
         self.assertEqual(running.stop(), 0)
 
 

@@ -15,7 +15,7 @@ import time
 
 import enclave
 import hostile_components as components
-import hostile_test as hostile
+import hostile_cases as hostile
 from enclave import python
 
 # How much the supervisor may grow, in KiB: its buffers are bounded.

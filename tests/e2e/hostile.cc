@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // A component that keeps trying what its policy refuses, faster than an interpreter could:
 //
+// clang-format off
 //   hostile connect THREADS      TCP connections on the loopback, each to another address and port
 //   hostile open THREADS PATH    opens a file
+//   hostile unstopped THREADS    as connect, and timers send it SIGCONT, thousands of times a second
 //   hostile headless THREADS     as unstopped, and its first thread has ended
-//   hostile unstopped THREADS    as connect, and timers send it SIGCONT, thousands of times a
-//   second hostile output THREADS       prints lines, as fast as they are taken hostile calls
-//   THREADS        one system call, as fast as it is answered hostile call COUNT           system
-//   calls, each with other registers; then four a second hostile pattern COUNT        so many
-//   system calls in a fixed pattern, once it gets SIGUSR1 hostile denied COUNT PATH    the same
-//   with what Landlock refuses: seven times of ten it opens the
+//   hostile output THREADS       prints lines, as fast as they are taken
+//   hostile calls THREADS        one system call, as fast as it is answered
+//   hostile call COUNT           system calls, each with other registers; then four a second
+//   hostile pattern COUNT        so many system calls in a fixed pattern, once it gets SIGUSR1
+//   hostile denied COUNT PATH    the same with what Landlock refuses: seven times of ten it opens the
 //                                file, three times it connects to the port 9 of the loopback
+//   hostile once KIND            one refused call, of the KIND registers, path or address; says so
+//                                before it, and if it goes on
+// clang-format on
 //
 // It writes `refused N` twice a second, and ends at SIGTERM or after a minute (`pattern`: after its
 // count, or ten minutes), with `total N`:
@@ -190,6 +194,22 @@ void Pattern(uint64_t count) {
   }
 }
 
+int Once(const std::string& kind) {
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(9);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1);
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const auto say = [](const std::string& line) {
+    return write(STDOUT_FILENO, line.data(), line.size()) == static_cast<ssize_t>(line.size());
+  };
+  if (!say("tries\n")) return 1;
+  if (kind == "registers") Try(SYS_setns, -1);
+  if (kind == "path") syscall(SYS_chroot, "/");
+  if (kind == "address") connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  return say("goes on\n") ? 0 : 1;
+}
+
 int Run(const std::vector<std::function<void()>>& attempts) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::signal(SIGTERM, [](int) { ending = true; });
@@ -219,6 +239,7 @@ int main(int argc, char** argv) {
   const std::string what = argc > 2 ? argv[1] : "";
   const unsigned long count = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 0;
   std::vector<std::function<void()>> attempts;
+  if (what == "once") return Once(argv[2]);
   if (what == "call") {
     attempts.emplace_back([count] { Call(count); });
   } else if (what == "pattern") {
@@ -244,7 +265,7 @@ int main(int argc, char** argv) {
                  "usage: hostile connect THREADS | open THREADS PATH | unstopped THREADS |\n"
                  "               headless THREADS |\n"
                  "               output THREADS | calls THREADS | call COUNT | pattern COUNT |\n"
-                 "               denied COUNT PATH\n");
+                 "               denied COUNT PATH | once KIND\n");
     return 2;
   }
   return Run(attempts);

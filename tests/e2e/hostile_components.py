@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Components of hostile_test.py, as Python code: who attacks, who is in the way, who asks.
+"""Components of the hostile tests, as Python code: who attacks, who is in the way, who asks.
 
 They take what they need as arguments and print what they saw; hostile.cc is what must be quicker.
 """

@@ -1,338 +1,21 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""What one component does must neither stop the supervisor, nor hide what another one does.
+"""What one component does must not stop the supervisor, nor reach what is another one's.
 
-Components here attack the runtime by what their profile lets them do: refusals without end, sockets
-that take long to close, forged names. Beside each is one that asks the supervisor for something.
+Components here attack the runtime by what their profile lets them do: sockets that take long
+to close, forged names. Beside each is one that asks the supervisor for something.
 """
 
 import os
 import pathlib
-import re
-import shutil
 import signal
 import socket
-import subprocess
 import time
-import unittest
 
 import enclave
 import hostile_components as components
 from enclave import python
-
-HOSTILE = os.environ["BULKHEAD_HOSTILE"]
-ONCE = {"when": "never"}
-
-# docs/AUDIT.md, Budget: records of one component at once, and a second.
-BURST = 1024
-REFILL = 16
-# A record here is shorter.
-RECORD_BYTES = 1024
-
-# The longest that anybody waits for an answer, and for an enclave that is told to end, in seconds.
-PROMPT = 2
-END = 10
-
-# So many refusals are a flood.
-MANY = 10000
-# On the file that should not be tried at all.
-ATTEMPTS = 20
-
-
-def boot_time():
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
-
-
-def total(events):
-    return sum(event["count"] for event in events)
-
-
-class Case(enclave.Case):
-    def hostile(self, *arguments, **keys):
-        """A component that is the program hostile.cc."""
-        program = self.directory / "hostile"
-        shutil.copy(HOSTILE, program)
-        program.chmod(0o755)
-        return {
-            "profile": ["stateful-service"],
-            "exec": [str(program), *map(str, arguments)],
-            "files": {"execute": [str(program)]},
-            "restart": ONCE,
-            **keys,
-        }
-
-    def script(self, code, *arguments, **keys):
-        component = python(code, restart=ONCE, **keys)
-        component["exec"] += map(str, arguments)
-        return component
-
-    def target(self, **features):
-        """This kernel as a target, but with these features."""
-        text = enclave.run(enclave.BULKHEAD, "doctor").stdout
-        for name, value in features.items():
-            name = name.replace("_", "-")
-            text, found = re.subn(rf"(?m)^  {name}: +\S+$", f"  {name}: {value}", text)
-            self.assertEqual(found, 1, name)
-        path = self.directory / "target.yaml"
-        path.write_text(text, encoding="utf-8")
-        return str(path)
-
-    def asset(self):
-        path = self.directory / "asset"
-        path.write_text("secret", encoding="utf-8")
-        path.chmod(0o644)
-        return str(path)
-
-    def reaper(self, running, component):
-        return int(enclave.process_status(running.main_pid(component))["PPid"])
-
-    def numbers(self, running, text):
-        """What stands behind this text in the output, in order."""
-        found = re.findall(rf"(?m)^{re.escape(text)} ([0-9.e-]+)$", running.output())
-        return [float(number) for number in found]
-
-    def last(self, running, text):
-        return (self.numbers(running, text) or [0])[-1]
-
-    def wait_more(self, running, text, least):
-        """Until the last number behind this text is more than the least."""
-        enclave.wait_until(lambda: self.last(running, text) > least, 20, f"{text} {least}")
-
-    def answers_go_on(self, running, count=8):
-        """The caller's refused calls are answered, all of them promptly."""
-        text = "caller | answered after"
-        wanted = len(self.numbers(running, text)) + count
-        enclave.wait_until(lambda: len(self.numbers(running, text)) >= wanted, END, text)
-        self.assertLess(max(self.numbers(running, text)), PROMPT)
-
-    def ends(self, running):
-        """It ends by SIGTERM in time, and its log holds together; its events."""
-        self.assertEqual(running.stop(END), 0, running.output())
-        running.verify_audit()
-        return running.events()
-
-    def within_budget(self, events, component):
-        """A bound on what one component may write."""
-        seconds = float(events[-1]["time"]) - float(events[0]["time"])
-        records = [e for e in events if e["component"] == component and e["kind"] == "violation"]
-        several = [e for e in records if e["object"] == "(several)"]
-        self.assertLessEqual(len(records) - len(several), BURST + REFILL * (seconds + 1))
-        self.assertLessEqual(len(several), 2 * (seconds + 1))
-        return records
-
-
-class Floods(Case):
-    def test_refusals_without_end(self):
-        value = {
-            "flood": self.hostile("connect", 8, network={"tcp": {"connect": [{"port": 9}]}}),
-            "brief": self.script(components.BRIEF),
-            "caller": self.script(components.CALLER),
-        }
-        running = self.boot(enclave.policy("e2e-flood", value), ready=["flood", "caller"])
-        running.wait_output("`brief` exit", END)
-        self.answers_go_on(running)
-        self.wait_more(running, "flood | refused", MANY)
-        self.assertEqual(running.stop(END), 0, running.output())
-        # Looked at first: what is too large to be read is not.
-        self.assertLess(running.audit.stat().st_size, 4 * BURST * RECORD_BYTES)
-        running.verify_audit()
-        events = running.events()
-        records = self.within_budget(events, "flood")
-        self.assertEqual({r["control"] for r in records}, {"landlock"})
-        tried = self.last(running, "flood | total")
-        nobodys = [e for e in events if e["kind"] == "violation" and e["component"] == ""]
-        lost = [e for e in events if e["kind"] == "loss"]
-        self.assertGreater(total(records), BURST)
-        self.assertLessEqual(total(records), tried)
-        self.assertGreaterEqual(total(records) + total(nobodys) + total(lost), tried)
-
-    def test_a_flood_does_not_make_a_pause_longer(self):
-        # The kernel makes who speaks to its audit wait while too many records do: up to a minute.
-        value = {
-            "flood": self.hostile("connect", 48, network={"tcp": {"connect": [{"port": 9}]}}),
-            "caller": self.script(components.CALLER),
-        }
-        running = self.boot(enclave.policy("e2e-pause", value))
-        for _ in range(3):
-            self.pause(running)
-            time.sleep(0.75)
-            os.kill(running.pid, signal.SIGCONT)
-            self.answers_go_on(running)
-        self.ends(running)
-
-    def test_who_undoes_its_stop_is_killed(self):
-        connect = {"tcp": {"connect": [{"port": 9}]}}
-        value = {
-            "stopped": self.hostile("connect", 8, network=connect),
-            **{name: self.hostile(name, 8, network=connect, syscalls={"allow": ["@posix-timers"]})
-               for name in ("unstopped", "headless")},
-            "caller": self.script(components.CALLER),
-        }
-        running = self.boot(enclave.policy("e2e-unstopped", value), ready=["stopped", "caller"])
-        running.wait_output("`unstopped` exit", 20)
-        running.wait_output("`headless` exit", 20)
-        self.answers_go_on(running)
-        events = self.ends(running)
-        killed = {e["component"] for e in events if e["action"] == "hold" and
-                  e["verdict"] == "failed"}
-        self.assertEqual(killed, {"unstopped", "headless"})
-
-    def test_output_without_end(self):
-        # It waits at its pipe for most of each second, and keeps no processor busy.
-        value = {
-            "flood": self.hostile("output", 2),
-            "caller": self.script(components.CALLER),
-        }
-        running = self.boot(enclave.policy("e2e-output", value), ready=["flood", "caller"])
-        self.answers_go_on(running)
-        before, begun = running.cpu_time(), time.monotonic()
-        size = len(running.output())
-        time.sleep(3)
-        rate = (len(running.output()) - size) / (time.monotonic() - begun)
-        self.assertGreater(rate, 1 << 20)
-        self.assertLess(rate, 8 << 20)
-        self.assertLess((running.cpu_time() - before) / (time.monotonic() - begun), 0.15)
-        self.ends(running)
-
-    def test_runs_that_end_with_full_pipes(self):
-        value = {
-            "full": python(components.FULL, instances={"per": "connection", "at-most": 16}, network={
-                "unix": {"listen": [{"path": "/run/edges/full/s", "name": "s", "from": ["caller"]}]}}),
-            "caller": self.script(components.CALLER, network={"unix": {"connect": ["/run/edges/full/s"]}}),
-        }
-        running = self.boot(enclave.policy("e2e-full", value), ready=["full", "caller"])
-        clients = [socket.socket(socket.AF_UNIX) for _ in range(16)]
-        for client in clients:
-            self.addCleanup(client.close)
-            client.settimeout(END)
-            client.connect("/run/edges/full/s")
-        for client in clients:
-            self.assertEqual(client.recv(1), b"r")
-        for client in clients:
-            client.send(b"g")
-        for client in clients:
-            self.assertEqual(client.recv(1), b"")
-        self.answers_go_on(running)
-        events = self.ends(running)
-        lost = [e for e in events if e["kind"] == "loss" and e["component"] == "full"]
-        self.assertTrue(any("bytes unread" in e["object"] for e in lost), lost)
-
-    def test_tripwires_without_end(self):
-        asset = self.asset()
-        value = {
-            "flood": self.hostile("open", 16, asset),
-            "brief": self.script(components.BRIEF),
-            "caller": self.script(components.CALLER),
-        }
-        policy = enclave.policy(
-            "e2e-trip", value, assets={"keys": {"files": [asset]}},
-            target=self.target(landlock=2, landlock_audit="false"),
-        )
-        running = self.boot(policy, ready=["flood", "caller"])
-        running.wait_output("`brief` exit", END)
-        self.answers_go_on(running)
-        events = self.ends(running)
-        tried = self.last(running, "flood | total")
-        self.assertGreater(tried, MANY)
-        records = self.within_budget(events, "flood")
-        self.assertEqual({(r["control"], r["object"]) for r in records}, {("tripwire", asset)})
-        self.assertEqual(total(records), tried)
-
-    def test_what_a_flood_hides_is_said(self):
-        running, asset, continued = self.stalled("e2e-stall")
-
-        def is_accounted_for():
-            return self.accounted_for(running.events(), asset, continued) >= ATTEMPTS
-
-        enclave.wait_until(is_accounted_for, END, "records of the attempts, or of their loss")
-        self.ends(running)
-        self.assertGreater(self.last(running, "flood | total"), MANY)
-
-    def test_what_a_flood_hides_is_said_by_an_enclave_that_ends_at_once(self):
-        running, asset, continued = self.stalled("e2e-stall-end")
-        self.assertGreaterEqual(self.accounted_for(self.ends(running), asset, continued), ATTEMPTS)
-
-    def pause(self, running):
-        """Stops the supervisor while it does not hold the flood. To let that go from here would look as
-        if it undid its stop itself."""
-        flood = running.main_pid("flood")
-
-        def held():
-            return enclave.process_status(flood)["State"].startswith("T")
-
-        def stopped():
-            if held():
-                return False
-            os.kill(running.pid, signal.SIGSTOP)
-            time.sleep(0.02)  # a stop may be on its way
-            if not held():
-                return True
-            os.kill(running.pid, signal.SIGCONT)
-            return False
-
-        enclave.wait_until(stopped, END, "a moment in which the flood is not held")
-
-    def stalled(self, name):
-        """An enclave whose supervisor stood still under a flood while a file was tried."""
-        asset = self.asset()
-        value = {
-            "flood": self.hostile("connect", 8, network={"tcp": {"connect": [{"port": 9}]}}),
-            "prowler": self.script(components.PROWLER, asset, ATTEMPTS),
-        }
-        policy = enclave.policy(name, value, assets={"keys": {"files": [asset]}})
-        running = self.boot(policy)
-        running.wait_output("prowler | waiting")
-        self.wait_more(running, "flood | refused", 0)
-        self.pause(running)
-        try:
-            time.sleep(1.5)
-            os.kill(running.main_pid("prowler"), signal.SIGUSR1)
-            time.sleep(1.5)
-        finally:
-            continued = boot_time()
-            os.kill(running.pid, signal.SIGCONT)
-        running.wait_output("prowler | tried until")
-        self.assertLess(self.last(running, "prowler | tried until"), continued)
-        self.assertNotIn("opened", running.output())
-        return running, asset, continued
-
-    def accounted_for(self, events, asset, since):
-        """Attempts on record, and what the supervisor has since then said to be lost."""
-        seen = total(e for e in events if e["component"] == "prowler" and e["object"] == asset)
-        self.assertLessEqual(seen, ATTEMPTS)
-        return seen + total(e for e in events if e["kind"] == "loss" and float(e["time"]) > since)
-
-    def test_a_full_disk_is_said_and_counted(self):
-        directory = pathlib.Path("/var/log/bulkhead/full")
-        directory.mkdir()
-        options = ["-t", "tmpfs", "-o", "size=1M,mode=0700", "tmpfs", str(directory)]
-        subprocess.run(["mount", *options], check=True)
-        self.addCleanup(subprocess.run, ["umount", str(directory)], check=True)
-        filler = directory / "filler"
-        filler.write_bytes(bytes(640 << 10))
-        value = {"caller": self.hostile("call", BURST)}
-        # Without the kernel's records: theirs are this machine's losses, too.
-        policy = enclave.policy("e2e-full", value, target=self.target(landlock_audit="false"))
-        policy["audit"]["sinks"] = [{"file": str(directory / "audit.jsonl")}]
-        running = self.boot(policy)
-        running.wait_output("takes no records (ENOSPC)")
-        self.assertEqual([e for e in running.events() if e["kind"] == "loss"], [])
-        self.wait_more(running, "caller | refused", BURST)
-        filler.unlink()
-        gap = running.wait_event("", "log-gap")
-        running.wait_output("takes records again")
-        self.wait_more(running, "caller | refused", self.last(running, "caller | refused") + 4)
-        events = self.ends(running)
-        self.assertEqual([e for e in events if e["kind"] == "loss"], [])
-        self.assertEqual(gap["errno"], "ENOSPC")
-        late = [e for e in events if "first" in e.get("extra", {}) and e["action"] != "log-gap"]
-        gaps = [e for e in events if e["action"] == "log-gap"]
-        self.assertEqual(total(late), sum(int(e["extra"]["missed"]) for e in gaps))
-        self.assertGreater(total(late), 100)
-        records = [e for e in events if e["kind"] == "violation"]
-        self.assertTrue(any(e["seq"] > gap["seq"] for e in records))
-        tried = self.last(running, "caller | total")
-        self.assertEqual(total(records), tried)
+from hostile_cases import Case, END, PROMPT, boot_time, total
 
 
 class Readiness(Case):
@@ -550,6 +233,25 @@ class Listeners(Case):
 
 
 class Refusals(Case):
+    def test_what_ends_by_a_violation_does_not_go_on_from_it(self):
+        # Refused by its registers, with a path that is read for the record, by the broker.
+        kinds, runs = ("registers", "path", "address"), 6
+        for action, wanted in (("refuse", runs), ("kill", 0)):
+            value = {kind: self.hostile("once", kind, ready="started", **{
+                "on-violation": action,
+                "restart": {"when": "always", "at-most": runs - 1, "within": "60s"},
+                "network": {"tcp": {"connect": [{"to": "127.0.0.1", "port": 9}]}}}) for kind in kinds}
+            running = self.boot(enclave.policy("e2e-once-" + action, value), ready=[])
+            running.wait(60)
+            for kind in kinds:
+                said = running.output().count
+                self.assertEqual(said(f"{kind} | tries\n"), runs, running.output())
+                self.assertEqual(said(f"{kind} | goes on\n"), wanted, running.output())
+                violations = [e for e in running.events(kind) if e["kind"] == "violation"]
+                self.assertEqual(total(violations), runs, violations)
+                self.assertEqual({e["verdict"] for e in violations}, {"refused"})
+            running.verify_audit()
+
     def test_own_memory_is_not_written_through_proc(self):
         weak = self.target(landlock=0, landlock_audit="false")
         for target, error in (("running", "EACCES"), (weak, "EROFS")):

@@ -351,11 +351,13 @@ print("netlink", call(41, 16, 3, 0), flush=True)
 print("raw", call(41, 2, 3, 1), flush=True)
 print("sync", call(162), flush=True)
 print("outside", os.path.exists("/etc/hostname"), flush=True)
+print("port", socket.socket().connect_ex(("127.0.0.1", 10)), flush=True)
 """
 
     def run_policy(self, on_violation, *options):
         component = enclave.python(self.CODE, **{"on-violation": on_violation,
-                                                 "restart": {"when": "never"}})
+                                                 "restart": {"when": "never"},
+                                                 "network": {"tcp": {"connect": [{"port": 9}]}}})
         path = self.write_policy(enclave.policy("observe", {"one": component}))
         bundle = self.compile(path, f"{on_violation}.bundle", *options)
         running = enclave.Enclave(self, bundle, "/var/log/bulkhead/observe.jsonl")
@@ -388,6 +390,17 @@ print("outside", os.path.exists("/etc/hostname"), flush=True)
         # Files are as stated.
         self.assertEqual(observed["outside"], "False")
         running.verify_audit()
+
+    def test_who_may_be_in_an_exec_is_not_looked_at(self):
+        # With `observe` each call passes, so also execve: its program is not read then.
+        for on_violation, options, looked_at in (("refuse", [], True),
+                                                 ("observe", ["--allow-observe"], False)):
+            with self.subTest(on_violation):
+                said, running = self.run_policy(on_violation, *options)
+                self.assertEqual(said["port"], "13")
+                [record] = [e for e in running.events("one") if e["control"] == "landlock"]
+                self.assertEqual(record["action"], "net.connect_tcp")
+                self.assertEqual(bool(record.get("exe")), looked_at, record)
 
     def test_it_needs_a_word_of_its_own(self):
         component = enclave.python("pass", **{"on-violation": "observe"})
