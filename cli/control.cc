@@ -265,10 +265,18 @@ int RestartRunning(const Invocation& invocation) {
   const Json pid = was == nullptr ? Json() : was->value("pid", Json());
   const auto conversation = Conversation::Open(*enclave, {ControlVerb::kRestart, name, 0, false});
   if (!conversation) return conversation.error();
-  return WaitFor(*enclave, name, "was not ready again", [&](const Json& row) {
+  bool failed = false;
+  const int code = WaitFor(*enclave, name, "was not ready again", [&](const Json& row) {
     const bool other = row.value("pid", Json()) != pid || pid.is_null();
-    return other && row.value("ready", false);
+    failed = other && IsIn(row, {"failed"});
+    return failed || (other && row.value("ready", false));
   });
+  if (!failed) return code;
+  PrintError(
+      fmt::format("`{}` was started again and has failed: `bulkhead logs {}` and the audit "
+                  "log tell more",
+                  name, name));
+  return kExitNo;
 }
 
 int MeasureRunning(const Invocation& invocation) {

@@ -161,9 +161,14 @@ int Observe(const Invocation& invocation, const Scene& scene, const std::string&
   BundleData data = *scene.bundle;
   data.sinks = {{SinkKind::kFile, log}};
   data.output = {{{SinkKind::kStdout, ""}}, 0};
+  const std::string& name = scene.subject.name;
+  // What is seen while it is observed is more than what the bare policy grants.
+  const auto observed = std::ranges::find(data.components, name, &ProfileData::name);
+  if (observed != data.components.end() && !scene.subject.directory.empty()) {
+    observed->directory = scene.subject.directory;
+  }
   const auto base = Bundle::Make(std::move(data));
   if (!base) return Fail(kExitDefect, base.error()).value();
-  const std::string& name = scene.subject.name;
   // Asks about every call but those that the launch itself makes.
   const Filter& filter = (*scene.bare.compilation.bundle.Find(name))->filter;
   const auto bundle = ObservedBundle(*base, name, filter);

@@ -12,6 +12,7 @@
 #include "cli/learn_calls.h"
 #include "cli/learn_files.h"
 #include "compiler/calls_text.h"
+#include "policy/scalars.h"
 #include "policy/text.h"
 #include "profiles/syscalls.h"
 
@@ -36,6 +37,11 @@ std::string Scalar(const std::string& text) {
   return quoted + "\"";
 }
 
+// A name as it is, where YAML takes it for one: a program may be called `true`.
+std::string Plain(const std::string& name) {
+  return ReadsAsBoolean(name) || ReadsAsOddNumber(name) ? Scalar(name) : name;
+}
+
 // One line, whatever the program is called.
 std::string Comment(const std::string& text) { return Shown(text); }
 
@@ -52,22 +58,20 @@ std::string Names(const std::vector<std::string>& names) {
   return text;
 }
 
-std::string Head(const LearnSubject& subject) {
+std::string Head(const LearnSubject& subject, const std::string& directory) {
   std::string text = fmt::format(
       "bulkhead: 1\nenclave: {}\ntarget: {}\naudit: {{sinks: [{{file: {}}}]}}\ncomponents:\n"
       "  {}:\n    exec: [",
-      subject.name, subject.target, Scalar(subject.sink), subject.name);
+      Plain(subject.name), subject.target, Scalar(subject.sink), Plain(subject.name));
   for (const std::string& word : subject.command) {
     text += (&word == &subject.command.front() ? "" : ", ") + Scalar(word);
   }
   text += "]\n";
   if (!subject.environment.empty()) text += "    env:\n";
   for (const auto& [name, value] : subject.environment) {
-    text += fmt::format("      {}: {}\n", name, Scalar(value));
+    text += fmt::format("      {}: {}\n", Plain(name), Scalar(value));
   }
-  if (!subject.directory.empty()) {
-    text += fmt::format("    directory: {}\n", Scalar(subject.directory));
-  }
+  if (!directory.empty()) text += fmt::format("    directory: {}\n", Scalar(directory));
   if (subject.user) text += fmt::format("    user: {}\n", *subject.user);
   return text;
 }
@@ -81,7 +85,8 @@ class Writer {
   tl::expected<LearntPolicy, std::string> Write() {
     Addresses();
     const std::string network = Network();
-    const std::string base = Head(subject_) + Files() + network;
+    const std::string files = Files();
+    const std::string base = Head(subject_, directory_) + files + network;
     auto compiled = compile_(base + End());
     if (!compiled) return tl::make_unexpected(compiled.error());
     const LearntCalls calls = LearnCalls(Refused(*compiled), bare_.policy, arch());
@@ -161,6 +166,7 @@ class Writer {
     context.loader = paths("loader");
     context.edges = edges_;
     LearntFiles learnt = LearnFiles(observed_.files, context);
+    WorkingDirectory(learnt);
     for (std::string& note : learnt.notes) Note(std::move(note));
     std::string text = "    files:\n";
     std::optional<Verb> last;
@@ -173,6 +179,21 @@ class Writer {
       text += Item(8, Scalar(path), comment);
     }
     return text;
+  }
+
+  // The view has the working directory only where something over or beneath it is granted.
+  void WorkingDirectory(const LearntFiles& learnt) {
+    const std::string& wanted = subject_.directory;
+    const bool there = std::ranges::any_of(learnt.grants, [&](const auto& grant) {
+      const std::string& path = grant.first.second;
+      return Covers(path, wanted) || Covers(wanted, path);
+    });
+    if (there) {
+      directory_ = wanted;
+    } else if (!wanted.empty()) {
+      Note(fmt::format("the working directory {}: nothing in it was used, so it begins in /",
+                       Quoted(wanted)));
+    }
   }
 
   static std::string_view VerbText(Verb verb) {
@@ -273,7 +294,7 @@ class Writer {
                       "none, with `--listen`\n"
                       "  - {{component: {}, statement: network.tcp.bind, reason: \"the program "
                       "binds its port itself, as was seen\", until: {}}}\n",
-                      subject_.name, subject_.waived_until);
+                      Plain(subject_.name), subject_.waived_until);
   }
 
   std::string Introduction() const {
@@ -300,13 +321,14 @@ class Writer {
   std::map<uint16_t, Evidence> binds_;
   std::map<uint16_t, Evidence> connects_;
   std::vector<std::string> notes_;
+  std::string directory_;  // empty: /
   size_t statements_ = 0;
 };
 
 }  // namespace
 
 std::string BarePolicy(const LearnSubject& subject) {
-  std::string text = Head(subject);
+  std::string text = Head(subject, {});
   text += fmt::format("    files: {{execute: [{}, \"@loader\"], read: [\"@libraries\"]}}\n",
                       Scalar(subject.command.front()));
   std::string unix_text;

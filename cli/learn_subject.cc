@@ -118,7 +118,17 @@ tl::expected<LearnSubject, int> SubjectOfCommand(const Invocation& invocation) {
                                                        : NameFrom(*found);
   subject.target =
       invocation.Has(Parameter::kLearnTarget) ? invocation.One(Parameter::kLearnTarget) : "running";
-  subject.directory = invocation.One(Parameter::kLearnDirectory);
+  if (const std::string wanted = invocation.One(Parameter::kLearnDirectory); wanted != "/") {
+    const size_t end = wanted.find_last_not_of('/');
+    subject.directory = wanted.substr(0, end == std::string::npos ? 0 : end + 1);
+    std::error_code error;
+    const bool good = wanted.empty() || (IsNormalPath(subject.directory) &&
+                                         std::filesystem::is_directory(subject.directory, error));
+    if (!good) {
+      return Fail(kExitWrongUsage, fmt::format("{} is no directory to begin in", Quoted(wanted)),
+                  "write --directory with the whole path of one, without links");
+    }
+  }
   subject.sink = fmt::format("/var/log/bulkhead/{}.jsonl", subject.name);
   subject.waived_until = WaivedUntil();
   for (const std::string& word : invocation.All(Parameter::kLearnEnv)) {

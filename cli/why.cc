@@ -34,9 +34,10 @@ std::string ExamplesText(const Explanation& answer, const ProfileData& component
   std::string text;
   if (answer.verdict != Verdict::kUndecided || answer.calls.size() < 2) return text;
   for (const SeccompData& call : answer.calls) {
+    const SeccompData& beside = &call == &answer.calls[0] ? answer.calls[1] : answer.calls[0];
     const bool passes = Evaluate(component.filter, call).action == kRetAllow;
     text += fmt::format("  {:<11} {}\n", passes ? "passes" : "is refused",
-                        CallText(component.arch, call));
+                        CallText(component.arch, call, &beside));
   }
   return text;
 }

@@ -47,6 +47,10 @@ struct Explanation {
 // Rows of the ledger that are not enforced whole.
 using UnenforcedRows = std::vector<const LedgerRow*>;
 
+// Of a question about a peer that is not in the enclave, or not to be asked about: why. Else empty.
+std::string WhyNoPeer(const BundleData& enclave, const ProfileData& profile,
+                      const Question& question);
+
 class Evaluator {
  public:
   explicit Evaluator(const Bundle& bundle);

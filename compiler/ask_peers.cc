@@ -9,6 +9,7 @@
 #include "compiler/asked.h"
 #include "compiler/planner.h"
 #include "compiler/resolve_calls.h"
+#include "policy/text.h"
 #include "profiles/landlock.h"
 #include "profiles/syscalls.h"
 
@@ -229,14 +230,28 @@ std::vector<std::string> AssetPaths(const ProfileData& profile, const Asset& ass
   return paths;
 }
 
+std::string WhyNoPeer(const BundleData& enclave, const ProfileData& profile,
+                      const Question& question) {
+  const bool reaches = question.action == Action::kReach;
+  if (FindComponent(enclave, question.name) != nullptr) {
+    const bool itself = reaches && question.name == profile.name;
+    return itself ? fmt::format("`{}` is the component itself", question.name) : "";
+  }
+  if (reaches &&
+      std::ranges::find(enclave.assets, question.name, &Asset::name) != enclave.assets.end()) {
+    return {};
+  }
+  return fmt::format("the enclave has no component{} {}", reaches ? " and no asset" : "",
+                     Quoted(question.name));
+}
+
 Asking AttemptPeer(Asked& asked) {
   const Question& question = asked.question;
   if (question.action == Action::kCapability) return CapabilityWays(asked);
-  const ProfileData* other = FindComponent(asked.enclave, question.name);
-  const bool itself = other != nullptr && other->name == asked.profile.name;
-  if (itself && question.action == Action::kReach) {
-    return tl::make_unexpected(fmt::format("`{}` is the component itself", question.name));
+  if (std::string error = WhyNoPeer(asked.enclave, asked.profile, question); !error.empty()) {
+    return tl::make_unexpected(std::move(error));
   }
+  const ProfileData* other = FindComponent(asked.enclave, question.name);
   if (other != nullptr) {
     switch (question.action) {
       case Action::kSignal:
@@ -249,13 +264,7 @@ Asking AttemptPeer(Asked& asked) {
         return ReachComponent(asked, *other);
     }
   }
-  const auto asset = std::ranges::find(asked.enclave.assets, question.name, &Asset::name);
-  if (question.action == Action::kReach && asset != asked.enclave.assets.end()) {
-    return ReachAsset(asked, *asset);
-  }
-  return tl::make_unexpected(fmt::format("the enclave has no component{} `{}`",
-                                         question.action == Action::kReach ? " and no asset" : "",
-                                         question.name));
+  return ReachAsset(asked, *std::ranges::find(asked.enclave.assets, question.name, &Asset::name));
 }
 
 }  // namespace bulkhead

@@ -183,12 +183,13 @@ class ListWriter {
 
 }  // namespace
 
-std::string CallText(Arch arch, const SeccompData& data) {
+std::string CallText(Arch arch, const SeccompData& data, const SeccompData* beside) {
   const std::string_view name = SyscallName(arch, data.nr);
   std::string args;
   const SyscallArgList infos = SyscallArgs(arch, name);
   for (unsigned i = 0; i < infos.size(); ++i) {
-    if (data.args.at(i) == 0) continue;
+    const bool differs = beside != nullptr && beside->args.at(i) != data.args.at(i);
+    if (data.args.at(i) == 0 && !differs) continue;
     args += fmt::format("{}{}={}", args.empty() ? "" : ", ", infos[i].name,
                         ArgumentText(arch, name, data.args, i));
   }

@@ -23,7 +23,8 @@ struct CallLists {
 // be negated where the mask is whole.
 CallLists CallsText(const std::vector<CallRule>& rules, Arch arch, size_t indent);
 
-// Such as `ioctl(request=TIOCGWINSZ)`: arguments that are 0 are left out.
-std::string CallText(Arch arch, const SeccompData& data);
+// Such as `ioctl(request=TIOCGWINSZ)`: arguments that are 0 are left out, but where `beside`, the
+// same call, has another value.
+std::string CallText(Arch arch, const SeccompData& data, const SeccompData* beside = nullptr);
 
 }  // namespace bulkhead

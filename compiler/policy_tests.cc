@@ -39,6 +39,13 @@ std::vector<PolicyTest> ReadTests(const Bundle& bundle, std::span<const TestPoli
                         "see `bulkhead why --help`");
       continue;
     }
+    const bool peer = row->object == ObjectKind::kComponent || row->object == ObjectKind::kTarget;
+    if (const std::string error = peer ? WhyNoPeer(*bundle, **component, *question) : "";
+        !error.empty()) {
+      diagnostics.Error(written.object.at.place, "E0704", error,
+                        "a test asks about what is in this policy");
+      continue;
+    }
     read.push_back({&written, &**component, std::move(*question),
                     fmt::format("{} {} {}: {}", written.component.value, written.action,
                                 written.object.value, written.expect)});

@@ -302,7 +302,10 @@ tl::expected<void, ChainBreak> ChainVerifier::Accept(const Record& record) {
 }
 
 tl::expected<ChainSummary, ChainBreak> ChainVerifier::Finish() {
-  if (summary_.records == 0) return Fail("the log holds no whole record");
+  if (summary_.records == 0) {
+    place_.line = std::max<uint64_t>(place_.line, 1);  // an empty file lacks its first one
+    return Fail("the log holds no whole record");
+  }
   if (auto ended = EndSegment(); !ended) return tl::unexpected(ended.error());
   if (trust_.closed && !summary_.segments.back().closed) {
     return Fail("no end record: the last run goes on, was killed, or its end is cut off");

@@ -331,6 +331,10 @@ bool Supervisor::AnswerViolation(const Component& component, const Notification&
 
 void Supervisor::Violation(Component& component, Event event) {
   component.last_refused = event.action;
+  if (EndsByViolation(component)) {
+    event.verdict = "killed";
+    event.error.clear();
+  }
   log_.Append(std::move(event));
   Violated(component);
 }

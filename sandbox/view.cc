@@ -48,6 +48,7 @@ class Planner {
       if (!Entry(entry)) return tl::make_unexpected(error_);
     }
     if (!context_.notify_source.empty()) Notify();
+    MountPointsInTripwires();
     // After everything in the root tmpfs is made (a mark would hold the making, too), before a
     // mount of the component's own could be marked instead.
     for (ViewOp& watch : watches_) Push(std::move(watch));
@@ -88,6 +89,21 @@ class Planner {
     }
   }
 
+  // A tripwire's directory is of the root tmpfs, and empty but for what is granted beneath it.
+  void MountPointsInTripwires() {
+    std::string tripwire;  // the last one that was met: what is beneath it comes next
+    for (const auto& [path, op] : mounts_) {
+      if (op.kind == ViewOpKind::kBindDirectory && op.source.empty()) tripwire = path;
+      if (tripwire.empty() || !path.starts_with(tripwire + "/")) continue;
+      ParentDirectories(path);
+      if (op.kind == ViewOpKind::kBindFile) {
+        File(path);
+      } else {
+        Directory(path);
+      }
+    }
+  }
+
   // A tmpfs of the component's own is empty: the way to a mount point in it is made there.
   void ParentsInTmpfs(const std::string& root, const std::string& path) {
     for (size_t at = path.find('/', root.size() + 1); at != std::string::npos;
@@ -104,6 +120,11 @@ class Planner {
   void Directory(const std::string& path, uint32_t mode = 0755) {
     if (!made_.insert(path).second) return;
     Push({.kind = ViewOpKind::kDirectory, .path = path, .mode = mode, .origin = path});
+  }
+
+  void File(const std::string& path, uint32_t mode = 0444) {
+    if (!made_.insert(path).second) return;
+    Push({.kind = ViewOpKind::kFile, .path = path, .mode = mode, .origin = path});
   }
 
   void ParentDirectories(const std::string& path) {
@@ -278,8 +299,8 @@ class Planner {
     if (directory) {
       // Where no Landlock keeps it empty, ownership does.
       Directory(entry.path, context_.watch_tripwires ? 0555 : 0777);
-    } else if (made_.insert(entry.path).second) {
-      Push({.kind = ViewOpKind::kFile, .path = entry.path, .mode = 0666, .origin = entry.path});
+    } else {
+      File(entry.path, 0666);
     }
     // Modes and a mount of its own that refuse nothing: ownership and a read-only mount would
     // answer before Landlock, and nobody would know.

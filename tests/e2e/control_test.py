@@ -122,6 +122,21 @@ class Control(enclave.Case):
         self.assertEqual(running.stop(), 0)
         self.assertFalse(os.path.exists(SOCKET))
 
+    def test_a_restart_that_fails_is_said_at_once(self):
+        mark = self.directory / "mark"
+        mark.write_text("", encoding="ascii")
+        mark.chmod(0o644)
+        self.boot_all(brittle=python(
+            f"import os, time; os.stat({str(mark)!r}).st_size and os._exit(7); time.sleep(1000)",
+            files={"read": [str(mark)]}, restart={"when": "never"}))
+        self.assertEqual(control("restart", "brittle").returncode, 0)
+        mark.write_text("x", encoding="ascii")
+        begun = time.monotonic()
+        result = control("restart", "brittle")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("`brittle` was started again and has failed", result.stderr)
+        self.assertLess(time.monotonic() - begun, 20)
+
     def test_a_component_is_stopped_and_started(self):
         running = self.boot_all()
         result = control("stop", "sleeper")

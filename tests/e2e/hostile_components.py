@@ -265,6 +265,18 @@ for path in ('self/mem', 'thread-self/mem', f'self/task/{os.getpid()}/mem'):
 print('status', 'Name:' in open('/proc/self/status').read())
 """
 
+# Opens what is granted of an asset, and the rest of it.
+ASSET = """
+import errno, os, sys
+for name in ('own', 'in/own', 'other', 'in/other', 'new', ''):
+    path = os.path.join(sys.argv[1], name)
+    try:
+        with open(path, 'w' if name == 'new' else 'r') if name else os.scandir(path) as opened:
+            print(name, opened.read())
+    except OSError as error:
+        print(name or 'list', errno.errorcode[error.errno])
+"""
+
 # Leaves as much in its pipes as they can hold, in as short lines as there are, and ends.
 FULL = """
 import fcntl, os, socket

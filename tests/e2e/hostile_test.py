@@ -249,8 +249,32 @@ class Refusals(Case):
                 self.assertEqual(said(f"{kind} | goes on\n"), wanted, running.output())
                 violations = [e for e in running.events(kind) if e["kind"] == "violation"]
                 self.assertEqual(total(violations), runs, violations)
-                self.assertEqual({e["verdict"] for e in violations}, {"refused"})
+                answers = {(e["verdict"], e["errno"]) for e in violations}
+                self.assertEqual(answers, {("refused", "EPERM") if wanted else ("killed", "")})
             running.verify_audit()
+
+    def test_of_an_asset_it_has_what_is_granted(self):
+        asset = self.directory / "keys"
+        (asset / "in").mkdir(parents=True)
+        for name in ("own", "in/own", "other", "in/other"):
+            (asset / name).write_text("secret", encoding="ascii")
+            (asset / name).chmod(0o644)
+        weak = self.target(landlock=2, landlock_audit="false")
+        for target, control in (("running", "landlock"), (weak, "tripwire")):
+            with self.subTest(control):
+                value = {"reader": self.script(components.ASSET, str(asset), files={
+                    "read": [str(asset / "own"), str(asset / "in/own")]})}
+                running = self.boot(enclave.policy(
+                    "e2e-asset-" + control, value, target=target,
+                    assets={"keys": {"files": [str(asset)]}}), ready=[])
+                self.assertEqual(running.wait(END), 0, running.output())
+                said = [line for line in running.output().splitlines() if "reader | " in line]
+                refused = "EACCES" if control == "landlock" else "EPERM"
+                self.assertEqual([line.removeprefix("reader | ") for line in said], [
+                    "own secret", "in/own secret", "other ENOENT", "in/other ENOENT",
+                    "new EACCES", f"list {refused}"])
+                records = [e for e in running.events("reader") if e["control"] == control]
+                self.assertIn(str(asset), [e["object"] for e in records])
 
     def test_own_memory_is_not_written_through_proc(self):
         weak = self.target(landlock=0, landlock_audit="false")

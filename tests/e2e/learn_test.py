@@ -211,6 +211,25 @@ class Quick(Learning):
         self.assertIn('state:\n        - "/srv/table"', text)
         self.assertNotIn("network:", text)
 
+    def test_a_program_begins_in_its_working_directory(self):
+        pathlib.Path("/srv/here").mkdir()
+        pathlib.Path("/srv/here/file").write_text("here\n")
+        learnt, _ = self.learn("cat", ["/usr/bin/cat", "file"], None, "--directory", "/srv/here/")
+        self.assertIn('directory: "/srv/here"', learnt.read_text(encoding="utf-8"))
+        said = enclave.run(enclave.BULKHEAD, "run", str(learnt))
+        self.assertIn("cat | here", said.stdout + said.stderr)
+        # Of which nothing was used it has nothing.
+        learnt, _ = self.learn("true", ["/usr/bin/true"], None, "--directory", "/srv/here")
+        text = learnt.read_text(encoding="utf-8")
+        self.assertNotIn("directory:", text)
+        self.assertIn("the working directory `/srv/here`: nothing in it was used", text)
+        self.assertEqual(enclave.run(enclave.BULKHEAD, "run", str(learnt)).returncode, 0)
+        for wrong in ("srv", "/srv/none", "/srv/../srv"):
+            refused = enclave.run(enclave.BULKHEAD, "learn", "-o", str(learnt), "--directory", wrong,
+                                  "--", "/usr/bin/true")
+            self.assertEqual(refused.returncode, 2, refused.stderr)
+            self.assertIn("is no directory to begin in", refused.stderr)
+
     def test_arguments_are_as_they_were_given(self):
         learnt = self.directory / "learnt.yaml"
         words = [enclave.BULKHEAD, "learn", "-o", str(learnt), "--name", "words", "--"]
