@@ -67,8 +67,10 @@ tl::expected<std::vector<uint8_t>, std::string> ReadSignature(const std::string&
 void PrintUnsigned(const std::string& defect, const std::string& bundle, const std::string& root) {
   PrintError(
       fmt::format("bundle {} refused: {}", Quoted(bundle), defect),
-      fmt::format("{} has a key in {}: `bulkhead sign --key KEY {}` writes {}{}", Quoted(root),
-                  kBundleKeyPath, Shown(bundle), Shown(bundle), kSignatureSuffix));
+      fmt::format(
+          "{} has a key in {}, 64 hexadecimal digits and nothing else, as `bulkhead sign` prints "
+          "it; `bulkhead sign --key KEY {}` writes {}{}",
+          Quoted(root), kBundleKeyPath, Shown(bundle), Shown(bundle), kSignatureSuffix));
 }
 
 struct Image {

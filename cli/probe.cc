@@ -86,7 +86,8 @@ class RecordFinder {
       if (first) return &record;
       // Only a refusal on record ends a component, so such an attempt was not refused quietly.
       const bool quiet = attempt.quiet && attempt.result != kEnded;
-      if (!in_time && !IsRefusal(attempt.result)) continue;
+      const bool answered = attempt.result.starts_with("E");
+      if (!in_time && (!IsRefusal(attempt.result) || (record.killed && answered))) continue;
       if (quiet || !known.contains(KeyOf(record)) || left_[i] == 0) continue;
       --left_[i];
       return &record;

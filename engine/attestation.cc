@@ -72,37 +72,32 @@ void Supervisor::CloseAttestation(Component& component) {
   component.attest_waits = false;
 }
 
-// A message without the descriptors that came with it. To let the kernel drop them would close them
-// here, and the close of a socket may wait for its peer.
-static ssize_t ReceiveAlone(int socket, std::span<uint8_t> bytes) {
-  constexpr size_t kMostDescriptors = 253;  // SCM_MAX_FD, net/scm.h
-  alignas(cmsghdr) std::array<char, CMSG_SPACE(kMostDescriptors * sizeof(int))> control;
-  iovec vector{bytes.data(), bytes.size()};
+namespace {
+
+// Whether the next message brings descriptors. Looked at, it keeps them: to receive it would make
+// them this process's, to be closed here, and the close of a file or a socket may wait.
+bool BringsDescriptors(int socket) {
+  uint8_t byte = 0;
+  iovec vector{&byte, 1};
   msghdr message{};
   message.msg_iov = &vector;
   message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  const ssize_t size = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (size < 0) return size;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
-       header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    const size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; ++i) {
-      int number = -1;
-      std::memcpy(&number, CMSG_DATA(header) + i * sizeof number, sizeof number);
-      Fd passed(number);
-      CloseElsewhere(passed);
-    }
-  }
-  return size;
+  // Without room for them the kernel says so (net/core/scm.c: scm_detach_fds).
+  return recvmsg(socket, &message, MSG_DONTWAIT | MSG_PEEK) >= 0 &&
+         (message.msg_flags & MSG_CTRUNC) != 0;
 }
+
+}  // namespace
 
 // One request a turn, and none while one is being answered: what waits is in the socket's queue.
 void Supervisor::OnAttestation(Component& component) {
+  const int socket = component.attestation.get();
+  if (BringsDescriptors(socket)) {
+    RefuseAttestation(component, "request", AttestStatus::kMalformed);
+    return CloseAttestation(component);
+  }
   std::array<uint8_t, kMaxAttestRequest + 1> message{};
-  const ssize_t size = ReceiveAlone(component.attestation.get(), message);
+  const ssize_t size = recv(socket, message.data(), message.size(), MSG_DONTWAIT);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (size <= 0) return CloseAttestation(component);
   HandleAttestation(component, std::span(message).first(static_cast<size_t>(size)));

@@ -74,6 +74,9 @@ void Supervisor::OpenWorkers(Component& component) {
 }
 
 void Supervisor::CloseWorkers(Component& component) {
+  for (const Notification& call : component.deferred) RecordGone(component, call);
+  component.deferred.clear();
+  component.full = false;
   if (!component.workers) return;
   for (size_t i = 0; i < kMaxWorkers; ++i) {
     if (auto cut = ResetWorker(component, i)) RecordCut(component, std::move(*cut));
@@ -81,7 +84,6 @@ void Supervisor::CloseWorkers(Component& component) {
   component.workers.reset();
   for (BrokeredCall& waiting : component.waiting) RecordCut(component, {std::move(waiting), {}});
   component.waiting.clear();
-  component.full = false;
 }
 
 std::optional<Workers::Cut> Supervisor::ResetWorker(Component& component, size_t index) {
@@ -104,8 +106,9 @@ void Supervisor::RecordCut(const Component& component, Workers::Cut cut) {
 
 void Supervisor::AnswerCut(Component& component, Workers::Cut cut, int error) {
   cut.call.event.boot_ns = NowNs();
-  if (!cut.made) return RefuseUnread(component, cut.call);
-  AnswerMade(component, cut.call, *cut.made, -error);
+  if (cut.made) return AnswerMade(component, cut.call, *cut.made, -error);
+  // Nobody has decided, which load can bring about; but what is read for its record is decided.
+  RefuseUnread(component, cut.call, cut.call.kind == Kind::kRead);
 }
 
 std::optional<Kind> Supervisor::BrokeredKind(const Component& component,
@@ -132,9 +135,8 @@ bool Supervisor::ReadsArguments(Component& component, const Notification& call) 
 void Supervisor::Broker(Component& component, const Notification& call, Kind kind) {
   BrokeredCall brokered{call, kind};
   if (HandOver(component, brokered)) return;
+  if (component.waiting.size() >= kMaxWaiting) return Defer(component, call);
   component.waiting.push_back(brokered);
-  component.full = component.waiting.size() >= kMaxWaiting;
-  if (component.full) Unwatch(component.listener.fd());
 }
 
 // False: no worker is free.
@@ -304,13 +306,14 @@ Event Supervisor::UnreadEvent(const Component& component, BrokeredCall& brokered
   return event;
 }
 
-void Supervisor::RefuseUnread(Component& component, BrokeredCall& brokered) {
+void Supervisor::RefuseUnread(Component& component, BrokeredCall& brokered, bool violates) {
   Event event = UnreadEvent(component, brokered);
-  const bool answered = AnswerViolation(component, brokered.call);
+  const bool answered = violates ? AnswerViolation(component, brokered.call)
+                                 : component.listener.Respond(brokered.call, Answer::kRefuse);
   // Its caller has ended, which is why nothing could be read: see RecordCut. What is read for the
   // record alone is refused whatever it says.
   if (!answered) event.extra.push_back({"caller", "ended"});
-  if (answered || brokered.kind == Kind::kRead) {
+  if (violates && (answered || brokered.kind == Kind::kRead)) {
     Violation(component, std::move(event));
   } else {
     log_.Append(std::move(event));
@@ -342,14 +345,12 @@ void Supervisor::Violation(Component& component, Event event) {
 // Hands over what waits, and takes new calls again when there is room. Asked after each look for
 // events, so that whatever made a worker free, no call is forgotten.
 void Supervisor::Proceed(Component& component) {
-  while (!component.waiting.empty() && HandOver(component, component.waiting.front())) {
+  if (component.ending) return CloseWorkers(component);
+  while (!component.waiting.empty() && !component.ending &&
+         HandOver(component, component.waiting.front())) {
     component.waiting.pop_front();
   }
-  if (!component.full || component.waiting.size() >= kMaxWaiting) return;
-  component.full = false;
-  if (component.listener && !component.muted) {
-    Watch(Role::kListener, IndexOf(component), component.listener.fd());
-  }
+  AnswerDeferred(component);
 }
 
 void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
@@ -372,9 +373,7 @@ void Supervisor::ExpireWorkers(Component& component, uint64_t now) {
 
 void Supervisor::SpendBrokered(Component& component, uint32_t cost) {
   component.brokered += cost;
-  if (component.brokered <= kBrokeredBudget || component.muted || !component.listener) return;
-  component.muted = true;
-  Unwatch(component.listener.fd());
+  if (component.brokered > kBrokeredBudget) component.muted = true;
 }
 
 }  // namespace bulkhead

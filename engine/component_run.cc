@@ -112,7 +112,12 @@ void Supervisor::OnRefusals(Component& component, uint32_t revents) {
   const SeccompListener::State state = component.listener.Receive(call, revents);
   // A closed listener would report its hang-up for ever.
   if (state == SeccompListener::State::kClosed) Unwatch(component.listener.fd());
-  if (state != SeccompListener::State::kCall) return;
+  if (state != SeccompListener::State::kCall || component.ending) return;
+  if (component.muted) return Defer(component, call);
+  AnswerCall(component, call);
+}
+
+void Supervisor::AnswerCall(Component& component, const Notification& call) {
   if (component.launch_pending && call.pid == component.pid &&
       call.data.nr == component.plan->launch_call) {
     component.launch_pending = false;
@@ -128,8 +133,7 @@ void Supervisor::OnRefusals(Component& component, uint32_t revents) {
     return;
   }
   if (const auto kind = BrokeredKind(component, call)) return Broker(component, call, *kind);
-  const auto& absent = component.profile->absent;
-  const bool is_absent = std::binary_search(absent.begin(), absent.end(), call.data.nr);
+  const bool is_absent = IsAbsent(component, call);
   if (!is_absent && ReadsArguments(component, call)) {
     BrokeredCall reading{call, BrokerRequest::Kind::kRead};
     if (HandOver(component, reading)) return;
@@ -154,9 +158,59 @@ void Supervisor::OnRefusals(Component& component, uint32_t revents) {
 }
 
 void Supervisor::SpendAnswer(Component& component) {
-  if (++component.spent <= kNotificationBudget || !component.listener) return;
-  component.muted = true;
-  Unwatch(component.listener.fd());
+  if (++component.spent > kNotificationBudget) component.muted = true;
+}
+
+bool Supervisor::IsAbsent(const Component& component, const Notification& call) {
+  return std::ranges::binary_search(component.profile->absent, call.data.nr);
+}
+
+// A call that was not received yet could be taken back by any signal, and nobody would know of it
+// (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), so all are received, and answered later. As many wait
+// as it has threads, and those whose callers have ended.
+void Supervisor::Defer(Component& component, const Notification& call) {
+  const bool violates = !component.launch_pending && !IsStartupCall(component, call.data) &&
+                        !BrokeredKind(component, call) && !IsAbsent(component, call);
+  if (violates && EndsByViolation(component)) return AnswerCall(component, call);
+  component.deferred.push_back(call);
+  if (component.deferred.size() < kMaxDeferred) return;
+  if (!component.purged) {
+    component.purged = true;
+    std::erase_if(component.deferred, [&](const Notification& waiting) {
+      if (component.listener.IsValid(waiting)) return false;
+      RecordGone(component, waiting);
+      return true;
+    });
+  }
+  component.full = component.deferred.size() >= kMaxDeferred;
+  if (component.full) Unwatch(component.listener.fd());
+}
+
+// Its caller was killed before it was answered.
+void Supervisor::RecordGone(Component& component, const Notification& call) {
+  if (IsStartupCall(component, call.data)) return;
+  if (BrokeredKind(component, call)) return RecordCut(component, {{call}, {}});
+  Event event = RefusalEvent(component, call);
+  event.extra.push_back({"caller", "ended"});
+  if (IsAbsent(component, call)) event.kind = EventKind::kAbsent;
+  log_.Append(std::move(event));
+}
+
+void Supervisor::AnswerDeferred(Component& component) {
+  for (uint32_t n = 0; n < kDeferredATurn && MayAnswerDeferred(component); ++n) {
+    const Notification call = component.deferred.front();
+    component.deferred.pop_front();
+    AnswerCall(component, call);
+  }
+  if (!component.full || component.deferred.size() >= kMaxDeferred || !component.listener) return;
+  component.full = false;
+  Watch(Role::kListener, IndexOf(component), component.listener.fd());
+}
+
+bool Supervisor::MayAnswerDeferred(const Component& component) const {
+  if (component.muted || component.ending || component.deferred.empty()) return false;
+  return component.waiting.size() < kMaxWaiting ||
+         !BrokeredKind(component, component.deferred.front());
 }
 
 // What the policy allows until the component is ready. Its word that it is may be there already.
@@ -244,7 +298,8 @@ void Supervisor::CheckListening(Component& component) {
   const Readiness& ready = component.profile->lifecycle.ready;
   if (component.unit.state() != UnitState::kStarting) return;
   if (ready.kind == ReadyKind::kFile) {
-    const std::string root = "/proc/" + std::to_string(component.pid) + "/root";
+    // The same root as the component's; but its reaper never executes anything (decisions, 76).
+    const std::string root = "/proc/" + std::to_string(component.reaper) + "/root";
     if (OpenWithoutLinks(root, ready.path, O_PATH)) Act(component, component.unit.OnReady(NowMs()));
     return;
   }
@@ -257,9 +312,15 @@ void Supervisor::CheckListening(Component& component) {
 }
 
 void Supervisor::KillAll(Component& component) {
+  if (component.reaper <= 0) return;
   // The reaper is our child and not yet waited for, so the pid is its. Its death takes the PID
-  // namespace along.
-  if (component.reaper > 0) kill(component.reaper, SIGKILL);
+  // namespace along; but not before it has closed what was sent to it, so each is killed, too.
+  kill(component.reaper, SIGKILL);
+  if (component.cgroup) component.cgroup->Kill();
+  // Nothing is answered any more. Its workers are ended at the end of this turn: one of them may
+  // have brought this about.
+  component.ending = true;
+  if (component.listener) Unwatch(component.listener.fd());
 }
 
 // A descendant that escaped the namespace's end can't exist, so the pipe holds what it holds.
@@ -335,7 +396,8 @@ void Supervisor::CloseRun(Component& component) {
   component.witnessed.reset();
   component.root_device = 0;
   component.pid_namespace = 0;
-  component.muted = component.choked = false;
+  component.muted = component.choked = component.ending = component.purged = false;
+  component.deferred.clear();
   component.written = 0;
   component.held = component.held_before = false;
   component.runs_on = false;

@@ -390,9 +390,15 @@ void CloseElsewhere(Fd& fd) {
 
 // The child has this process's descriptors, not copies of them.
 pid_t CloseFileElsewhere(Fd& fd) {
+  constexpr int kMostTurns = 100'000;
   const int number = fd.Release();
   if (number < 0) return -1;
   const long child = syscall(SYS_clone, SIGCHLD | CLONE_FILES, nullptr, nullptr, nullptr, nullptr);
+  if (child > 0) {
+    // It is out of the table before its file system is asked to flush (close(2)). Until then, what
+    // is forked from here would have it, too. The bound is for a child that was killed before.
+    for (int turn = 0; turn < kMostTurns && fcntl(number, F_GETFD) >= 0; ++turn) sched_yield();
+  }
   if (child != 0) return static_cast<pid_t>(child);
   // While it waits what it shares would outlive this process.
   syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);

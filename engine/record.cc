@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
@@ -156,13 +157,20 @@ bool Supervisor::AnyRuns(Component& component) {
 void Supervisor::Hold(Component& component) {
   // One that is to end must hear the signal; its grace time bounds what it does until then.
   const bool stopping = component.unit.state() == UnitState::kStopping;
-  if (component.held || stopping || !component.control) return;
+  if (component.held || component.ending || stopping || !component.control) return;
   const ReaperCommand stop{SIGSTOP, 1};
   component.held =
       send(component.control.get(), &stop, sizeof stop, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0;
-  component.held_since = NowMs();
+  if (!component.held && errno != EAGAIN) return;  // it has ended
+  if (!component.held) {
+    // Its reaper has taken nothing for minutes.
+    Lifecycle(component, "hold", "failed", "its reaper takes no orders: it is killed");
+    return KillAll(component);
+  }
+  // As long as an earlier one is unsaid it counts from that: a reaper can be kept from its work.
+  if (component.stops_said == component.stops_told) component.held_since = NowMs();
   component.stopped_since = 0;
-  if (component.held) ++component.stops_told;
+  ++component.stops_told;
   if (component.held_before) return;
   component.held_before = true;
   Lifecycle(component, "hold", "done",
@@ -180,7 +188,7 @@ bool Supervisor::IsStopOver(const Component& component, uint64_t now) {
 // Looked at with the records of what it is still refused, and before it is let go: who does one of
 // the two without the other is seen all the same. A second whose stop came late says nothing.
 void Supervisor::JudgeStop(Component& component) {
-  if (!IsStopOver(component, NowMs())) return;
+  if (component.ending || !IsStopOver(component, NowMs())) return;
   const bool runs = component.runs_on || AnyRuns(component);
   component.ran_on = static_cast<uint8_t>((component.ran_on << 1) | (runs ? 1 : 0));
   if (!runs || std::popcount(component.ran_on) < 3) return;

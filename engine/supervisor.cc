@@ -79,10 +79,15 @@ tl::expected<std::unique_ptr<Supervisor>, StartError> Supervisor::Create(
 }
 
 std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_directory) {
-  std::vector<std::string> kept{"/run/bulkhead", "/run/notify", "/var/log/bulkhead", run_directory};
+  std::vector<std::string> kept{
+      "/run/bulkhead", "/run/notify", "/var/log/bulkhead", run_directory, "/dev", "/proc", "/sys"};
   const std::vector<std::string> sinks = SinkPaths(bundle->sinks, bundle->output);
   kept.insert(kept.end(), sinks.begin(), sinks.end());
+  for (const Asset& asset : bundle->assets) {
+    kept.insert(kept.end(), asset.files.begin(), asset.files.end());
+  }
   for (const ProfileData& component : bundle->components) {
+    for (const Secret& secret : component.secrets) kept.push_back(secret.path);
     for (const ViewEntry& entry : component.view) {
       if (entry.kind == ViewKind::kWritable || entry.kind == ViewKind::kState ||
           entry.kind == ViewKind::kEdge) {
@@ -239,6 +244,7 @@ int Supervisor::WaitTime(uint64_t now) const {
                          (component->profile->lifecycle.ready.kind == ReadyKind::kListening ||
                           component->profile->lifecycle.ready.kind == ReadyKind::kFile);
     if (looking) due = std::min(due, now + kListeningInterval);
+    if (MayAnswerDeferred(*component)) due = now;
     if (!component->workers) continue;
     for (size_t i = 0; i < kMaxWorkers; ++i) {
       if (const uint64_t worker = component->workers->due(i)) due = std::min(due, worker);
@@ -364,9 +370,7 @@ void Supervisor::OnTimers(uint64_t now) {
     Release(component);
     component.brokered = 0;
     component.read = 0;
-    const bool listens = component.listener && !component.full;
-    if (component.muted && listens) Watch(Role::kListener, i, component.listener.fd());
-    component.muted = false;
+    component.muted = component.purged = false;
     component.written = 0;
     RecordUnread(component);
     if (component.choked && component.out) Watch(Role::kStdout, i, component.out.get());

@@ -53,7 +53,8 @@ struct SupervisorOptions {
   Measured measured;           // what MeasureBundle came to
 };
 
-// What may be in a view under its own name alone: nobody's files are read by a second one.
+// What may be in a view under its own name alone: nobody's files are read by a second one, which no
+// question to the policy would know of.
 std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_directory);
 
 struct StartError {
@@ -90,8 +91,13 @@ inline constexpr size_t kMaxClosers = 4;
 // on record.
 inline constexpr uint32_t kReadBudget = 50;
 
-// Brokered calls of one component that wait for a worker; more are not taken from its listener.
+// Brokered calls of one component that wait for a worker; more are deferred.
 inline constexpr size_t kMaxWaiting = 32;
+
+// Calls of one component that wait to be looked at, and how many are in a turn of the loop. Of more
+// than its threads the callers have ended.
+inline constexpr size_t kMaxDeferred = 4096;
+inline constexpr uint32_t kDeferredATurn = 8;
 
 // How long after a call went to a worker the loop looks for events without a sleep, ns: as long as
 // most calls take.
@@ -171,12 +177,15 @@ class Supervisor {
     pid_t pid = -1;
     Fd pidfd, control, handshake, installed, out, err;
     SeccompListener listener;
-    std::unique_ptr<Workers> workers;  // null: this kernel can't have them
-    std::deque<BrokeredCall> waiting;  // for a worker, at most kMaxWaiting
-    bool full = false;                 // as many wait as may: its listener is not watched
-    uint32_t brokered = 0;             // since the last tick
-    uint32_t read = 0;                 // of the budget of read arguments
-    std::optional<Observer> observer;  // has the listener from the exec on
+    std::unique_ptr<Workers> workers;   // null: this kernel can't have them
+    std::deque<BrokeredCall> waiting;   // for a worker, at most kMaxWaiting
+    std::deque<Notification> deferred;  // calls that are answered later, at most kMaxDeferred
+    bool full = false;                  // as many are deferred as may: its listener is not watched
+    bool purged = false;                // of those whose callers have ended, since the last tick
+    bool ending = false;                // it was killed, and nothing of it is answered any more
+    uint32_t brokered = 0;              // since the last tick
+    uint32_t read = 0;                  // of the budget of read arguments
+    std::optional<Observer> observer;   // has the listener from the exec on
     LineLog out_lines, err_lines;
     uint64_t witness_refusals = 0;  // by Landlock, in each run
     std::optional<Witnessed> witnessed;
@@ -187,7 +196,7 @@ class Supervisor {
     uint64_t since = 0;          // ms, of the state
     uint32_t spent = 0;          // of the notification budget
     uint64_t spent_since = 0;    // ms
-    bool muted = false;          // over budget: its listener is not watched
+    bool muted = false;          // over budget: its calls are deferred until the next tick
     uint32_t denials = 0;        // by Landlock, since the last tick
     bool held = false;           // over budget: all of it is stopped until the next tick
     bool held_before = false;    // in this run
@@ -247,7 +256,13 @@ class Supervisor {
   // Takes one message of the reaper; whether there may be more.
   bool OnControl(Component& component);
   void OnRefusals(Component& component, uint32_t revents);
+  void AnswerCall(Component& component, const Notification& call);
   void SpendAnswer(Component& component);
+  static bool IsAbsent(const Component& component, const Notification& call);
+  void Defer(Component& component, const Notification& call);
+  void RecordGone(Component& component, const Notification& call);
+  void AnswerDeferred(Component& component);
+  bool MayAnswerDeferred(const Component& component) const;
   // With `on-violation: observe`: hands the listener to an observer, and records what that tells.
   void Observe(Component& component);
   void OnObserver(Component& component);
@@ -280,7 +295,7 @@ class Supervisor {
   void AnswerMade(const Component& component, BrokeredCall& brokered, const BrokerReply& reply,
                   int64_t result);
   void Allowed(Event event, int64_t result);
-  void RefuseUnread(Component& component, BrokeredCall& brokered);
+  void RefuseUnread(Component& component, BrokeredCall& brokered, bool violates = true);
   void Refuse(Component& component, const Notification& call, Event event);
   void Violation(Component& component, Event event);
   // Before its record is made. Where that ends the component, its caller is left waiting: it would

@@ -90,6 +90,9 @@ int main(int argc, char **argv) {
   }
   fd = bulkhead_attest_socket();
   if (strcmp(argv[1], "document") != 0 && strcmp(argv[1], "random") != 0) return wrong_usage();
-  if (fd < 0) return finish(BULKHEAD_ATTEST_BROKEN, NULL, 0);
+  if (fd < 0) {
+    fputs("bulkhead-attest: no `attestation` in LISTEN_FDNAMES: the policy gives none here\n", stderr);
+    return 3;
+  }
   return argv[1][0] == 'd' ? document(fd, argc, argv) : random_bytes(fd, argc, argv);
 }

@@ -275,7 +275,7 @@ BOOST_AUTO_TEST_CASE(WhatTheBundleNeedsMustBeThere) {
       {"rm -r srv/out; ln -s /dev/shm srv/out", "components.hello.files.write:/srv/out",
        "over a symbolic link: name it `/dev/shm`"},
       {"rm -r srv/data; ln -s /dev/null srv/data", "components.hello.files.read:/srv/data",
-       "is `/dev/null`, which is neither a file nor a directory"},
+       "is `/dev/null`, which meets `/dev`, not its own to read"},
       {"chmod 777 srv; ln -s nowhere srv/perhaps", "components.hello.files.read:/srv/perhaps",
        "`/srv/perhaps`, a link that others than root can set"},
       {"chmod 700 usr/bin/hello", "components.hello.exec", "no program that may be executed"},

@@ -117,6 +117,29 @@ time.sleep(1000)
         self.assertIn(("request", "malformed", "EPERM"), events)
         self.assertIn(("attest", "over the policy's rate", "EAGAIN"), events)
 
+    def test_descriptors_are_no_request(self):
+        # Who received them would have to close them, and a close may wait.
+        code = SPEAK + """
+import socket
+read, write = os.pipe()
+print('before', attest()[0], flush=True)
+socket.send_fds(socket.socket(fileno=os.dup(FD)), [b'x'], [read] * 200)
+print('answer', os.read(FD, 70000)[4], flush=True)
+try:
+    while True:
+        os.write(FD, b'x')
+        time.sleep(0.01)
+except OSError as error: print('after', error.strerror, flush=True)
+time.sleep(1000)
+"""
+        value = self.policy(one=python(code, attestation={"attest": True}))
+        running, _ = self.start(value)
+        running.wait_output("one | after Broken pipe")
+        self.assertIn("one | before 0", running.output())
+        self.assertIn("one | answer 1", running.output())
+        events = [(e["action"], e["object"]) for e in running.events("one") if e["kind"] == "violation"]
+        self.assertIn(("request", "malformed"), events)
+
     def test_a_flood_costs_the_flooder_alone(self):
         flood = SPEAK + """
 print('floods', flush=True)

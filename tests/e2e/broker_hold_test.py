@@ -68,6 +68,21 @@ say('done', 1)
 time.sleep(1000)
 """
 
+# Its readiness is a file that never comes, and it executes another program meanwhile.
+STARTING = """
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+program = os.open('/usr/bin/python3', 0)
+part = os.fstat(program).st_size & ~4095
+for _ in range((96 << 30) // part):
+    libc.mmap(None, part, 1, 2 | 0x8000, program, 0)
+then = f'import time; print("exec", int((time.monotonic() - {time.monotonic()}) * 1000), flush=True);' \\
+       'time.sleep(1); print("done", 1, flush=True); time.sleep(1000)'
+os.execv('/usr/bin/python3', ['python3', '-I', '-c', then])
+"""
+
 FILE = """
 import ctypes, threading
 libc = ctypes.CDLL(None, use_errno=True)
@@ -133,7 +148,7 @@ def serve(device, flushed, seconds):
 
 
 class Hold(Broker):
-    def beside(self, name, code, look=lambda running: None, **more):
+    def beside(self, name, code, look=lambda running: None, booted=None, **more):
         """The slowest call of a neighbour while this goes on, in ms; `look` is called again and again."""
         granted = Listener(self, "127.0.0.1")
         full = self.full_queue()
@@ -142,7 +157,7 @@ class Hold(Broker):
         code, neighbour = (re.sub("PORT|FULL", lambda found: both[found[0]], text) for text in (code, NEIGHBOUR))
         running = self.boot(enclave.policy(name, {
             "holds": python(TRY + code, network=network, **more),
-            "neighbour": python(TRY + neighbour, network=network)}))
+            "neighbour": python(TRY + neighbour, network=network)}), ready=booted)
 
         def is_done():
             look(running)
@@ -161,6 +176,14 @@ class Hold(Broker):
         cut = [e for e in running.events("holds") if e.get("extra", {}).get("caller") == "ended"]
         self.assertTrue(any(e["extra"].get("arguments") == "unread" for e in cut), cut)
         self.assertEqual(running.stop(), 0)
+
+    def test_an_exec_while_it_starts(self):
+        worst, running = self.beside("e2e-hold-start", STARTING, syscalls={"allow": ["@processes"]},
+                                     files={"execute": ["/usr/bin/true"], "private": [{"path": "/tmp", "size": "16M"}]},
+                                     limits={"memory": "512M"},
+                                     ready={"file": "/tmp/never"}, booted=["neighbour"])
+        self.assertLess(worst, int(re.findall(r"holds \| exec (\d+)", running.output())[0]) // 2)
+        running.stop()
 
     def slow_file(self, seconds):
         """Has the file of serve() as /srv/f; the pids that close it can be read."""

@@ -14,6 +14,8 @@
 //                                file, three times it connects to the port 9 of the loopback
 //   hostile once KIND            one refused call, of the KIND registers, path or address; says so
 //                                before it, and if it goes on
+//   hostile hidden COUNT PORT    so many calls that are not there, or threads that connect to the
+//                                PORT; then 50 refused calls that a timer interrupts
 // clang-format on
 //
 // It writes `refused N` twice a second, and ends at SIGTERM or after a minute (`pattern`: after its
@@ -25,6 +27,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -210,6 +213,37 @@ int Once(const std::string& kind) {
   return say("goes on\n") ? 0 : 1;
 }
 
+void ConnectFor(uint16_t port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+}
+
+int Hidden(unsigned long fill, uint16_t port) {
+  constexpr uint64_t kAttempts = 50;
+  for (int i = 0; port != 0 && i < 60; ++i) std::thread(ConnectFor, port).detach();
+  const timespec while_they_begin{0, port != 0 ? 500'000'000 : 0};
+  nanosleep(&while_they_begin, nullptr);
+  for (unsigned long i = 0; i < fill; ++i) Try(SYS_io_uring_setup, 1);
+  struct sigaction interrupts {};
+  interrupts.sa_handler = [](int) {};
+  sigaction(SIGALRM, &interrupts, nullptr);
+  const itimerval often{{0, 5000}, {0, 5000}};
+  setitimer(ITIMER_REAL, &often, nullptr);
+  int taken = 0;
+  for (uint64_t i = 0; i < kAttempts; ++i) {
+    if (Try(SYS_setns, -1, static_cast<long>(i)) < 0 && errno == EINTR) ++taken;
+  }
+  const itimerval never{};
+  setitimer(ITIMER_REAL, &never, nullptr);
+  std::printf("taken %d\n", taken);
+  std::fflush(stdout);
+  _exit(0);
+}
+
 int Run(const std::vector<std::function<void()>>& attempts) {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::signal(SIGTERM, [](int) { ending = true; });
@@ -240,6 +274,9 @@ int main(int argc, char** argv) {
   const unsigned long count = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 0;
   std::vector<std::function<void()>> attempts;
   if (what == "once") return Once(argv[2]);
+  if (what == "hidden" && argc == 4) {
+    return Hidden(count, static_cast<uint16_t>(std::strtoul(argv[3], nullptr, 10)));
+  }
   if (what == "call") {
     attempts.emplace_back([count] { Call(count); });
   } else if (what == "pattern") {
@@ -265,7 +302,7 @@ int main(int argc, char** argv) {
                  "usage: hostile connect THREADS | open THREADS PATH | unstopped THREADS |\n"
                  "               headless THREADS |\n"
                  "               output THREADS | calls THREADS | call COUNT | pattern COUNT |\n"
-                 "               denied COUNT PATH | once KIND\n");
+                 "               denied COUNT PATH | once KIND | hidden COUNT PORT\n");
     return 2;
   }
   return Run(attempts);

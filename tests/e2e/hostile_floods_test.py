@@ -88,6 +88,31 @@ class Floods(Case):
         events = self.ends(running)
         self.assertEqual([e["verdict"] for e in events if e["action"] == "hold"], ["done"])
 
+    def test_whose_reaper_is_kept_from_stopping_it_is_killed(self):
+        value = {
+            "flood": self.hostile("connect", 8, network={"tcp": {"connect": [{"port": 9}]}}),
+            "caller": self.script(components.CALLER),
+        }
+        running = self.boot(enclave.policy("e2e-no-stop", value), ready=["flood", "caller"])
+        running.wait_event("flood", "hold")
+        flood = running.main_pid("flood")
+        reaper = self.reaper(running, "flood")
+
+        def goes_on():
+            # Between two stops: the next one never comes.
+            os.kill(reaper, signal.SIGSTOP)
+            time.sleep(0.01)
+            if enclave.process_status(flood)["State"].startswith(("R", "S")):
+                return True
+            os.kill(reaper, signal.SIGCONT)
+            return False
+
+        enclave.wait_until(goes_on, 10, "a flood that is not stopped")
+        running.wait_output("`flood` exit", 20)
+        self.answers_go_on(running)
+        events = self.ends(running)
+        self.assertEqual([e["verdict"] for e in events if e["action"] == "hold"], ["done", "failed"])
+
     def test_output_without_end(self):
         # It waits at its pipe for most of each second, and keeps no processor busy.
         value = {

@@ -15,7 +15,7 @@ import time
 import enclave
 import hostile_components as components
 from enclave import python
-from hostile_cases import Case, END, PROMPT, boot_time, total
+from hostile_cases import Case, END, PROMPT, boot_time
 
 
 class Readiness(Case):
@@ -233,26 +233,6 @@ class Listeners(Case):
 
 
 class Refusals(Case):
-    def test_what_ends_by_a_violation_does_not_go_on_from_it(self):
-        # Refused by its registers, with a path that is read for the record, by the broker.
-        kinds, runs = ("registers", "path", "address"), 6
-        for action, wanted in (("refuse", runs), ("kill", 0)):
-            value = {kind: self.hostile("once", kind, ready="started", **{
-                "on-violation": action,
-                "restart": {"when": "always", "at-most": runs - 1, "within": "60s"},
-                "network": {"tcp": {"connect": [{"to": "127.0.0.1", "port": 9}]}}}) for kind in kinds}
-            running = self.boot(enclave.policy("e2e-once-" + action, value), ready=[])
-            running.wait(60)
-            for kind in kinds:
-                said = running.output().count
-                self.assertEqual(said(f"{kind} | tries\n"), runs, running.output())
-                self.assertEqual(said(f"{kind} | goes on\n"), wanted, running.output())
-                violations = [e for e in running.events(kind) if e["kind"] == "violation"]
-                self.assertEqual(total(violations), runs, violations)
-                answers = {(e["verdict"], e["errno"]) for e in violations}
-                self.assertEqual(answers, {("refused", "EPERM") if wanted else ("killed", "")})
-            running.verify_audit()
-
     def test_of_an_asset_it_has_what_is_granted(self):
         asset = self.directory / "keys"
         (asset / "in").mkdir(parents=True)
@@ -275,6 +255,29 @@ class Refusals(Case):
                     "new EACCES", f"list {refused}"])
                 records = [e for e in running.events("reader") if e["control"] == control]
                 self.assertIn(str(asset), [e["object"] for e in records])
+
+    def test_a_link_is_no_way_to_what_is_kept_from_it(self):
+        kept = self.directory / "kept"
+        kept.mkdir()
+        (kept / "file").write_text("secret", encoding="ascii")
+        (kept / "free").mkdir()
+        link = self.directory / "link"
+        paths = {"asset": kept, "file": kept / "file", "sys": "/sys", "proc": "/proc", "dev": "/dev/pts"}
+        for name, to in {**paths, "free": kept / "free"}.items():
+            with self.subTest(name):
+                link.unlink(missing_ok=True)
+                link.symlink_to(to)
+                bundle = self.compile(self.write_policy(enclave.policy(
+                    "e2e-link-" + name,
+                    {"reader": self.script("print('up')", files={"read": [str(link)]}),
+                     "owner": self.script("print('up')", files={"read": [str(kept / "file")]})},
+                    assets={"keys": {"files": [str(kept / "file")]}})))
+                if name == "free":
+                    # Positive control.
+                    self.assertEqual(enclave.run(enclave.BULKHEAD_INIT, str(bundle)).returncode, 0)
+                else:
+                    said = self.refuses_to_boot(bundle)
+                    self.assertRegex(said, rf"`{link}`: is `{to}`, which meets `[^`]+`, not its own")
 
     def test_own_memory_is_not_written_through_proc(self):
         weak = self.target(landlock=0, landlock_audit="false")
