@@ -110,6 +110,8 @@ std::string BreakText(const CheckedLog& log) {
   const ChainBreak& broken = log.chain.error();
   const std::string where = fmt::format("{}:{}: ", log.files[broken.file], broken.line);
   if (broken.key) return where + "not what the given keys stand for: " + broken.what;
+  // Nothing is broken yet: a rotated log begins so.
+  if (broken.what.starts_with("the log goes on from")) return where + broken.what;
   const bool came_again = broken.what == "a second run of the same key" && !log.stream;
   return fmt::format("{}the chain is broken at record {}: {}{}", where, broken.sequence,
                      broken.what,
