@@ -49,8 +49,9 @@ bool IsUsable(const std::string& path, const tl::expected<ElfKind, std::string>&
 
 void PrintProblems(const std::vector<ImageProblem>& problems, const std::string& root) {
   for (const ImageProblem& problem : problems) {
-    PrintError(fmt::format("component {}: {} {} in {}", Quoted(problem.component),
-                           Quoted(problem.path), problem.what, Quoted(root)),
+    const std::string who =
+        problem.component.empty() ? "" : fmt::format("component {}: ", Quoted(problem.component));
+    PrintError(fmt::format("{}{} {} in {}", who, Quoted(problem.path), problem.what, Quoted(root)),
                problem.statement);
   }
 }

@@ -14,6 +14,7 @@
 #include "cli/image_archive.h"
 #include "engine/bundle_signature.h"
 #include "engine/supervisor.h"
+#include "sandbox/view.h"
 
 namespace bulkhead {
 namespace {
@@ -75,8 +76,21 @@ class Checker {
         owners_(OwnersOf(bundle)),
         kept_(KeptPaths(bundle, "/run/bulkhead")) {}
 
+  // What is kept is kept by the name that it has without links.
+  void Assets(const BundleData& bundle) {
+    for (const Asset& asset : bundle.assets) {
+      for (const std::string& file : asset.files) {
+        const std::string& real = At(file).real;
+        if (real == file) continue;
+        Add("assets." + asset.name, file,
+            "is reached over a symbolic link: name it `" + real + "`");
+      }
+    }
+  }
+
   void Component(const ProfileData& profile) {
     component_ = profile.name;
+    profile_ = &profile;
     Program(profile);
     std::map<std::string, ViewKind> mounted;
     for (const ViewEntry& entry : profile.view) {
@@ -274,10 +288,8 @@ class Checker {
     if (real != entry.path && !IsReadOnlyBind(entry.kind)) {
       return refuse("is reached over a symbolic link: name it `" + real + "`");
     }
-    for (const std::string& kept : kept_) {
-      if (real == entry.path || (!Covers(real, kept) && !Covers(kept, real))) continue;
-      return refuse("is `" + real + "`, which meets `" + kept + "`, not its own to read");
-    }
+    const std::string met = real == entry.path ? "" : MeetsKept(*profile_, kept_, entry.path, real);
+    if (!met.empty()) return refuse(met);
     const size_t before = problems_.size();
     const Resolved* const there = Find(entry.path, entry.rule, entry.optional);
     if (there == nullptr || entry.kind != ViewKind::kState) return problems_.size() == before;
@@ -291,6 +303,7 @@ class Checker {
   std::vector<std::string> kept_;
   std::map<std::string, Lookup> lookups_;
   std::string component_;
+  const ProfileData* profile_ = nullptr;  // of the component
 };
 
 void Give(ImageTree& tree, const std::string& path, const ProfileData& owner) {
@@ -309,6 +322,7 @@ void Give(ImageTree& tree, const std::string& path, const ProfileData& owner) {
 std::vector<ImageProblem> CheckTree(const Bundle& bundle, const ImageTree& tree) {
   std::vector<ImageProblem> problems;
   Checker checker(bundle, tree, problems);
+  checker.Assets(*bundle);
   for (const ProfileData& profile : bundle->components) checker.Component(profile);
   return problems;
 }

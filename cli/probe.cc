@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <map>
 #include <set>
 #include <tuple>
@@ -279,6 +280,7 @@ int Probe(const Invocation& invocation) {
     if (only.empty() || profile.name == only) components.push_back(profile.name);
   }
   if (components.empty()) return FindComponent(opened->bundle, only).error();
+  signal(SIGPIPE, SIG_IGN);  // what the suite's program did not take is said
   auto suite = AttackSuite::Open(invocation.One(Parameter::kInit));
   if (!suite) return Fail(suite.error());
   const auto control = suite->Control(opened->bundle->target.arch);

@@ -39,7 +39,8 @@ std::vector<PolicyTest> ReadTests(const Bundle& bundle, std::span<const TestPoli
                         "see `bulkhead why --help`");
       continue;
     }
-    const bool peer = row->object == ObjectKind::kComponent || row->object == ObjectKind::kTarget;
+    const bool peer = row != nullptr &&
+                      (row->object == ObjectKind::kComponent || row->object == ObjectKind::kTarget);
     if (const std::string error = peer ? WhyNoPeer(*bundle, **component, *question) : "";
         !error.empty()) {
       diagnostics.Error(written.object.at.place, "E0704", error,

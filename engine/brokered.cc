@@ -74,8 +74,10 @@ void Supervisor::OpenWorkers(Component& component) {
 }
 
 void Supervisor::CloseWorkers(Component& component) {
-  for (const Notification& call : component.deferred) RecordGone(component, call);
-  component.deferred.clear();
+  for (auto* calls : {&component.deferred, &component.queued}) {
+    for (const Notification& call : *calls) RecordGone(component, call);
+    calls->clear();
+  }
   component.full = false;
   if (!component.workers) return;
   for (size_t i = 0; i < kMaxWorkers; ++i) {

@@ -242,6 +242,13 @@ bool Cgroup::Kill() const {
   return empty;
 }
 
+bool Cgroup::KillAtOnce() const {
+  return std::ranges::any_of(levels_, [](const Level& level) {
+    return level.place.version == 2 &&
+           WriteControl(level.place.directory + "/cgroup.kill", "1") == 0;
+  });
+}
+
 tl::expected<void, CgroupError> Cgroup::Remove() {
   while (!levels_.empty()) {
     const std::string& directory = levels_.back().place.directory;

@@ -75,6 +75,8 @@ class Cgroup {
   // Signals everything in it with SIGKILL; does not wait for the ends. True if nothing was left to
   // signal. What forks meanwhile is met by the next call.
   bool Kill() const;
+  // The same by one call of the kernel's (cgroup2, cgroup.kill); false where it has none.
+  bool KillAtOnce() const;
 
   // Removes its directories. EBUSY while something in it is still dying: call again.
   tl::expected<void, CgroupError> Remove();

@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <optional>
 
 #include "engine/clock.h"
 #include "engine/open_path.h"
@@ -109,12 +110,23 @@ void Supervisor::Act(Component& component, UnitAction action) {
 }
 void Supervisor::OnRefusals(Component& component, uint32_t revents) {
   Notification call;
-  const SeccompListener::State state = component.listener.Receive(call, revents);
+  SeccompListener::State state = component.listener.Receive(call, revents);
   // A closed listener would report its hang-up for ever.
   if (state == SeccompListener::State::kClosed) Unwatch(component.listener.fd());
-  if (state != SeccompListener::State::kCall || component.ending) return;
-  if (component.muted) return Defer(component, call);
-  AnswerCall(component, call);
+  // All that are there are taken at once, and one of them is answered.
+  std::optional<Notification> first;
+  for (uint32_t n = 0; state == SeccompListener::State::kCall && !component.ending; ++n) {
+    if (n == 0 && !component.muted) {
+      first = call;
+    } else {
+      Defer(component, call);
+    }
+    if (n >= kTakenATurn || component.full || !component.listener) break;
+    state = component.listener.Receive(call);
+  }
+  if (!first) return;
+  if (component.ending) return RecordGone(component, *first);
+  AnswerCall(component, *first);
 }
 
 void Supervisor::AnswerCall(Component& component, const Notification& call) {
@@ -165,25 +177,44 @@ bool Supervisor::IsAbsent(const Component& component, const Notification& call) 
   return std::ranges::binary_search(component.profile->absent, call.data.nr);
 }
 
-// A call that was not received yet could be taken back by any signal, and nobody would know of it
+// A call that was not received yet can be taken back by any signal, and nobody knows of it
 // (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), so all are received, and answered later. As many wait
 // as it has threads, and those whose callers have ended.
 void Supervisor::Defer(Component& component, const Notification& call) {
   const bool violates = !component.launch_pending && !IsStartupCall(component, call.data) &&
                         !BrokeredKind(component, call) && !IsAbsent(component, call);
   if (violates && EndsByViolation(component)) return AnswerCall(component, call);
-  component.deferred.push_back(call);
-  if (component.deferred.size() < kMaxDeferred) return;
-  if (!component.purged) {
-    component.purged = true;
-    std::erase_if(component.deferred, [&](const Notification& waiting) {
-      if (component.listener.IsValid(waiting)) return false;
-      RecordGone(component, waiting);
-      return true;
-    });
+  (BrokeredKind(component, call) ? component.queued : component.deferred).push_back(call);
+  if (Deferred(component) < MostDeferred(component)) return;
+  component.full = true;
+  Unwatch(component.listener.fd());
+  if (component.purged) return;
+  component.purged = true;
+  component.unpurged = {component.deferred.size(), component.queued.size()};
+}
+
+size_t Supervisor::Deferred(const Component& component) {
+  return component.deferred.size() + component.queued.size();
+}
+
+size_t Supervisor::MostDeferred(const Component& component) {
+  return std::max<size_t>(kMaxDeferred, component.profile->limits.processes + kTakenATurn);
+}
+
+// Some a turn, as each is recorded.
+void Supervisor::PurgeDeferred(Component& component, std::deque<Notification>& calls,
+                               size_t& unpurged) {
+  for (size_t n = 0; n < kPurgedATurn && unpurged > 0; ++n) {
+    --unpurged;
+    if (calls.empty()) return;
+    const Notification call = calls.front();
+    calls.pop_front();
+    if (component.listener.IsValid(call)) {
+      calls.push_back(call);
+    } else {
+      RecordGone(component, call);
+    }
   }
-  component.full = component.deferred.size() >= kMaxDeferred;
-  if (component.full) Unwatch(component.listener.fd());
 }
 
 // Its caller was killed before it was answered.
@@ -197,20 +228,25 @@ void Supervisor::RecordGone(Component& component, const Notification& call) {
 }
 
 void Supervisor::AnswerDeferred(Component& component) {
+  PurgeDeferred(component, component.deferred, component.unpurged[0]);
+  PurgeDeferred(component, component.queued, component.unpurged[1]);
   for (uint32_t n = 0; n < kDeferredATurn && MayAnswerDeferred(component); ++n) {
-    const Notification call = component.deferred.front();
-    component.deferred.pop_front();
+    // Who waits for the broker is in nobody else's way.
+    auto& calls = component.deferred.empty() ? component.queued : component.deferred;
+    const Notification call = calls.front();
+    calls.pop_front();
     AnswerCall(component, call);
   }
-  if (!component.full || component.deferred.size() >= kMaxDeferred || !component.listener) return;
+  const bool room = Deferred(component) < MostDeferred(component);
+  if (!component.full || !room || component.ending || !component.listener) return;
   component.full = false;
   Watch(Role::kListener, IndexOf(component), component.listener.fd());
 }
 
-bool Supervisor::MayAnswerDeferred(const Component& component) const {
-  if (component.muted || component.ending || component.deferred.empty()) return false;
-  return component.waiting.size() < kMaxWaiting ||
-         !BrokeredKind(component, component.deferred.front());
+bool Supervisor::MayAnswerDeferred(const Component& component) {
+  if (component.muted || component.ending) return false;
+  return !component.deferred.empty() ||
+         (!component.queued.empty() && component.waiting.size() < kMaxWaiting);
 }
 
 // What the policy allows until the component is ready. Its word that it is may be there already.
@@ -312,11 +348,15 @@ void Supervisor::CheckListening(Component& component) {
 }
 
 void Supervisor::KillAll(Component& component) {
-  if (component.reaper <= 0) return;
+  if (component.reaper <= 0 || component.ending) return;
   // The reaper is our child and not yet waited for, so the pid is its. Its death takes the PID
-  // namespace along; but not before it has closed what was sent to it, so each is killed, too.
+  // namespace along; but not before it has closed what was sent to it, so each is killed, too,
+  // where one call does that; else the first of them.
   kill(component.reaper, SIGKILL);
-  if (component.cgroup) component.cgroup->Kill();
+  const bool whole = component.cgroup && component.cgroup->KillAtOnce();
+  if (!whole && component.pidfd) {
+    syscall(SYS_pidfd_send_signal, component.pidfd.get(), SIGKILL, nullptr, 0);
+  }
   // Nothing is answered any more. Its workers are ended at the end of this turn: one of them may
   // have brought this about.
   component.ending = true;
@@ -397,7 +437,7 @@ void Supervisor::CloseRun(Component& component) {
   component.root_device = 0;
   component.pid_namespace = 0;
   component.muted = component.choked = component.ending = component.purged = false;
-  component.deferred.clear();
+  component.unpurged = {};
   component.written = 0;
   component.held = component.held_before = false;
   component.runs_on = false;

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -98,6 +100,35 @@ std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_
   return kept;
 }
 
+// Without links; of what is not there as far as it goes.
+static std::string RealName(const std::string& path) {
+  std::array<char, PATH_MAX> real;
+  std::string there = path;
+  while (there.size() > 1 && realpath(there.c_str(), real.data()) == nullptr) {
+    there.resize(std::max<size_t>(there.rfind('/'), 1));
+  }
+  if (there.size() <= 1) return path;
+  return real.data() + path.substr(there.size());
+}
+
+// What no view may have is known by its names without links.
+tl::expected<void, StartError> Supervisor::KeepByRealNames() {
+  for (const Asset& asset : bundle_->assets) {
+    for (const std::string& file : asset.files) {
+      const std::string real = RealName(file);
+      if (real == file) continue;
+      return tl::make_unexpected(StartError{"asset `" + asset.name + "`: `" + file +
+                                            "` is reached over a symbolic link: name it `" + real +
+                                            "`"});
+    }
+  }
+  const std::vector<std::string> named = kept_;
+  for (const std::string& path : named) {
+    if (const std::string real = RealName(path); real != path) kept_.push_back(real);
+  }
+  return {};
+}
+
 tl::expected<void, StartError> Supervisor::Prepare() {
   RecordLedger();
   RecordMeasured();
@@ -110,6 +141,7 @@ tl::expected<void, StartError> Supervisor::Prepare() {
                       bundle_->target.features.Has(Feature::kCloseRange));
   }
   kept_ = KeptPaths(bundle_, options_.run_directory);
+  if (auto named = KeepByRealNames(); !named) return named;
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   sigset_t handled;
   sigemptyset(&handled);
@@ -244,7 +276,8 @@ int Supervisor::WaitTime(uint64_t now) const {
                          (component->profile->lifecycle.ready.kind == ReadyKind::kListening ||
                           component->profile->lifecycle.ready.kind == ReadyKind::kFile);
     if (looking) due = std::min(due, now + kListeningInterval);
-    if (MayAnswerDeferred(*component)) due = now;
+    if (MayAnswerDeferred(*component) || component->unpurged[0] + component->unpurged[1] > 0)
+      due = now;
     if (!component->workers) continue;
     for (size_t i = 0; i < kMaxWorkers; ++i) {
       if (const uint64_t worker = component->workers->due(i)) due = std::min(due, worker);

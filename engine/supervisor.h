@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/types.h>
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -94,10 +95,12 @@ inline constexpr uint32_t kReadBudget = 50;
 // Brokered calls of one component that wait for a worker; more are deferred.
 inline constexpr size_t kMaxWaiting = 32;
 
-// Calls of one component that wait to be looked at, and how many are in a turn of the loop. Of more
-// than its threads the callers have ended.
+// Calls of one component that wait to be looked at (or as many more as it may have threads), and
+// how many in a turn of the loop are received, answered, and looked at for callers that have ended.
 inline constexpr size_t kMaxDeferred = 4096;
+inline constexpr uint32_t kTakenATurn = 256;
 inline constexpr uint32_t kDeferredATurn = 8;
+inline constexpr size_t kPurgedATurn = 64;
 
 // How long after a call went to a worker the loop looks for events without a sleep, ns: as long as
 // most calls take.
@@ -179,9 +182,11 @@ class Supervisor {
     SeccompListener listener;
     std::unique_ptr<Workers> workers;   // null: this kernel can't have them
     std::deque<BrokeredCall> waiting;   // for a worker, at most kMaxWaiting
-    std::deque<Notification> deferred;  // calls that are answered later, at most kMaxDeferred
+    std::deque<Notification> deferred;  // calls that are answered later
+    std::deque<Notification> queued;    // the same, for the broker; both at most MostDeferred
     bool full = false;                  // as many are deferred as may: its listener is not watched
     bool purged = false;                // of those whose callers have ended, since the last tick
+    std::array<size_t, 2> unpurged{};   // of the two, that are not looked at yet
     bool ending = false;                // it was killed, and nothing of it is answered any more
     uint32_t brokered = 0;              // since the last tick
     uint32_t read = 0;                  // of the budget of read arguments
@@ -222,6 +227,7 @@ class Supervisor {
   Supervisor(Bundle bundle, const Digest& digest, const FeatureSet& kernel,
              SupervisorOptions options, AuditLog log, OutputLog output);
   tl::expected<void, StartError> Prepare();
+  tl::expected<void, StartError> KeepByRealNames();
 
   // Loop.
   void Watch(Role role, size_t component, int fd);
@@ -261,8 +267,11 @@ class Supervisor {
   static bool IsAbsent(const Component& component, const Notification& call);
   void Defer(Component& component, const Notification& call);
   void RecordGone(Component& component, const Notification& call);
+  static size_t Deferred(const Component& component);
+  static size_t MostDeferred(const Component& component);
+  void PurgeDeferred(Component& component, std::deque<Notification>& calls, size_t& unpurged);
   void AnswerDeferred(Component& component);
-  bool MayAnswerDeferred(const Component& component) const;
+  static bool MayAnswerDeferred(const Component& component);
   // With `on-violation: observe`: hands the listener to an observer, and records what that tells.
   void Observe(Component& component);
   void OnObserver(Component& component);

@@ -91,10 +91,13 @@ class Planner {
 
   // A tripwire's directory is of the root tmpfs, and empty but for what is granted beneath it.
   void MountPointsInTripwires() {
-    std::string tripwire;  // the last one that was met: what is beneath it comes next
+    std::vector<std::string_view> tripwires;
     for (const auto& [path, op] : mounts_) {
-      if (op.kind == ViewOpKind::kBindDirectory && op.source.empty()) tripwire = path;
-      if (tripwire.empty() || !path.starts_with(tripwire + "/")) continue;
+      const bool beneath = std::ranges::any_of(tripwires, [&](std::string_view tripwire) {
+        return path != tripwire && Covers(tripwire, path);
+      });
+      if (op.kind == ViewOpKind::kBindDirectory && op.source.empty()) tripwires.push_back(path);
+      if (!beneath) continue;
       ParentDirectories(path);
       if (op.kind == ViewOpKind::kBindFile) {
         File(path);
@@ -209,13 +212,8 @@ class Planner {
     if (!IsReadOnlyBind(entry.kind)) {
       return Fail(entry.path, 0, "is reached over a symbolic link: name it `" + real + "`");
     }
-    for (const std::string& kept : context_.kept) {
-      if (Covers(real, kept) || Covers(kept, real)) {
-        return Fail(entry.path, 0,
-                    "is `" + real + "`, which meets `" + kept + "`, not its own to read");
-      }
-    }
-    return true;
+    const std::string met = MeetsKept(*profile_, context_.kept, entry.path, real);
+    return met.empty() || Fail(entry.path, 0, met);
   }
 
   // The kernel's own name of the device, whatever the node is called.
@@ -410,6 +408,23 @@ class Planner {
 };
 
 }  // namespace
+
+std::string MeetsKept(const ProfileData& profile, const std::vector<std::string>& kept,
+                      const std::string& path, const std::string& real) {
+  // It has that by its own name as well.
+  const bool own = std::ranges::any_of(profile.view, [&](const ViewEntry& other) {
+    const bool bound = IsReadOnlyBind(other.kind) || other.kind == ViewKind::kWritable ||
+                       other.kind == ViewKind::kState;
+    return other.path != path && bound && Covers(other.path, real);
+  });
+  if (own) return {};
+  for (const std::string& one : kept) {
+    const bool within = Covers(one, path) && Covers(one, real);
+    if (within || (!Covers(real, one) && !Covers(one, real))) continue;
+    return "is `" + real + "`, which meets `" + one + "`, not its own to read";
+  }
+  return {};
+}
 
 tl::expected<std::vector<ViewOp>, ViewError> PlanView(const Profile& profile,
                                                       const ViewContext& context, Kernel& kernel) {

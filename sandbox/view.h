@@ -81,6 +81,11 @@ struct SplitOps {
 // Pure. Empty: it can't be split.
 std::optional<SplitOps> SplitView(const std::vector<ViewOp>& view);
 
+// Why `path` of the profile's view, which is `real` on the enclave, a name that no statement has
+// judged, may not be in it: what is `kept` is there by its own name alone. Empty: it may.
+std::string MeetsKept(const ProfileData& profile, const std::vector<std::string>& kept,
+                      const std::string& path, const std::string& real);
+
 tl::expected<std::vector<ViewOp>, ViewError> PlanView(const Profile& profile,
                                                       const ViewContext& context, Kernel& kernel);
 

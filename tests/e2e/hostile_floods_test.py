@@ -4,6 +4,7 @@
 and what is hidden by a flood is said."""
 
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -100,14 +101,16 @@ class Floods(Case):
 
         def goes_on():
             # Between two stops: the next one never comes.
+            if enclave.process_status(flood)["State"].startswith("T"):
+                return False
             os.kill(reaper, signal.SIGSTOP)
-            time.sleep(0.01)
-            if enclave.process_status(flood)["State"].startswith(("R", "S")):
+            time.sleep(0.05)
+            if not enclave.process_status(flood)["State"].startswith("T"):
                 return True
             os.kill(reaper, signal.SIGCONT)
             return False
 
-        enclave.wait_until(goes_on, 10, "a flood that is not stopped")
+        enclave.wait_until(goes_on, 20, "a flood that is not stopped")
         running.wait_output("`flood` exit", 20)
         self.answers_go_on(running)
         events = self.ends(running)

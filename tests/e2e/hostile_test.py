@@ -279,6 +279,40 @@ class Refusals(Case):
                     said = self.refuses_to_boot(bundle)
                     self.assertRegex(said, rf"`{link}`: is `{to}`, which meets `[^`]+`, not its own")
 
+    def test_an_asset_has_one_name(self):
+        data = self.directory / "data"
+        data.mkdir()
+        (data / "key").write_text("secret", encoding="ascii")
+        link = self.directory / "link"
+        link.symlink_to(data)
+        for name, asset in (("link", link / "key"), ("data", data / "key")):
+            value = {"reader": self.script("print('up')")}
+            bundle = self.compile(self.write_policy(enclave.policy(
+                "e2e-name-" + name, value, assets={"keys": {"files": [str(asset)]}})))
+            if name == "data":
+                self.assertEqual(enclave.run(enclave.BULKHEAD_INIT, str(bundle)).returncode, 0)
+            else:
+                self.assertIn(f"is reached over a symbolic link: name it `{data}/key`",
+                              self.refuses_to_boot(bundle))
+
+    def test_grants_beneath_assets_that_lie_near(self):
+        # In the order of their names another asset comes between one and what is granted of it.
+        for other in ("a.v2", "a/b"):
+            with self.subTest(other):
+                root = self.directory / other.replace("/", "-")
+                for name in ("a/c", other):
+                    (root / name).mkdir(parents=True, exist_ok=True)
+                (root / "a/c/f").write_text("mine", encoding="ascii")
+                (root / "a/c/f").chmod(0o644)
+                for landlock in ({}, {"landlock": 2, "landlock_audit": "false"}):
+                    value = {"reader": self.script("import sys; print(open(sys.argv[1]).read())", str(root / "a/c/f"),
+                                                   files={"read": [str(root / "a/c/f")]})}
+                    running = self.boot(enclave.policy(
+                        "e2e-near", value, target=self.target(**landlock) if landlock else "running",
+                        assets={"one": {"files": [str(root / "a")]}, "two": {"files": [str(root / other)]}}), ready=[])
+                    self.assertEqual(running.wait(END), 0, running.output())
+                    self.assertIn("reader | mine", running.output())
+
     def test_own_memory_is_not_written_through_proc(self):
         weak = self.target(landlock=0, landlock_audit="false")
         for target, error in (("running", "EACCES"), (weak, "EROFS")):
