@@ -413,9 +413,7 @@ std::string MeetsKept(const ProfileData& profile, const std::vector<std::string>
                       const std::string& path, const std::string& real) {
   // It has that by its own name as well.
   const bool own = std::ranges::any_of(profile.view, [&](const ViewEntry& other) {
-    const bool bound = IsReadOnlyBind(other.kind) || other.kind == ViewKind::kWritable ||
-                       other.kind == ViewKind::kState;
-    return other.path != path && bound && Covers(other.path, real);
+    return other.path != path && IsReadOnlyBind(other.kind) && Covers(other.path, real);
   });
   if (own) return {};
   for (const std::string& one : kept) {
