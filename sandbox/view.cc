@@ -92,7 +92,8 @@ class Planner {
   // A tripwire's directory is of the root tmpfs, and empty but for what is granted beneath it.
   void MountPointsInTripwires() {
     std::vector<std::string_view> tripwires;
-    for (const auto& [path, op] : mounts_) {
+    for (const auto& [real, op] : mounts_) {
+      const std::string& path = real;  // a binding can't be captured
       const bool beneath = std::ranges::any_of(tripwires, [&](std::string_view tripwire) {
         return path != tripwire && Covers(tripwire, path);
       });
