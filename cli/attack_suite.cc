@@ -1,34 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/attack_suite.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <optional>
 #include <set>
 #include <sstream>
 
+#include "cli/child.h"
 #include "cli/files.h"
 #include "cli/json.h"
 #include "cli/probe_bundle.h"
 #include "cli/runtime.h"
 #include "engine/audit_verify.h"
-#include "engine/fd.h"
 
 namespace bulkhead {
 namespace {
@@ -41,7 +35,7 @@ constexpr std::string_view kDirectory = "/run/bulkhead-probe";
 constexpr std::string_view kSuiteName = "bulkhead-attacks";
 // An attempt ends itself after 20 s.
 constexpr std::chrono::seconds kLongestAttempt(30);
-constexpr std::chrono::seconds kLongestStop(20);
+constexpr std::chrono::seconds kLongestBegin(20);
 constexpr std::chrono::milliseconds kGlance(100);
 constexpr size_t kMaxProgram = 64U << 20;
 
@@ -49,106 +43,11 @@ std::string In(std::string_view name) { return fmt::format("{}/{}", kDirectory, 
 
 std::string Why(std::string_view what) { return fmt::format("{}: {}", what, strerror(errno)); }
 
-// --- another program -----------------------------------------------------------------------------
-
-struct Child {
-  pid_t pid = -1;
-  Fd input;   // its standard input
-  Fd output;  // its standard output
-};
-
-tl::expected<Child, std::string> Start(const Words& words) {
-  std::array<int, 2> in{};
-  std::array<int, 2> out{};
-  if (pipe2(in.data(), O_CLOEXEC) != 0) return tl::make_unexpected(Why("pipe"));
-  Child child;
-  const Fd its_input(in[0]);
-  child.input = Fd(in[1]);
-  if (pipe2(out.data(), O_CLOEXEC) != 0) return tl::make_unexpected(Why("pipe"));
-  child.output = Fd(out[0]);
-  const Fd its_output(out[1]);
-  const Fd errors(
-      open(In("errors").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0600));
-  std::vector<char*> argv;
-  argv.reserve(words.size() + 1);
-  for (const std::string& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
-  child.pid = fork();
-  if (child.pid < 0) return tl::make_unexpected(Why("fork"));
-  if (child.pid == 0) {
-    dup2(its_input.get(), STDIN_FILENO);
-    dup2(its_output.get(), STDOUT_FILENO);
-    dup2(errors.get(), STDERR_FILENO);
-    execv(argv[0], argv.data());
-    _exit(127);
-  }
-  return child;
-}
-
 std::string Errors() {
   std::ifstream file(In("errors"));
   std::stringstream text;
   text << file.rdbuf();
   return text.str();
-}
-
-// Waits for the end, not for ever.
-int End(const Child& child, bool terminate) {
-  if (terminate) kill(child.pid, SIGTERM);
-  const auto limit = Clock::now() + kLongestStop;
-  int status = 0;
-  for (;;) {
-    const pid_t gone = waitpid(child.pid, &status, terminate ? WNOHANG : 0);
-    if (gone == child.pid || (gone < 0 && errno != EINTR)) break;
-    if (terminate && Clock::now() > limit) kill(child.pid, SIGKILL);
-    if (terminate) poll(nullptr, 0, 10);
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
-class Lines {
- public:
-  explicit Lines(int fd) : fd_(fd) {}
-
-  // A line without its end; nothing in this time, or at the end.
-  std::optional<std::string> Next(std::chrono::milliseconds within) {
-    const auto limit = Clock::now() + within;
-    for (;;) {
-      const size_t end = text_.find('\n');
-      if (end != std::string::npos) {
-        std::string line = text_.substr(0, end);
-        text_.erase(0, end + 1);
-        return line;
-      }
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(limit - Clock::now());
-      pollfd ready{fd_, POLLIN, 0};
-      if (ended_ || poll(&ready, 1, std::max(0, static_cast<int>(left.count()))) <= 0) return {};
-      std::array<char, 65536> buffer;
-      const ssize_t size = read(fd_, buffer.data(), buffer.size());
-      ended_ = size <= 0;
-      if (!ended_) text_.append(buffer.data(), static_cast<size_t>(size));
-    }
-  }
-  bool ended() const { return ended_; }
-
- private:
-  int fd_;
-  std::string text_;
-  bool ended_ = false;
-};
-
-tl::expected<Words, std::string> OutputOf(const Words& words) {
-  auto child = Start(words);
-  if (!child) return tl::make_unexpected(child.error());
-  child->input.Reset();
-  Words lines;
-  Lines output(child->output.get());
-  while (auto line = output.Next(std::chrono::minutes(2))) lines.push_back(std::move(*line));
-  if (!output.ended()) kill(child->pid, SIGKILL);
-  if (End(*child, false) != 0) {
-    return tl::make_unexpected(fmt::format("{} failed: {}", fmt::join(words, " "), Errors()));
-  }
-  return lines;
 }
 
 Words Split(const std::string& line) {
@@ -276,7 +175,7 @@ std::streamoff SizeOf(const std::string& path) {
 }
 
 // Reads what components say until all of them have made their attempts, or are gone, or are silent.
-void Follow(Child& init, Lines& output, const std::vector<AttackInfo>& attacks,
+void Follow(Child& init, LineReader& output, const std::vector<AttackInfo>& attacks,
             const std::set<std::string>& active, AllWatched& watched,
             const std::function<void()>& progress) {
   const std::string audit = In("log/audit.jsonl");
@@ -298,7 +197,7 @@ void Follow(Child& init, Lines& output, const std::vector<AttackInfo>& attacks,
     if (Finished(watched, active)) break;
   }
   NoteExits(audit, watched, from);
-  End(init, true);
+  EndChild(init, true);
   while (const auto line = output.Next(kGlance)) {
     const size_t bar = line->find(" | ");
     const auto component = watched.find(line->substr(0, bar));
@@ -387,7 +286,7 @@ AttackSuite::~AttackSuite() {
 }
 
 tl::expected<std::vector<AttackInfo>, std::string> AttackSuite::List() {
-  const auto lines = OutputOf({program_, "attacks"});
+  const auto lines = OutputOf({program_, "attacks"}, In("errors"));
   if (!lines) return tl::make_unexpected(lines.error());
   std::vector<AttackInfo> attacks;
   for (const std::string& line : *lines) {
@@ -411,7 +310,7 @@ tl::expected<std::map<AttackName, std::string>, std::string> AttackSuite::Contro
     Words command{program_, how[0], In("control"), LoaderOf(arch)};
     // Under nothing: as they are.
     if (how[0] == "under") command.emplace_back("/usr/bin/env");
-    const auto lines = OutputOf(command);
+    const auto lines = OutputOf(command, In("errors"));
     if (!lines) return tl::make_unexpected(lines.error());
     add(*lines);
   }
@@ -438,12 +337,12 @@ tl::expected<SuiteRun, std::string> AttackSuite::Run(const Bundle& bundle,
     if (active.empty()) break;
     std::error_code ignored;
     fs::remove_all(In("others"), ignored);
-    auto child = Start({program_, "outside", std::string(kDirectory)});
+    auto child = StartChild({program_, "outside", std::string(kDirectory)}, In("errors"));
     if (!child) return tl::make_unexpected(child.error());
-    Lines output(child->output.get());
+    LineReader output(child->output.get());
     Words place;
-    for (auto line = output.Next(kLongestStop); line && !line->empty();
-         line = output.Next(kLongestStop)) {
+    for (auto line = output.Next(kLongestBegin); line && !line->empty();
+         line = output.Next(kLongestBegin)) {
       place.push_back(std::move(*line));
     }
     ProbeWords words;

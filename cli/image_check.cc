@@ -13,7 +13,7 @@
 
 #include "cli/image_archive.h"
 #include "engine/bundle_signature.h"
-#include "engine/supervisor.h"
+#include "engine/kept_paths.h"
 #include "sandbox/view.h"
 
 namespace bulkhead {

@@ -12,14 +12,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 
 #include "engine/clock.h"
+#include "engine/kept_paths.h"
 
 namespace bulkhead {
 
@@ -80,55 +79,6 @@ tl::expected<std::unique_ptr<Supervisor>, StartError> Supervisor::Create(
   return supervisor;
 }
 
-std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_directory) {
-  std::vector<std::string> kept{
-      "/run/bulkhead", "/run/notify", "/var/log/bulkhead", run_directory, "/dev", "/proc", "/sys"};
-  const std::vector<std::string> sinks = SinkPaths(bundle->sinks, bundle->output);
-  kept.insert(kept.end(), sinks.begin(), sinks.end());
-  for (const Asset& asset : bundle->assets) {
-    kept.insert(kept.end(), asset.files.begin(), asset.files.end());
-  }
-  for (const ProfileData& component : bundle->components) {
-    for (const Secret& secret : component.secrets) kept.push_back(secret.path);
-    for (const ViewEntry& entry : component.view) {
-      if (entry.kind == ViewKind::kWritable || entry.kind == ViewKind::kState ||
-          entry.kind == ViewKind::kEdge) {
-        kept.push_back(entry.path);
-      }
-    }
-  }
-  return kept;
-}
-
-// Without links; of what is not there as far as it goes.
-static std::string RealName(const std::string& path) {
-  std::array<char, PATH_MAX> real;
-  std::string there = path;
-  while (there.size() > 1 && realpath(there.c_str(), real.data()) == nullptr) {
-    there.resize(std::max<size_t>(there.rfind('/'), 1));
-  }
-  if (there.size() <= 1) return path;
-  return real.data() + path.substr(there.size());
-}
-
-// What no view may have is known by its names without links.
-tl::expected<void, StartError> Supervisor::KeepByRealNames() {
-  for (const Asset& asset : bundle_->assets) {
-    for (const std::string& file : asset.files) {
-      const std::string real = RealName(file);
-      if (real == file) continue;
-      return tl::make_unexpected(StartError{"asset `" + asset.name + "`: `" + file +
-                                            "` is reached over a symbolic link: name it `" + real +
-                                            "`"});
-    }
-  }
-  const std::vector<std::string> named = kept_;
-  for (const std::string& path : named) {
-    if (const std::string real = RealName(path); real != path) kept_.push_back(real);
-  }
-  return {};
-}
-
 tl::expected<void, StartError> Supervisor::Prepare() {
   RecordLedger();
   RecordMeasured();
@@ -140,8 +90,9 @@ tl::expected<void, StartError> Supervisor::Prepare() {
     attester_.emplace(*options_.door, bundle_->measure,
                       bundle_->target.features.Has(Feature::kCloseRange));
   }
-  kept_ = KeptPaths(bundle_, options_.run_directory);
-  if (auto named = KeepByRealNames(); !named) return named;
+  auto kept = KeptByRealNames(bundle_, options_.run_directory);
+  if (!kept) return tl::make_unexpected(StartError{kept.error()});
+  kept_ = std::move(*kept);
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   sigset_t handled;
   sigemptyset(&handled);

@@ -54,10 +54,6 @@ struct SupervisorOptions {
   Measured measured;           // what MeasureBundle came to
 };
 
-// What may be in a view under its own name alone: nobody's files are read by a second one, which no
-// question to the policy would know of.
-std::vector<std::string> KeptPaths(const Bundle& bundle, const std::string& run_directory);
-
 struct StartError {
   std::string what;  // for a person: step, object and errno in words
 };
@@ -227,7 +223,6 @@ class Supervisor {
   Supervisor(Bundle bundle, const Digest& digest, const FeatureSet& kernel,
              SupervisorOptions options, AuditLog log, OutputLog output);
   tl::expected<void, StartError> Prepare();
-  tl::expected<void, StartError> KeepByRealNames();
 
   // Loop.
   void Watch(Role role, size_t component, int fd);

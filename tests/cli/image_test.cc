@@ -8,139 +8,18 @@
 #include <map>
 
 #include "engine/bundle_signature.h"
-#include "tests/cli/support.h"
+#include "tests/cli/image_fixture.h"
 
 namespace bulkhead {
 namespace {
 
 using test::Bash;
 using test::Bulkhead;
+using test::CpioEntry;
+using test::ImageFixture;
+using test::ReadCpio;
 
-constexpr const char* kPolicy = R"(bulkhead: 1
-enclave: small
-target: linux-6.18
-audit: {sinks: [stdout]}
-components:
-  hello:
-    exec: [/usr/bin/hello]
-    files:
-      execute: [/usr/bin/hello, /srv/code, "@loader"]
-      read: ["@libraries", /srv/data, /srv/code/data, {path: /srv/perhaps, optional: true}]
-      write: [/srv/out]
-      state: [/var/lib/hello]
-      private: [{path: /srv/data/tmp, size: 1M}, {path: /srv/out/tmp, size: 1M},
-                {path: /srv/data/tmp/of/it, size: 1M}]
-    secrets: [{name: key, from: /etc/hello.key}]
-    syscalls: {allow: ["@service"]}
-)";
-
-// In this order, or the other way round; a copy without hard links, times or owners is the same.
-constexpr const char* kTree = R"(
-set -e
-umask 022
-mkdir -p "$1" && cd "$1"
-steps=(
-  'mkdir -p usr/bin lib64 etc usr/lib/x86_64-linux-gnu srv/data srv/out var/lib/hello/keys'
-  'mkdir -p usr/bin && printf program > usr/bin/hello && chmod 755 usr/bin/hello'
-  'mkdir -p lib64 && printf loader > lib64/ld-linux-x86-64.so.2 && chmod 755 lib64/*'
-  'mkdir -p etc && printf cache > etc/ld.so.cache && printf key > etc/hello.key && chmod 600 etc/hello.key'
-  'mkdir -p srv/data/tmp srv/code/data'
-  'mkdir -p srv/data && printf one > srv/data/b && ln -f srv/data/b srv/data/a'
-  'mkdir -p srv/data && printf odd > srv/data/$'"'"'\xff\n *'"'"''
-  'mkdir -p srv/data && truncate -s 100000 srv/data/sparse'
-  'mkdir -p usr/bin && printf su > usr/bin/su && chmod 4755 usr/bin/su'
-  'mkdir -p var/lib/hello/keys && printf key > var/lib/hello/keys/k && chmod 600 var/lib/hello/keys/k && chmod 700 var/lib/hello'
-  'mkdir -p usr/bin && ln -sf hello usr/bin/hi'
-)
-if [[ $2 == backwards ]]; then
-  for ((i = ${#steps[@]} - 1; i >= 0; --i)); do eval "${steps[i]}"; done
-else
-  for s in "${steps[@]}"; do eval "$s"; done
-fi
-)";
-
-struct CpioEntry {
-  uint32_t mode = 0;
-  uint32_t uid = 0;
-  uint32_t mtime = 0;
-  uint32_t links = 0;
-  uint32_t major = 0;
-  uint32_t minor = 0;
-  std::string content;
-};
-
-// In the order of the archive.
-std::vector<std::pair<std::string, CpioEntry>> ReadCpio(const std::string& bytes) {
-  std::vector<std::pair<std::string, CpioEntry>> entries;
-  const auto field = [&](size_t at, size_t number) {
-    return static_cast<uint32_t>(std::stoul(bytes.substr(at + 6 + 8 * number, 8), nullptr, 16));
-  };
-  const auto aligned = [](size_t at) { return (at + 3) / 4 * 4; };
-  for (size_t at = 0;;) {
-    BOOST_REQUIRE(bytes.substr(at, 6) == "070701");
-    const size_t name_size = field(at, 11);
-    const std::string name = bytes.substr(at + 110, name_size - 1);
-    const size_t content = aligned(at + 110 + name_size);
-    const size_t size = field(at, 6);
-    if (name == "TRAILER!!!") return entries;
-    entries.push_back({name,
-                       {field(at, 1), field(at, 2), field(at, 5), field(at, 4), field(at, 9),
-                        field(at, 10), bytes.substr(content, size)}});
-    at = aligned(content + size);
-  }
-}
-
-struct Fixture {
-  test::TemporaryDirectory directory;
-  std::string bundle = directory / "small.bundle";
-  std::string root = directory / "root";
-  std::string file = directory / "image.cpio";
-
-  Fixture() {
-    test::WriteText(directory / "small.yaml", kPolicy);
-    BOOST_REQUIRE(Bulkhead({"compile", directory / "small.yaml", "-o", bundle}).exit == 0);
-    test::WriteText(directory / "tree", kTree);
-    Tree(root, "forwards");
-  }
-
-  void Tree(const std::string& path, const std::string& order) {
-    const auto made = Bash("bash " + (directory / "tree") + " " + path + " " + order);
-    BOOST_REQUIRE_MESSAGE(made.exit == 0, made.err);
-  }
-
-  test::Outcome Image(const std::string& tree, const std::string& to,
-                      const std::vector<std::string>& more = {}) {
-    std::vector<std::string> words{"image", bundle, "--root", tree,
-                                   "-o",    to,     "--init", BULKHEAD_INIT_PATH};
-    words.insert(words.end(), more.begin(), more.end());
-    return Bulkhead(words);
-  }
-
-  // What `sign` prints of the key, whose pair is made where there is none of that name.
-  std::string Sign(const std::string& name) {
-    const std::string pem = directory / (name + ".pem");
-    const auto key = Bash("test -f " + pem + " || openssl genpkey -algorithm ed25519 -out " + pem);
-    BOOST_REQUIRE_MESSAGE(key.exit == 0, key.err);
-    const auto run = Bulkhead({"sign", "--key", pem, bundle});
-    BOOST_REQUIRE_MESSAGE(run.exit == 0, run.err);
-    return run.out.substr(run.out.find('\n') + 1);
-  }
-
-  // Into the tree, as its key for bundles.
-  void SetKey(const std::string& text) {
-    BOOST_REQUIRE(Bash("mkdir -p " + root + "/etc/bulkhead").exit == 0);
-    test::WriteText(root + "/etc/bulkhead/bundle.pub", text);
-  }
-
-  std::map<std::string, CpioEntry> Made() {
-    const auto made = Image(root, file);
-    BOOST_REQUIRE_MESSAGE(made.exit == 0, made.err);
-    const auto entries = ReadCpio(test::ReadText(file));
-    return {entries.begin(), entries.end()};
-  }
-};
-
-BOOST_FIXTURE_TEST_SUITE(Image, Fixture)
+BOOST_FIXTURE_TEST_SUITE(Image, ImageFixture)
 
 BOOST_AUTO_TEST_CASE(SameFilesSameBytes) {
   const std::string expected = directory / "first.cpio";
@@ -235,141 +114,6 @@ BOOST_AUTO_TEST_CASE(WhatAnImageShouldNotHoldIsLeftOutAndSaid) {
   BOOST_TEST(!entries.contains("rootfs/tmp/left"));
 }
 
-BOOST_AUTO_TEST_CASE(WhatTheBundleNeedsMustBeThere) {
-  const struct {
-    const char* change;
-    const char* statement;
-    const char* what;
-  } rows[] = {
-      {"rm usr/bin/hello", "components.hello.exec", "`/usr/bin/hello` is not there"},
-      {"chmod 644 usr/bin/hello", "components.hello.exec", "no program that may be executed"},
-      {"rm -r srv/data", "components.hello.files.read:/srv/data", "`/srv/data` is not there"},
-      {"rm -r srv/out", "components.hello.files.write:/srv/out", "`/srv/out` is not there"},
-      {"rm -r var/lib/hello", "components.hello.files.state:/var/lib/hello", "is not there"},
-      {"chmod 777 var/lib/hello", "components.hello.files.state:/var/lib/hello",
-       "may be written by others"},
-      {"rm -r var/lib/hello; touch var/lib/hello", "components.hello.files.state:/var/lib/hello",
-       "is no directory"},
-      {"rm lib64/*", "@loader", "is not there"},
-      {"rm -r srv/data; ln -s /tmp/out srv/data", "components.hello.files.read:/srv/data",
-       "is beneath /tmp, which is empty at boot"},
-      {"rm -r srv/out; ln -s out srv/out", "components.hello.files.write:/srv/out",
-       "leads round in a circle"},
-      {"rm -r srv/out; mkdir srv/other; ln -s other srv/out",
-       "components.hello.files.write:/srv/out", "over a symbolic link: name it `/srv/other`"},
-      {"mv var/lib/hello var/lib/there; ln -s there var/lib/hello",
-       "components.hello.files.state:/var/lib/hello", "name it `/var/lib/there`"},
-      {"rm -r srv/data; ln -s /dev/../srv/none srv/data", "components.hello.files.read:/srv/data",
-       "`/srv/data` is not there"},
-      {"rm -r srv/data; ln -s ../usr/bin/hello/data srv/data",
-       "components.hello.files.read:/srv/data", "is beneath what is no directory"},
-      {"rm -r srv/data; ln -s /run/none/../../srv/out srv/data",
-       "components.hello.files.read:/srv/data", "leads out of what is made at boot"},
-      {"chmod 777 srv; mv srv/data srv/d; ln -s d srv/data",
-       "components.hello.files.read:/srv/data",
-       "`/srv/data`, a link that others than root can set"},
-      {"rm -r srv/data; ln -s ../srv/out srv/data", "components.hello.files.read:/srv/data",
-       "which meets `/srv/out`, not its own to read"},
-      {"rm -r srv/data; ln -s / srv/data", "components.hello.files.read:/srv/data",
-       "is `/`, which meets"},
-      {"rm -r srv/out; ln -s /dev/shm srv/out", "components.hello.files.write:/srv/out",
-       "over a symbolic link: name it `/dev/shm`"},
-      {"rm -r srv/data; ln -s /dev/null srv/data", "components.hello.files.read:/srv/data",
-       "is `/dev/null`, which meets `/dev`, not its own to read"},
-      {"chmod 777 srv; ln -s nowhere srv/perhaps", "components.hello.files.read:/srv/perhaps",
-       "`/srv/perhaps`, a link that others than root can set"},
-      {"chmod 700 usr/bin/hello", "components.hello.exec", "no program that may be executed"},
-      {": > usr/bin/hello", "components.hello.exec", "no program that may be executed"},
-      {"rm -r srv/data/tmp", "components.hello.files.private:/srv/data/tmp",
-       "`/srv/data/tmp` is not there, and `/srv/data` is not its own"},
-      {"rm -r srv/data/tmp; touch srv/data/tmp", "components.hello.files.private:/srv/data/tmp",
-       "is no directory"},
-      {"rm -r srv/data/tmp; ln -s . srv/data/tmp", "components.hello.files.private:/srv/data/tmp",
-       "over a symbolic link: name it `/srv/data`"},
-      {"ln -s . srv/out/tmp", "components.hello.files.private:/srv/out/tmp",
-       "over a symbolic link: name it `/srv/out`"},
-      {"mkdir srv/other; mv srv/data/* srv/other; rmdir srv/data; ln -s other srv/data",
-       "components.hello.files.private:/srv/data/tmp", "name it `/srv/other/tmp`"},
-      {"mv etc/hello.key etc/k; ln -s k etc/hello.key", "components.hello.secrets",
-       "is reached over a symbolic link"},
-      {": > etc/hello.key", "components.hello.secrets", "has 0 bytes: a secret has 1 to 65536"},
-      {"truncate -s 70000 etc/hello.key", "components.hello.secrets", "has 70000 bytes"},
-      {"ln -s code/data srv/perhaps", "components.hello.files.read:/srv/perhaps",
-       "is `/srv/code/data`, which is named twice, in other ways"},
-  };
-  // What may be missing may be missing behind a link of root's, too.
-  BOOST_REQUIRE(Bash("ln -s nowhere " + root + "/srv/perhaps").exit == 0);
-  BOOST_REQUIRE(Image(root, file).exit == 0);
-  BOOST_REQUIRE(Bash("rm " + root + "/srv/perhaps").exit == 0);
-  BOOST_REQUIRE(Image(root, file).exit == 0);
-  std::filesystem::remove(file);
-  for (const auto& row : rows) {
-    const std::string other = directory / "changed";
-    BOOST_REQUIRE(Bash("rm -rf " + other + "; cp -a " + root + " " + other).exit == 0);
-    BOOST_REQUIRE(Bash("cd " + other + "; " + row.change).exit == 0);
-    const auto made = Image(other, file);
-    BOOST_TEST(made.exit == 1, row.change << made.err);
-    BOOST_TEST(made.err.find("component `hello`: ") != std::string::npos, made.err);
-    BOOST_TEST(made.err.find(row.statement) != std::string::npos, row.change << ": " << made.err);
-    BOOST_TEST(made.err.find(row.what) != std::string::npos, row.change << ": " << made.err);
-    BOOST_TEST(!std::filesystem::exists(file));
-  }
-}
-
-BOOST_AUTO_TEST_CASE(PinnedProgramsAreLookedAt) {
-  const std::string policy = directory / "pinned.yaml";
-  std::string text = kPolicy;
-  const std::string digest = Bash("sha384sum < " + root + "/usr/bin/hello").out.substr(0, 96);
-  const std::string plain = "exec: [/usr/bin/hello]";
-  text.replace(text.find(plain), plain.size(),
-               "exec: [{path: /usr/bin/hello, sha384: " + digest + "}]");
-  test::WriteText(policy, text);
-  BOOST_REQUIRE(Bulkhead({"compile", policy, "-o", bundle}).exit == 0);
-  BOOST_TEST(Image(root, file).exit == 0);
-  test::WriteText(root + "/usr/bin/hello", "progran");
-  const auto made = Image(root, file);
-  BOOST_TEST(made.exit == 1);
-  BOOST_TEST(made.err.find("is another file than the pinned one") != std::string::npos, made.err);
-}
-
-// Before there is a bundle, by the same rules.
-BOOST_AUTO_TEST_CASE(ARootIsComparedWhereThePolicyIsChecked) {
-  const std::string policy = directory / "small.yaml";
-  const std::string other = directory / "other.bundle";
-  for (const char* target : {"", "all"}) {
-    std::vector<std::string> check{"check", policy, "--root", root};
-    std::vector<std::string> compile{"compile", policy, "--root", root};
-    if (*target != 0) {
-      check.insert(check.end(), {"--target", target});
-      compile.insert(compile.end(), {"--target", target});
-    } else {
-      compile.insert(compile.end(), {"-o", other});
-    }
-    BOOST_TEST(Bulkhead(check).exit == (*target == 0 ? 0 : 2));
-    BOOST_TEST(Bulkhead(compile).exit == (*target == 0 ? 0 : 2));
-  }
-  BOOST_TEST(test::ReadText(other) == test::ReadText(bundle));
-  std::filesystem::remove(other);
-  BOOST_REQUIRE(Bash("rm " + root + "/usr/bin/hello").exit == 0);
-  const auto checked = Bulkhead({"check", policy, "--root", root});
-  BOOST_TEST(checked.exit == 1);
-  BOOST_TEST(checked.err.find("small.yaml:7:") != std::string::npos, checked.err);
-  BOOST_TEST(checked.err.find("`/usr/bin/hello` is not there in") != std::string::npos,
-             checked.err);
-  BOOST_TEST(Bulkhead({"compile", policy, "--root", root, "-o", other}).exit == 1);
-  BOOST_TEST(!std::filesystem::exists(other));
-  const auto json = Bulkhead({"check", policy, "--root", root, "--format", "json"});
-  BOOST_TEST(json.exit == 1);
-  const auto parsed = test::Parsed(json.out);
-  BOOST_TEST(!parsed["ok"].get<bool>());
-  BOOST_TEST(parsed["diagnostics"][0]["code"] == "E0591");
-  const auto sarif = Bulkhead({"check", policy, "--root", root, "--format", "sarif"});
-  BOOST_TEST(sarif.exit == 1);
-  BOOST_TEST(test::Parsed(sarif.out)["runs"][0]["results"][0]["ruleId"] == "E0591", sarif.out);
-  BOOST_TEST(Bulkhead({"check", policy, "--root", directory / "none"}).exit == 3);
-  BOOST_TEST(Bulkhead({"check", policy}).exit == 0);
-}
-
 BOOST_AUTO_TEST_CASE(ASignatureGoesIn) {
   BOOST_TEST(!Made().contains("enclave.bundle.sig"));
   SetKey(Sign("release"));
@@ -457,7 +201,7 @@ BOOST_AUTO_TEST_CASE(WhatTheTreesKeyDidNotSignIsRefused) {
   BOOST_REQUIRE(Bash(keys + "rm -r bulkhead keys").exit == 0);
   SetKey(key);
   taken();
-  std::string text = kPolicy;
+  std::string text = test::kPolicy;
   test::WriteText(directory / "small.yaml", text.replace(text.find("small"), 5, "other"));
   BOOST_REQUIRE(Bulkhead({"compile", directory / "small.yaml", "-o", bundle}).exit == 0);
   refused(wrong, "another bundle");
@@ -542,7 +286,7 @@ BOOST_AUTO_TEST_CASE(WhereNothingCanBeWrittenIsSaid) {
 }
 
 BOOST_AUTO_TEST_CASE(NitrosRegistersAreTold) {
-  std::string text = kPolicy;
+  std::string text = test::kPolicy;
   text.replace(text.find("linux-6.18"), 10, "nitro-custom");
   text +=
       "waivers: [{statement: measure, reason: test, until: 2099-01-01}]\n"

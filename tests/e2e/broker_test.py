@@ -379,6 +379,8 @@ class Waiting(Broker):
     def test_a_stopped_worker_holds_up_its_component_alone(self):
         granted = Listener(self, "127.0.0.1")
         code = TRY + f"""
+import signal
+signal.signal(signal.SIGUSR1, lambda *_: connect('other', ('127.0.0.1', 9)))
 while True:
     began = time.monotonic()
     with socket.socket() as one:
@@ -389,7 +391,9 @@ while True:
 """
         network = {"tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}}
         running = self.boot(enclave.policy("e2e-broker-stuck", {
-            "stuck": python(code, network=network), "other": python(code, network=network)}))
+            "stuck": python(code, network=network, restart={"when": "never"}, env={"HOME": "/"},
+                            **{"on-violation": "kill"}),
+            "other": python(code, network=network)}))
         running.wait_output("stuck | EINPROGRESS")
         running.wait_output("other | EINPROGRESS")
         for _ in range(5):
@@ -410,6 +414,12 @@ while True:
         self.assertLess(max(times), 400)
         unread = self.refused(running, "stuck")
         self.assertEqual([e["extra"]["arguments"] for e in unread], ["unread"])
+        # What nobody decided has ended nobody; what the policy refuses does.
+        os.kill(running.main_pid("stuck"), signal.SIGUSR1)
+        running.wait_event("stuck", "exit")
+        violations = [e for e in running.events("stuck") if e["kind"] == "violation"]
+        self.assertEqual([(e["object"], e["verdict"]) for e in violations if e not in unread],
+                         [("tcp:127.0.0.1:9", "killed")])
         self.assertEqual(running.stop(), 0)
 
     def test_calls_that_their_makers_end_is_cut_short_by_are_on_record(self):
