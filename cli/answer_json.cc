@@ -35,13 +35,12 @@ Json CallJson(const SeccompData& call, Arch arch) {
 std::vector<std::vector<Line>> LinesBehind(const Explanation& answer, const Opened& opened,
                                            const ProfileData& component) {
   std::vector<std::vector<Line>> chains;
-  std::set<uint32_t> seen;
+  std::set<std::string> seen;  // rules: a question can be of several calls
   for (const SeccompData& call : answer.calls) {
-    if (!seen.insert(call.nr).second) continue;
-    const std::string_view name = SyscallName(component.arch, call.nr);
     for (const std::string_view list : {"deny", "allow"}) {
-      auto lines = LinesOfCall(opened.places, component.name, list, name);
-      if (!lines.empty()) chains.push_back(std::move(lines));
+      auto lines = LinesOfCall(opened.places, component.name, list, call, component.arch);
+      if (lines.empty() || !seen.insert(lines.back().rule).second) continue;
+      chains.push_back(std::move(lines));
     }
   }
   return chains;

@@ -8,6 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "profiles/arch.h"
+#include "profiles/filter.h"
+
 namespace bulkhead {
 
 // From statement ids to "file:line:column".
@@ -22,9 +25,9 @@ struct Line {
   std::string place;
 };
 
-// The entries by which a component names a system call, from its own list down through groups:
-// shortest way first, nothing where no entry does. `list` is "allow" or "deny".
+// The entries by which a component names a system call with these arguments, from its own list down
+// through groups: shortest way first, nothing where no entry does. `list` is "allow" or "deny".
 std::vector<Line> LinesOfCall(const Places& places, std::string_view component,
-                              std::string_view list, std::string_view call);
+                              std::string_view list, const SeccompData& call, Arch arch);
 
 }  // namespace bulkhead

@@ -72,9 +72,8 @@ void Exercise(const PolicyTestResult& result, const Places& places, std::set<std
   for (const ControlVerdict& control : result.answer.controls) rules.insert(control.rule);
   const ProfileData& component = *result.test->component;
   for (const SeccompData& call : result.answer.calls) {
-    const std::string_view name = SyscallName(component.arch, call.nr);
     for (const std::string_view list : {"allow", "deny"}) {
-      for (const Line& line : LinesOfCall(places, component.name, list, name)) {
+      for (const Line& line : LinesOfCall(places, component.name, list, call, component.arch)) {
         rules.insert(line.rule);
       }
     }

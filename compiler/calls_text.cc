@@ -14,13 +14,31 @@
 namespace bulkhead {
 namespace {
 
+uint64_t MaxOf(const Condition& condition) {
+  return condition.bits == 64 ? UINT64_MAX : (uint64_t{1} << condition.bits) - 1;
+}
+
+bool IsMasked(const Condition& condition) {
+  return condition.op == Condition::Op::kMasked && !condition.negated;
+}
+
+// One value of the whole argument.
+bool IsExact(const Condition& condition) {
+  return IsMasked(condition) && condition.mask == MaxOf(condition);
+}
+
 class Argument {
  public:
-  Argument(std::string_view call, const Condition& condition, const ArgInfo& info)
-      : call_(call),
-        condition_(condition),
-        info_(info),
-        max_(condition.bits == 64 ? UINT64_MAX : (uint64_t{1} << condition.bits) - 1) {}
+  // `all` that is tested with it: what a number stands for can hang on another argument.
+  Argument(std::string_view call, const Condition& condition, const Conjunction& all,
+           const ArgInfo& info)
+      : call_(call), condition_(condition), info_(info), max_(MaxOf(condition)) {
+    // What is not known is all ones, which no constant is that another argument hangs on.
+    known_.fill(UINT64_MAX);
+    for (const Condition& one : all) {
+      if (IsExact(one)) known_.at(one.arg) = one.value;
+    }
+  }
 
   std::string Text() const { return condition_.op == Condition::Op::kRange ? Range() : Masked(); }
 
@@ -28,7 +46,7 @@ class Argument {
   // By its constant where that is the same on every architecture.
   std::string Value(uint64_t value) const {
     const unsigned index = condition_.arg;
-    Registers registers{};
+    Registers registers = known_;
     registers.at(index) = value;
     const std::string name = ArgumentText(std::nullopt, call_, registers, index);
     return IsKnownConstant(name) ? name : Number(value);
@@ -65,17 +83,11 @@ class Argument {
   const Condition& condition_;
   const ArgInfo& info_;
   uint64_t max_;
+  Registers known_;
 };
 
 bool IsValue(const Conjunction& conjunction) {
-  if (conjunction.size() != 1) return false;
-  const Condition& only = conjunction.front();
-  const uint64_t max = only.bits == 64 ? UINT64_MAX : (uint64_t{1} << only.bits) - 1;
-  return only.op == Condition::Op::kMasked && !only.negated && only.mask == max;
-}
-
-bool IsMasked(const Condition& condition) {
-  return condition.op == Condition::Op::kMasked && !condition.negated;
+  return conjunction.size() == 1 && IsExact(conjunction.front());
 }
 
 // Bits that are set and bits that are clear are two conditions of one argument, and in a policy
@@ -146,14 +158,14 @@ class ListWriter {
     for (const Conjunction& conjunction : any) {
       if (IsValue(conjunction)) {
         const Condition& only = conjunction.front();
-        values[only.arg].push_back(Argument(call, only, args[only.arg]).Text());
+        values[only.arg].push_back(Argument(call, only, conjunction, args[only.arg]).Text());
         continue;
       }
       std::string tests;
       for (const Condition& condition : Joined(conjunction)) {
         const ArgInfo& info = args[condition.arg];
         tests += fmt::format("{}{}: {}", tests.empty() ? "" : ", ", info.name,
-                             Argument(call, condition, info).Text());
+                             Argument(call, condition, conjunction, info).Text());
       }
       entries.push_back(std::move(tests));
     }

@@ -398,6 +398,7 @@ while True:
         running.wait_output("other | EINPROGRESS")
         for _ in range(5):
             late = running.output().count("stuck | ETIMEDOUT")
+            enclave.wait_until(lambda: self.workers(running, "stuck"), 10, "a worker")
             for worker in self.workers(running, "stuck"):
                 os.kill(worker, signal.SIGSTOP)
             enclave.wait_until(lambda before=late: "stuck | EPERM" in running.output() or
