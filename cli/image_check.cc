@@ -74,16 +74,29 @@ class Checker {
       : tree_(tree),
         problems_(problems),
         owners_(OwnersOf(bundle)),
-        kept_(KeptPaths(bundle, "/run/bulkhead")) {}
+        kept_(KeptPaths(bundle, "/run/bulkhead")) {
+    // And by the names that they have without links, of what is not there as far as it goes.
+    for (size_t i = 0, named = kept_.size(); i < named; ++i) {
+      const auto [path, within, linked] = kept_[i];
+      std::string there = path;
+      while (!there.empty() && !At(there).found) there.resize(there.rfind('/'));
+      if (there.empty() || At(there).real == there) continue;
+      kept_.push_back({At(there).real + path.substr(there.size()), within, true});
+    }
+  }
 
   // What is kept is kept by the name that it has without links.
   void Assets(const BundleData& bundle) {
     for (const Asset& asset : bundle.assets) {
       for (const std::string& file : asset.files) {
-        const std::string& real = At(file).real;
-        if (real == file) continue;
-        Add("assets." + asset.name, file,
-            "is reached over a symbolic link: name it `" + real + "`");
+        const Lookup& lookup = At(file);
+        if (!lookup.found && !lookup.links.empty()) {
+          Add("assets." + asset.name, file,
+              "is reached over a symbolic link that leads to nothing");
+        } else if (lookup.real != file) {
+          Add("assets." + asset.name, file,
+              "is reached over a symbolic link: name it `" + lookup.real + "`");
+        }
       }
     }
   }
@@ -288,7 +301,7 @@ class Checker {
     if (real != entry.path && !IsReadOnlyBind(entry.kind)) {
       return refuse("is reached over a symbolic link: name it `" + real + "`");
     }
-    const std::string met = real == entry.path ? "" : MeetsKept(*profile_, kept_, entry.path, real);
+    const std::string met = MeetsKept(*profile_, kept_, entry.path, real);
     if (!met.empty()) return refuse(met);
     const size_t before = problems_.size();
     const Resolved* const there = Find(entry.path, entry.rule, entry.optional);
@@ -300,8 +313,8 @@ class Checker {
   const ImageTree& tree_;
   std::vector<ImageProblem>& problems_;
   Owners owners_;
-  std::vector<std::string> kept_;
   std::map<std::string, Lookup> lookups_;
+  std::vector<KeptPath> kept_;
   std::string component_;
   const ProfileData* profile_ = nullptr;  // of the component
 };

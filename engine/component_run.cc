@@ -115,13 +115,14 @@ void Supervisor::OnRefusals(Component& component, uint32_t revents) {
   if (state == SeccompListener::State::kClosed) Unwatch(component.listener.fd());
   // All that are there are taken at once, and one of them is answered.
   std::optional<Notification> first;
+  const uint64_t end = NowNs() + kTurnTime;
   for (uint32_t n = 0; state == SeccompListener::State::kCall && !component.ending; ++n) {
     if (n == 0 && !component.muted) {
       first = call;
     } else {
       Defer(component, call);
     }
-    if (n >= kTakenATurn || component.full || !component.listener) break;
+    if (NowNs() >= end || component.full || !component.listener) break;
     state = component.listener.Receive(call);
   }
   if (!first) return;
@@ -178,18 +179,21 @@ bool Supervisor::IsAbsent(const Component& component, const Notification& call) 
 }
 
 // A call that was not received yet can be taken back by any signal, and nobody knows of it
-// (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), so all are received, and answered later. As many wait
-// as it has threads, and those whose callers have ended.
+// (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV), so all are received, and answered later. Where a
+// violation ends it, none may go unseen: so more of them than are kept end it as well.
 void Supervisor::Defer(Component& component, const Notification& call) {
   const bool violates = !component.launch_pending && !IsStartupCall(component, call.data) &&
                         !BrokeredKind(component, call) && !IsAbsent(component, call);
   if (violates && EndsByViolation(component)) return AnswerCall(component, call);
   (BrokeredKind(component, call) ? component.queued : component.deferred).push_back(call);
-  if (Deferred(component) < MostDeferred(component)) return;
+  if (Deferred(component) < kMaxDeferred) return;
   component.full = true;
   Unwatch(component.listener.fd());
-  if (component.purged) return;
-  component.purged = true;
+  if (EndsByViolation(component)) {
+    Lifecycle(component, "violation", "killed",
+              "more than " + std::to_string(kMaxDeferred) + " of its calls wait");
+    return KillAll(component);
+  }
   component.unpurged = {component.deferred.size(), component.queued.size()};
 }
 
@@ -197,19 +201,17 @@ size_t Supervisor::Deferred(const Component& component) {
   return component.deferred.size() + component.queued.size();
 }
 
-size_t Supervisor::MostDeferred(const Component& component) {
-  return std::max<size_t>(kMaxDeferred, component.profile->limits.processes + kTakenATurn);
-}
-
-// Some a turn, as each is recorded.
+// As many in a second as are kept, and again for each whose caller has ended.
 void Supervisor::PurgeDeferred(Component& component, std::deque<Notification>& calls,
                                size_t& unpurged) {
-  for (size_t n = 0; n < kPurgedATurn && unpurged > 0; ++n) {
+  const uint64_t end = NowNs() + kTurnTime / 2;
+  while (unpurged > 0 && component.purges > 0 && NowNs() < end) {
     --unpurged;
     if (calls.empty()) return;
     const Notification call = calls.front();
     calls.pop_front();
     if (component.listener.IsValid(call)) {
+      --component.purges;
       calls.push_back(call);
     } else {
       RecordGone(component, call);
@@ -237,7 +239,7 @@ void Supervisor::AnswerDeferred(Component& component) {
     calls.pop_front();
     AnswerCall(component, call);
   }
-  const bool room = Deferred(component) < MostDeferred(component);
+  const bool room = Deferred(component) < kMaxDeferred;
   if (!component.full || !room || component.ending || !component.listener) return;
   component.full = false;
   Watch(Role::kListener, IndexOf(component), component.listener.fd());
@@ -436,7 +438,8 @@ void Supervisor::CloseRun(Component& component) {
   component.witnessed.reset();
   component.root_device = 0;
   component.pid_namespace = 0;
-  component.muted = component.choked = component.ending = component.purged = false;
+  component.muted = component.choked = component.ending = false;
+  component.purges = kMaxDeferred;
   component.unpurged = {};
   component.written = 0;
   component.held = component.held_before = false;

@@ -227,8 +227,9 @@ int Supervisor::WaitTime(uint64_t now) const {
                          (component->profile->lifecycle.ready.kind == ReadyKind::kListening ||
                           component->profile->lifecycle.ready.kind == ReadyKind::kFile);
     if (looking) due = std::min(due, now + kListeningInterval);
-    if (MayAnswerDeferred(*component) || component->unpurged[0] + component->unpurged[1] > 0)
-      due = now;
+    const bool purges =
+        component->unpurged[0] + component->unpurged[1] > 0 && component->purges > 0;
+    if (MayAnswerDeferred(*component) || purges) due = now;
     if (!component->workers) continue;
     for (size_t i = 0; i < kMaxWorkers; ++i) {
       if (const uint64_t worker = component->workers->due(i)) due = std::min(due, worker);
@@ -354,7 +355,8 @@ void Supervisor::OnTimers(uint64_t now) {
     Release(component);
     component.brokered = 0;
     component.read = 0;
-    component.muted = component.purged = false;
+    component.muted = false;
+    component.purges = kMaxDeferred;
     component.written = 0;
     RecordUnread(component);
     if (component.choked && component.out) Watch(Role::kStdout, i, component.out.get());

@@ -91,12 +91,12 @@ inline constexpr uint32_t kReadBudget = 50;
 // Brokered calls of one component that wait for a worker; more are deferred.
 inline constexpr size_t kMaxWaiting = 32;
 
-// Calls of one component that wait to be looked at (or as many more as it may have threads), and
-// how many in a turn of the loop are received, answered, and looked at for callers that have ended.
-inline constexpr size_t kMaxDeferred = 4096;
-inline constexpr uint32_t kTakenATurn = 256;
-inline constexpr uint32_t kDeferredATurn = 8;
-inline constexpr size_t kPurgedATurn = 64;
+// Calls of one component that wait to be looked at. The kernel finds a call by walking all of the
+// listener's (kernel/seccomp.c: find_notification), so these are few, and a turn of the loop that
+// receives them, or looks for those whose callers have ended, takes no longer than this, ns.
+inline constexpr size_t kMaxDeferred = 1024;
+inline constexpr uint64_t kTurnTime = 1'000'000;
+inline constexpr uint32_t kDeferredATurn = 8;  // that are answered
 
 // How long after a call went to a worker the loop looks for events without a sleep, ns: as long as
 // most calls take.
@@ -179,9 +179,9 @@ class Supervisor {
     std::unique_ptr<Workers> workers;   // null: this kernel can't have them
     std::deque<BrokeredCall> waiting;   // for a worker, at most kMaxWaiting
     std::deque<Notification> deferred;  // calls that are answered later
-    std::deque<Notification> queued;    // the same, for the broker; both at most MostDeferred
+    std::deque<Notification> queued;    // the same, for the broker; both at most kMaxDeferred
     bool full = false;                  // as many are deferred as may: its listener is not watched
-    bool purged = false;                // of those whose callers have ended, since the last tick
+    size_t purges = kMaxDeferred;       // calls that may be looked at for that, until the next tick
     std::array<size_t, 2> unpurged{};   // of the two, that are not looked at yet
     bool ending = false;                // it was killed, and nothing of it is answered any more
     uint32_t brokered = 0;              // since the last tick
@@ -263,7 +263,6 @@ class Supervisor {
   void Defer(Component& component, const Notification& call);
   void RecordGone(Component& component, const Notification& call);
   static size_t Deferred(const Component& component);
-  static size_t MostDeferred(const Component& component);
   void PurgeDeferred(Component& component, std::deque<Notification>& calls, size_t& unpurged);
   void AnswerDeferred(Component& component);
   static bool MayAnswerDeferred(const Component& component);
@@ -413,7 +412,7 @@ class Supervisor {
   std::unique_ptr<KernelAudit> kernel_audit_;
   std::unique_ptr<Tripwires> tripwires_;
   std::optional<Cgroups> cgroups_ = Cgroups::Open();  // outlives the components' groups
-  std::vector<std::string> kept_;                     // sandbox/view.h
+  std::vector<KeptPath> kept_;                        // sandbox/view.h
   Digest digest_{};
   ControlSocket control_;
   struct AttestWaiter {

@@ -209,8 +209,7 @@ class Planner {
 
   // By another name than the policy's: nothing that the compiler has judged by that name.
   bool SecondName(const ViewEntry& entry, const std::string& real) {
-    if (real == entry.path) return true;
-    if (!IsReadOnlyBind(entry.kind)) {
+    if (real != entry.path && !IsReadOnlyBind(entry.kind)) {
       return Fail(entry.path, 0, "is reached over a symbolic link: name it `" + real + "`");
     }
     const std::string met = MeetsKept(*profile_, context_.kept, entry.path, real);
@@ -410,17 +409,19 @@ class Planner {
 
 }  // namespace
 
-std::string MeetsKept(const ProfileData& profile, const std::vector<std::string>& kept,
+std::string MeetsKept(const ProfileData& profile, const std::vector<KeptPath>& kept,
                       const std::string& path, const std::string& real) {
   // It has that by its own name as well.
   const bool own = std::ranges::any_of(profile.view, [&](const ViewEntry& other) {
     return other.path != path && IsReadOnlyBind(other.kind) && Covers(other.path, real);
   });
   if (own) return {};
-  for (const std::string& one : kept) {
-    const bool within = Covers(one, path) && Covers(one, real);
-    if (within || (!Covers(real, one) && !Covers(one, real))) continue;
-    return "is `" + real + "`, which meets `" + one + "`, not its own to read";
+  for (const auto& [one, links_within, linked] : kept) {
+    const bool judged = path == real && !linked;
+    const bool within = links_within && Covers(one, path) && Covers(one, real);
+    if (judged || within || (!Covers(real, one) && !Covers(one, real))) continue;
+    const std::string is = path == real ? "" : "is `" + real + "`, which ";
+    return is + "meets `" + one + "`, not its own to read";
   }
   return {};
 }

@@ -51,13 +51,20 @@ struct ViewOp {
   bool operator==(const ViewOp&) const = default;
 };
 
+// What may be in a view under its own name alone.
+struct KeptPath {
+  std::string path;
+  bool within = false;  // but a link beneath it may lead to what is beneath it
+  bool linked = false;  // a name that comes of links, so no statement was judged by it
+};
+
 struct ViewContext {
   std::string notify_source;     // directory of the component's readiness socket; empty: none
   bool watch_tripwires = false;  // mark them in the fanotify group given to ApplyView
   bool proc_subset = false;      // the target can mount /proc with its processes alone (Linux 5.8)
   // What components write, directories of edges, the supervisor's own: nothing of it is reached by
   // a second name.
-  std::vector<std::string> kept = {};
+  std::vector<KeptPath> kept = {};
 };
 
 // Where a component finds its readiness socket.
@@ -81,9 +88,9 @@ struct SplitOps {
 // Pure. Empty: it can't be split.
 std::optional<SplitOps> SplitView(const std::vector<ViewOp>& view);
 
-// Why `path` of the profile's view, which is `real` on the enclave, a name that no statement has
-// judged, may not be in it: what is `kept` is there by its own name alone. Empty: it may.
-std::string MeetsKept(const ProfileData& profile, const std::vector<std::string>& kept,
+// Why `path` of the profile's view, which is `real` on the enclave, may not be in it: what is
+// `kept` is there by its own name alone. Empty: it may.
+std::string MeetsKept(const ProfileData& profile, const std::vector<KeptPath>& kept,
                       const std::string& path, const std::string& real);
 
 tl::expected<std::vector<ViewOp>, ViewError> PlanView(const Profile& profile,

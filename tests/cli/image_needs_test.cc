@@ -97,6 +97,40 @@ BOOST_AUTO_TEST_CASE(WhatTheBundleNeedsMustBeThere) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(WhatIsKeptIsKeptByItsNameWithoutLinks) {
+  std::string text = test::kPolicy;
+  const auto change = [&](const std::string& from, const std::string& to) {
+    text.replace(text.find(from), from.size(), to);
+  };
+  change("audit: {sinks: [stdout]}",
+         "audit: {sinks: [{file: /srv/log/a.jsonl}]}\n"
+         "assets: {vault: {files: [/srv/vault]}}");
+  change("/srv/data, ", "/srv/data, /srv/vault/public, ");
+  test::WriteText(directory / "small.yaml", text);
+  const auto compiled = Bulkhead({"compile", directory / "small.yaml", "-o", bundle});
+  BOOST_REQUIRE_MESSAGE(compiled.exit == 0, compiled.err);
+  BOOST_REQUIRE(Bash("cd " + root + "/srv; mkdir vault; echo > vault/public").exit == 0);
+  BOOST_REQUIRE_MESSAGE(Image(root, file).exit == 0, Image(root, file).err);
+  const struct {
+    const char* change;
+    const char* what;
+  } rows[] = {
+      {"mv vault/public vault/private; ln -s private vault/public",
+       "is `/srv/vault/private`, which meets `/srv/vault`, not its own to read"},
+      {"mv vault v; ln -s v vault", "is reached over a symbolic link: name it `/srv/v`"},
+      {"rm -r vault; ln -s none vault", "over a symbolic link that leads to nothing"},
+      {"ln -s out log", "`/srv/out` meets `/srv/out/a.jsonl`, not its own to read"},
+  };
+  for (const auto& row : rows) {
+    const std::string other = directory / "changed";
+    BOOST_REQUIRE(Bash("rm -rf " + other + "; cp -a " + root + " " + other).exit == 0);
+    BOOST_REQUIRE(Bash("cd " + other + "/srv; " + row.change).exit == 0);
+    const auto made = Image(other, file);
+    BOOST_TEST(made.exit == 1, row.change << made.err);
+    BOOST_TEST(made.err.find(row.what) != std::string::npos, row.change << ": " << made.err);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(PinnedProgramsAreLookedAt) {
   const std::string policy = directory / "pinned.yaml";
   std::string text = test::kPolicy;

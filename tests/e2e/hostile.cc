@@ -8,6 +8,7 @@
 //   hostile headless THREADS     as unstopped, and its first thread has ended
 //   hostile output THREADS       prints lines, as fast as they are taken
 //   hostile calls THREADS        one system call, as fast as it is answered
+//   hostile absent THREADS       one that is not there, to this kernel's callers
 //   hostile call COUNT           system calls, each with other registers; then four a second
 //   hostile pattern COUNT        so many system calls in a fixed pattern, once it gets SIGUSR1
 //   hostile denied COUNT PATH    the same with what Landlock refuses: seven times of ten it opens the
@@ -289,6 +290,10 @@ int main(int argc, char** argv) {
     attempts.assign(count, [] {
       while (!ending) Count(syscall(SYS_chroot, 0));
     });
+  } else if (what == "absent") {
+    attempts.assign(count, [] {
+      while (!ending) Count(Try(SYS_io_uring_setup, 1), ENOSYS);
+    });
   } else if (what == "output") {
     attempts.assign(count, Print);
   } else if (what == "connect" || what == "unstopped" || what == "headless") {
@@ -301,8 +306,9 @@ int main(int argc, char** argv) {
     std::fprintf(stderr,
                  "usage: hostile connect THREADS | open THREADS PATH | unstopped THREADS |\n"
                  "               headless THREADS |\n"
-                 "               output THREADS | calls THREADS | call COUNT | pattern COUNT |\n"
-                 "               denied COUNT PATH | once KIND | hidden COUNT PORT\n");
+                 "               output THREADS | calls THREADS | absent THREADS |\n"
+                 "               call COUNT | pattern COUNT | denied COUNT PATH | once KIND | "
+                 "hidden COUNT PORT\n");
     return 2;
   }
   return Run(attempts);

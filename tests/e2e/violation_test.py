@@ -10,6 +10,7 @@ import threading
 import time
 
 import enclave
+import hostile_components as components
 from broker_test import TRY, Broker, Listener
 from enclave import python
 from hostile_cases import Case, total
@@ -101,6 +102,29 @@ time.sleep(1000)
         self.assertIn(("tcp:127.0.0.1:9", "killed"), [(e["object"], e["verdict"]) for e in events])
         self.assertNotIn("ended | other", running.output())
         running.verify_audit()
+
+    def test_more_calls_than_are_kept(self):
+        # To take and answer a call is the longer the more there are. Where a violation ends it, nobody
+        # has so many that one of them could be taken back unseen.
+        for threads, action, ends in ((800, "kill", False), (1500, "kill", True), (1500, "refuse", False)):
+            with self.subTest(f"{threads} {action}"):
+                value = {
+                    "many": self.hostile("absent", threads, ready="started", limits={
+                        "processes": 2000, "memory": "1G"}, **{"on-violation": action}),
+                    "caller": self.script(components.CALLER),
+                }
+                running = self.boot(enclave.policy(f"e2e-many-{threads}-{action}", value), ready=["caller"])
+                if ends:
+                    running.wait_event("many", "exit")
+                    end = next(e for e in running.events("many") if e["action"] == "violation")
+                    self.assertIn("1024 of its calls wait", end["extra"]["detail"])
+                else:
+                    self.wait_more(running, "many | refused", 3000)
+                    self.answers_go_on(running, 20)
+                    self.assertEqual(running.events("many", "exit"), [])
+                worst = max(self.numbers(running, "caller | answered after"))
+                print(f"{threads} {action}: {worst * 1000:.0f} ms", end=" ", flush=True)
+                self.ends(running)
 
     def test_what_a_signal_takes_back_is_seen(self):
         # While calls that are over its budget wait, and while others wait for the broker: the kernel

@@ -35,7 +35,7 @@ struct Place {
 };
 
 // Why the view with this entry can't be made; empty: it can.
-std::string Refusal(const std::string& path, ViewKind kind, std::vector<std::string> kept = {}) {
+std::string Refusal(const std::string& path, ViewKind kind, std::vector<KeptPath> kept = {}) {
   ProfileData data = test::SampleProfile("one", 1);
   data.view = {{.path = path, .kind = kind}};
   const auto profile = Profile::Make(std::move(data));
@@ -62,12 +62,19 @@ BOOST_FIXTURE_TEST_CASE(WhatIsWrittenHasOneName, Place) {
 BOOST_FIXTURE_TEST_CASE(WhatIsReadByASecondNameIsNobodys, Place) {
   const std::string link = at + "/link/beneath";
   BOOST_TEST(Refusal(link, ViewKind::kReadOnly) == "");
-  BOOST_TEST(Refusal(link, ViewKind::kReadOnly, {at + "/other", at + "/re"}) == "");
+  BOOST_TEST(Refusal(link, ViewKind::kReadOnly, {{at + "/other"}, {at + "/re"}}) == "");
   for (const char* kept : {"/real", "/real/beneath", "/real/beneath/deeper"}) {
-    BOOST_TEST(Says(Refusal(link, ViewKind::kReadOnly, {at + kept}), "which meets `" + at + kept));
+    BOOST_TEST(
+        Says(Refusal(link, ViewKind::kReadOnly, {{at + kept}}), "which meets `" + at + kept));
   }
-  // By its own name it was judged when it was compiled.
-  BOOST_TEST(Refusal(at + "/real", ViewKind::kReadOnly, {at + "/real"}) == "");
+  // Its own name was judged, but where that comes of a link.
+  for (const ViewKind kind : {ViewKind::kReadOnly, ViewKind::kWritable}) {
+    BOOST_TEST(Refusal(at + "/real", kind, {{at + "/real"}}) == "");
+    BOOST_TEST(Says(Refusal(at + "/real", kind, {{at + "/real/f", false, true}}), "meets `"));
+  }
+  // A link within it leads to what another statement denies, unless it is all of one kind.
+  BOOST_TEST(Says(Refusal(link, ViewKind::kReadOnly, {{at}}), "which meets `" + at));
+  BOOST_TEST(Refusal(link, ViewKind::kReadOnly, {{at, true}}) == "");
 }
 
 // A profile names devices beneath /dev, so the nodes are made there; none of them stays.
