@@ -142,9 +142,8 @@ constexpr CommandRow kCommands[] = {
      "Starts one component of the bundle afresh, under a bulkhead-init of its own that stays as "
      "its "
      "supervisor; it does not enter an enclave that runs. "
-     "Everything after -- is the program to run in the component's place. The enclave as a whole "
-     "must "
-     "not run at the same time.\n"
+     "Everything after -- is the program to run in the component's place, once: it is not started "
+     "again when it fails. The enclave as a whole must not run at the same time.\n"
      "Exit code 1: the component failed; its own exit status is on record.",
      kExecParameters, "bulkhead exec enclave.bundle tools -- python3 -I job.py"},
     {Command::kProbe, "probe", "attack each compartment from inside",
@@ -177,7 +176,8 @@ constexpr CommandRow kCommands[] = {
      "that no component may make. It is for programs that are trusted while they are observed.\n"
      "With `--log` the observations of each run are added to the file, and the policy is made of "
      "all of them. With `--policy` and `--component` the enclave of a policy is run, and that "
-     "component is observed in it, with its own program, user, environment and listeners. "
+     "component is observed in it, with its own program, user, environment and listeners; the "
+     "policy is written when the enclave has ended, by Ctrl-C where others go on. "
      "docs/LEARNING.md says how paths and calls are put together.\n"
      "Exit code 1: the program could not be observed to its end, or what was learnt does not "
      "compile.",

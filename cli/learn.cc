@@ -175,8 +175,10 @@ int Observe(const Invocation& invocation, const Scene& scene, const std::string&
   if (!bundle) return Fail(kExitDefect, "the outer bounds: " + bundle.error()).value();
   const auto copy = SealedCopy("bundle", EncodeBundle(*bundle));
   if (!copy) return Fail(kExitCannot, copy.error()).value();
-  PrintNote(fmt::format("observing {} as uid {}; Ctrl-C asks it to end",
-                        Quoted(scene.subject.command.front()), (*base->Find(name))->uid));
+  const bool others = (*base)->components.size() > 1;
+  PrintNote(fmt::format("observing {} as uid {}; Ctrl-C asks {} to end",
+                        Quoted(scene.subject.command.front()), (*base->Find(name))->uid,
+                        others ? "the enclave" : "it"));
   const int code = RunObserved(invocation.One(Parameter::kInit), *copy);
   close(*copy);
   return code;

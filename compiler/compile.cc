@@ -165,9 +165,16 @@ std::vector<MapRow> MapOf(const Policy& policy) {
   const auto add = [&](const Statement& at) {
     if (at.id.empty()) return;
     map.push_back({at.id, at.place});
-    // The list itself, for rows about the whole of it.
-    if (const size_t colon = at.id.find(':'); colon != std::string::npos) {
-      map.push_back({at.id.substr(0, colon), at.place});
+    // The list itself and the sections that it stands in, for rows about the whole of them: at the
+    // first of what they hold.
+    constexpr std::string_view kComponents = "components.";
+    const size_t name = at.id.starts_with(kComponents) ? kComponents.size() : 0;
+    size_t end = at.id.find(':');
+    if (end != std::string::npos) map.push_back({at.id.substr(0, end), at.place});
+    for (end = at.id.substr(0, end).rfind('.'); end != std::string::npos && end > name;
+         end = at.id.rfind('.', end - 1)) {
+      if (name == 0 || at.id.find('.', name) == end) continue;
+      map.push_back({at.id.substr(0, end), at.place});
     }
   };
   for (const ComponentPolicy& component : policy.components) {

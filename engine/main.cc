@@ -126,6 +126,7 @@ tl::expected<Bundle, std::string> Only(const Bundle& bundle, const InitOptions& 
   if (!options.command.empty()) {
     profile.argv = options.command;
     profile.attestation = {};  // it is not the component who would be speaking
+    profile.lifecycle.restart = RestartWhen::kNever;  // nor is it a service
   }
   return Bundle::Make(std::move(data));
 }

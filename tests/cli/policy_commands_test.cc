@@ -325,6 +325,59 @@ BOOST_AUTO_TEST_CASE(WhyNamesTheLineWhenTheMapIsOfThisBundle) {
   BOOST_TEST(none.err == "");
 }
 
+BOOST_AUTO_TEST_CASE(WhyNamesTheEntryThatIsOfTheArguments) {
+  const std::string text = R"(bulkhead: 1
+enclave: entries
+target: linux-6.18
+audit: {sinks: [stdout]}
+components:
+  one:
+    exec: [/usr/bin/true]
+    files:
+      execute: [/usr/bin/true]
+    syscalls:
+      allow:
+        - "@batch"
+        - {setsockopt: {level: SOL_SOCKET, optname: [SO_KEEPALIVE, 2]}}
+        - {setsockopt: {level: SOL_TCP, optname: {from: 1, to: 3}}}
+        - on: {x86_64: [{ioctl: {request: TCSETS}}]}
+      deny:
+        - {ioctl: {request: FIONBIO}}
+)";
+  const std::string path = directory / "entries.yaml";
+  test::WriteText(path, text);
+  const struct {
+    std::vector<std::string> asked;
+    const char* verdict;
+    const char* line;  // of the entry; empty: none
+  } rows[] = {
+      {{"syscall", "setsockopt", "level=SOL_SOCKET", "optname=SO_REUSEADDR"}, "allow", ":13:"},
+      {{"syscall", "setsockopt", "level=SOL_TCP", "optname=TCP_CORK"}, "allow", ":14:"},
+      {{"syscall", "setsockopt", "level=SOL_TCP", "optname=TCP_KEEPIDLE"}, "deny", ""},
+      {{"syscall", "ioctl", "request=TCSETS"}, "allow", ":15:"},
+      {{"syscall", "ioctl", "request=FIONBIO"}, "deny", ":17:"},
+      {{"syscall", "ioctl", "request=TIOCSTI"}, "deny", ""},
+      {{"syscall", "read"}, "allow", ":12:"},
+  };
+  for (const auto& row : rows) {
+    std::vector<std::string> words{"why", path, "one"};
+    words.insert(words.end(), row.asked.begin(), row.asked.end());
+    const std::string out = Bulkhead(words).out;
+    BOOST_TEST(out.starts_with(row.verdict), out);
+    const size_t call = out.find("  call        ");
+    BOOST_TEST((call != std::string::npos) == (*row.line != 0), out);
+    if (call != std::string::npos) {
+      BOOST_TEST(out.find(path + row.line, call) < out.find('\n', call), out);
+    }
+  }
+  // A section stands where the first of it does; one that is not there, where its component does.
+  const auto place = [&](const char* object) {
+    return Parsed(Bulkhead({"why", path, "one", "read", object, "--format", "json"}).out)["place"]
+        .get<std::string>();
+  };
+  BOOST_TEST(place("/etc/shadow") == path + ":9:17");
+}
+
 BOOST_AUTO_TEST_CASE(WhyTakesAPolicyToo) {
   const auto run = Bulkhead({"why", policy, "hello", "read", "/srv/data/file"});
   BOOST_TEST(run.exit == 0, run.err);

@@ -218,8 +218,8 @@ BOOST_AUTO_TEST_CASE(TheTextIsAQuestionOfTheSameValue) {
   }
 }
 
-// A condition has no other arguments; a number of several constants, or of one that is another on
-// some architecture, stays one.
+// What a number stands for can hang on another argument; one of several constants, or another on
+// some architecture, stays a number.
 BOOST_AUTO_TEST_CASE(APolicyIsWrittenWithConstants) {
   const auto is = [](uint8_t arg, uint64_t value, bool negated = false) {
     return Conjunction{{.arg = arg, .negated = negated, .mask = UINT32_MAX, .value = value}};
@@ -229,12 +229,23 @@ BOOST_AUTO_TEST_CASE(APolicyIsWrittenWithConstants) {
                                     {nr("ioctl"), {is(1, 0x5401)}, {}},
                                     {nr("madvise"), {is(2, 12, true)}, {}},
                                     {nr("open"), {is(1, 0x10000)}, {}},
-                                    {nr("openat"), {is(2, 0x10000)}, {}}};
+                                    {nr("openat"), {is(2, 0x10000)}, {}},
+                                    // Of which level, says the other argument; or nobody.
+                                    {nr("setsockopt"),
+                                     {{is(1, 1)[0], is(2, 2)[0]},
+                                      {is(1, 6)[0], is(2, 1)[0]},
+                                      {is(1, 0, true)[0], is(2, 2)[0]},
+                                      is(2, 2)},
+                                     {}}};
   BOOST_TEST(CallsText(rules, Arch::kX86_64, 0).yaml ==
              "allow:\n"
              "  - {ioctl: {request: [TCGETS]}}\n"
              "  - {madvise: {advice: {not: MADV_MERGEABLE}}}\n"
              "  - {openat: {flags: [65536]}}\n"
+             "  - {setsockopt: {level: SOL_SOCKET, optname: SO_REUSEADDR}}\n"
+             "  - {setsockopt: {level: SOL_TCP, optname: TCP_NODELAY}}\n"
+             "  - {setsockopt: {level: {not: SOL_IP}, optname: 2}}\n"
+             "  - {setsockopt: {optname: [2]}}\n"
              "  - {socket: {domain: [AF_UNIX, AF_INET, 200]}}\n"
              "  - on:\n"
              "      x86_64:\n"

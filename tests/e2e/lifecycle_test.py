@@ -398,6 +398,10 @@ class Lifecycle(enclave.Case):
         alone = enclave.run(enclave.BULKHEAD, "exec", bundle, "one", "--",
                             "/usr/bin/python3", "-c", "pass")
         self.assertEqual(alone.returncode, 0, alone.stderr)
+        # It is no service: nobody starts it again.
+        failing = enclave.run(enclave.BULKHEAD, "exec", bundle, "one", "--",
+                              "/usr/bin/python3", "-c", "print('ran'); raise SystemExit(3)")
+        self.assertEqual((failing.returncode, failing.stdout.count("ran\n")), (1, 1), failing.stderr)
         running.verify_audit()
 
     def test_standard_output_in_a_file_holds_every_record(self):
