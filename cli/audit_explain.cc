@@ -246,6 +246,9 @@ std::string ExplainedText(const Explained& explained) {
   std::string out = fmt::format("record {}, {}, {} UTC as the host's clock claims\n",
                                 record.sequence, Shown(record.kind), ClaimedText(record.claimed));
   out += Line("what", What(explained));
+  if (record.kind == "witness") {
+    out += Line("witness", "no attack: each launch tries by itself what is to be refused");
+  }
   out += Line("answered", HowAnswered(record));
   for (const auto& [name, value] : ExtrasOf(record)) out += Line(name, value);
   if (explained.answer) {
