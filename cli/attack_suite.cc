@@ -43,13 +43,6 @@ std::string In(std::string_view name) { return fmt::format("{}/{}", kDirectory, 
 
 std::string Why(std::string_view what) { return fmt::format("{}: {}", what, strerror(errno)); }
 
-std::string Errors() {
-  std::ifstream file(In("errors"));
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 Words Split(const std::string& line) {
   std::istringstream stream(line);
   Words words;
@@ -395,7 +388,7 @@ tl::expected<SuiteRun, std::string> AttackSuite::Run(const Bundle& bundle,
       ++component.next;
     }
     if (made() == before) {
-      return tl::make_unexpected("no attack could be made: " + Errors());
+      return tl::make_unexpected("no attack could be made: " + ErrorsIn(In("errors")));
     }
     ReadReached(run.reached);
     fs::remove(In("reached"), ignored);

@@ -55,6 +55,12 @@ tl::expected<Child, std::string> StartChild(const std::vector<std::string>& word
   return child;
 }
 
+std::string ErrorsIn(const std::string& errors) {
+  std::stringstream text;
+  text << std::ifstream(errors).rdbuf();
+  return text.str();
+}
+
 int EndChild(const Child& child, bool terminate) {
   if (terminate) kill(child.pid, SIGTERM);
   const auto limit = Clock::now() + kLongestStop;
@@ -97,9 +103,8 @@ tl::expected<std::vector<std::string>, std::string> OutputOf(const std::vector<s
   while (auto line = output.Next(std::chrono::minutes(2))) lines.push_back(std::move(*line));
   if (!output.ended()) kill(child->pid, SIGKILL);
   if (EndChild(*child, false) != 0) {
-    std::stringstream text;
-    text << std::ifstream(errors).rdbuf();
-    return tl::make_unexpected(fmt::format("{} failed: {}", fmt::join(words, " "), text.str()));
+    return tl::make_unexpected(
+        fmt::format("{} failed: {}", fmt::join(words, " "), ErrorsIn(errors)));
   }
   return lines;
 }

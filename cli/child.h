@@ -26,6 +26,9 @@ struct Child {
 tl::expected<Child, std::string> StartChild(const std::vector<std::string>& words,
                                             const std::string& errors);
 
+// What it has said of errors.
+std::string ErrorsIn(const std::string& errors);
+
 // Its exit code, -1 where a signal ended it. With `terminate` it is told to end, and killed after
 // 20 s; without, it is waited for.
 int EndChild(const Child& child, bool terminate);

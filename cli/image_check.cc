@@ -68,38 +68,22 @@ Owners OwnersOf(const Bundle& bundle) {
   return owners;
 }
 
+// What the kernel mounts over is without links.
+ReadLink LinkOf(const ImageTree& tree) {
+  return [&tree](const std::string& path) {
+    const auto found = tree.nodes.find(path);
+    const bool link = found != tree.nodes.end() && found->second.kind == ImageKind::kSymlink;
+    return link && CoveringDirectory(path).empty() ? found->second.target : std::string();
+  };
+}
+
 class Checker {
  public:
   Checker(const Bundle& bundle, const ImageTree& tree, std::vector<ImageProblem>& problems)
       : tree_(tree),
         problems_(problems),
         owners_(OwnersOf(bundle)),
-        kept_(KeptPaths(bundle, "/run/bulkhead")) {
-    // And by the names that they have without links, of what is not there as far as it goes.
-    for (size_t i = 0, named = kept_.size(); i < named; ++i) {
-      const auto [path, within, linked] = kept_[i];
-      std::string there = path;
-      while (!there.empty() && !At(there).found) there.resize(there.rfind('/'));
-      if (there.empty() || At(there).real == there) continue;
-      kept_.push_back({At(there).real + path.substr(there.size()), within, true});
-    }
-  }
-
-  // What is kept is kept by the name that it has without links.
-  void Assets(const BundleData& bundle) {
-    for (const Asset& asset : bundle.assets) {
-      for (const std::string& file : asset.files) {
-        const Lookup& lookup = At(file);
-        if (!lookup.found && !lookup.links.empty()) {
-          Add("assets." + asset.name, file,
-              "is reached over a symbolic link that leads to nothing");
-        } else if (lookup.real != file) {
-          Add("assets." + asset.name, file,
-              "is reached over a symbolic link: name it `" + lookup.real + "`");
-        }
-      }
-    }
-  }
+        kept_(KeptPaths(bundle, "/run/bulkhead", LinkOf(tree))) {}
 
   void Component(const ProfileData& profile) {
     component_ = profile.name;
@@ -335,7 +319,10 @@ void Give(ImageTree& tree, const std::string& path, const ProfileData& owner) {
 std::vector<ImageProblem> CheckTree(const Bundle& bundle, const ImageTree& tree) {
   std::vector<ImageProblem> problems;
   Checker checker(bundle, tree, problems);
-  checker.Assets(*bundle);
+  for (LinkedAsset& linked : LinkedAssets(bundle, LinkOf(tree))) {
+    problems.push_back(
+        {"", "assets." + linked.asset, std::move(linked.file), std::move(linked.problem)});
+  }
   for (const ProfileData& profile : bundle->components) checker.Component(profile);
   return problems;
 }

@@ -83,6 +83,22 @@ std::vector<std::string> Readers(const AssetPolicy& asset,
   return readers;
 }
 
+// A Nitro enclave has no disk, and its console can be read in debug mode alone, whose documents
+// prove nothing.
+void WarnOfLostLog(const EnclavePlan& enclave, const std::vector<Sink>& sinks) {
+  const bool leaves = std::ranges::any_of(sinks, [](const Sink& sink) {
+    return sink.kind == SinkKind::kVsock || sink.kind == SinkKind::kUnix;
+  });
+  // Where there are mistakes these are said first.
+  if (leaves || enclave.target.platform != "nitro" || enclave.diagnostics.HasErrors()) return;
+  enclave.diagnostics.Warning(
+      enclave.policy.sinks_at, "E0592",
+      fmt::format("no sink of the audit log leaves the enclave: on `{}` it ends with it",
+                  enclave.target.name),
+      "add `{vsock: \"parent:9001\"}` to its `sinks`, or `{unix: PATH}` of a service that sends "
+      "it");
+}
+
 BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& components) {
   const Policy& policy = enclave.policy;
   BundleData data;
@@ -94,6 +110,7 @@ BundleData Assemble(EnclavePlan& enclave, const std::vector<ComponentPlan>& comp
   data.requirements = std::move(enclave.requirements);
   data.sinks = policy.sinks;
   if (data.sinks.empty()) data.sinks = {{SinkKind::kFile, "/var/log/bulkhead/audit.jsonl"}};
+  WarnOfLostLog(enclave, data.sinks);
   data.output = policy.output;
   for (const AssetPolicy& asset : policy.assets) {
     Asset entry{asset.name, {}, Readers(asset, components)};
@@ -167,14 +184,12 @@ std::vector<MapRow> MapOf(const Policy& policy) {
     map.push_back({at.id, at.place});
     // The list itself and the sections that it stands in, for rows about the whole of them: at the
     // first of what they hold.
-    constexpr std::string_view kComponents = "components.";
-    const size_t name = at.id.starts_with(kComponents) ? kComponents.size() : 0;
-    size_t end = at.id.find(':');
-    if (end != std::string::npos) map.push_back({at.id.substr(0, end), at.place});
-    for (end = at.id.substr(0, end).rfind('.'); end != std::string::npos && end > name;
-         end = at.id.rfind('.', end - 1)) {
-      if (name == 0 || at.id.find('.', name) == end) continue;
-      map.push_back({at.id.substr(0, end), at.place});
+    std::string section = at.id.substr(0, at.id.find(':'));
+    if (section != at.id) map.push_back({section, at.place});
+    if (!section.starts_with("components.")) return;
+    while (std::ranges::count(section, '.') > 2) {
+      section.resize(section.rfind('.'));
+      map.push_back({section, at.place});
     }
   };
   for (const ComponentPolicy& component : policy.components) {

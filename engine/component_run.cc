@@ -191,7 +191,7 @@ void Supervisor::Defer(Component& component, const Notification& call) {
   Unwatch(component.listener.fd());
   if (EndsByViolation(component)) {
     Lifecycle(component, "violation", "killed",
-              "more than " + std::to_string(kMaxDeferred) + " of its calls wait");
+              std::to_string(kMaxDeferred) + " of its calls wait, and no more are kept");
     return KillAll(component);
   }
   component.unpurged = {component.deferred.size(), component.queued.size()};
@@ -206,8 +206,11 @@ void Supervisor::PurgeDeferred(Component& component, std::deque<Notification>& c
                                size_t& unpurged) {
   const uint64_t end = NowNs() + kTurnTime / 2;
   while (unpurged > 0 && component.purges > 0 && NowNs() < end) {
+    if (calls.empty()) {
+      unpurged = 0;
+      return;
+    }
     --unpurged;
-    if (calls.empty()) return;
     const Notification call = calls.front();
     calls.pop_front();
     if (component.listener.IsValid(call)) {

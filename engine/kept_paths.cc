@@ -6,33 +6,15 @@
 #include <algorithm>
 #include <array>
 #include <climits>
-#include <cstdlib>
+#include <utility>
 
 namespace bulkhead {
 namespace {
 
-// Without links; of what is not there as far as it goes, and where a link leads to nothing yet,
-// that.
-std::string RealName(const std::string& path) {
-  std::array<char, PATH_MAX> real;
-  std::string there = path;
-  while (there.size() > 1 && realpath(there.c_str(), real.data()) == nullptr) {
-    const std::string parent = there.substr(0, std::max<size_t>(there.rfind('/'), 1));
-    const ssize_t size = readlink(there.c_str(), real.data(), real.size());
-    if (size > 0) {
-      const std::string target(real.data(), static_cast<size_t>(size));
-      const std::string from = target.starts_with('/') ? "" : parent + "/";
-      return from + target + path.substr(there.size());
-    }
-    there = parent;
-  }
-  if (there.size() <= 1) return path;
-  return real.data() + path.substr(there.size());
-}
+constexpr int kMaxLinks = 40;  // MAXSYMLINKS, include/linux/namei.h
 
-}  // namespace
-
-std::vector<KeptPath> KeptPaths(const Bundle& bundle, const std::string& run_directory) {
+// By the names that the bundle has.
+std::vector<KeptPath> NamedPaths(const Bundle& bundle, const std::string& run_directory) {
   std::vector<KeptPath> kept;
   const auto keep = [&](const std::string& path, bool within = false) {
     kept.push_back({path, within, false});
@@ -60,24 +42,62 @@ std::vector<KeptPath> KeptPaths(const Bundle& bundle, const std::string& run_dir
   return kept;
 }
 
-tl::expected<std::vector<KeptPath>, std::string> KeptByRealNames(const Bundle& bundle,
-                                                                 const std::string& run_directory) {
-  for (const Asset& asset : bundle->assets) {
-    for (const std::string& file : asset.files) {
-      const std::string real = RealName(file);
-      if (real == file) continue;
-      return tl::make_unexpected("asset `" + asset.name + "`: `" + file +
-                                 "` is reached over a symbolic link: name it `" + real + "`");
+}  // namespace
+
+std::string LinkOnMachine(const std::string& path) {
+  std::array<char, PATH_MAX> text;
+  const ssize_t size = readlink(path.c_str(), text.data(), text.size());
+  return size <= 0 ? std::string() : std::string(text.data(), static_cast<size_t>(size));
+}
+
+std::string NameWithoutLinks(const std::string& path, const ReadLink& read_link) {
+  std::string real;
+  std::string left = path;  // begins with a slash where it is not empty
+  for (int links = 0; !left.empty();) {
+    const size_t end = std::min(left.find('/', 1), left.size());
+    const std::string part = left.substr(1, end - 1);
+    left.erase(0, end);
+    if (part.empty() || part == ".") continue;
+    if (part == "..") {
+      real.resize(real.empty() ? 0 : real.rfind('/'));
+      continue;
     }
+    const std::string next = real + "/" + part;
+    const std::string target = read_link(next);
+    if (target.empty()) {
+      real = next;
+      continue;
+    }
+    if (++links > kMaxLinks) return path;
+    if (target.front() == '/') real.clear();
+    left.insert(0, target.front() == '/' ? target : "/" + target);
   }
-  const std::vector<KeptPath> named = KeptPaths(bundle, run_directory);
+  return real.empty() ? "/" : real;
+}
+
+std::vector<KeptPath> KeptPaths(const Bundle& bundle, const std::string& run_directory,
+                                const ReadLink& read_link) {
+  const std::vector<KeptPath> named = NamedPaths(bundle, run_directory);
   std::vector<KeptPath> kept = named;
   for (const KeptPath& one : named) {
-    if (std::string real = RealName(one.path); real != one.path) {
+    if (std::string real = NameWithoutLinks(one.path, read_link); real != one.path) {
       kept.push_back({std::move(real), one.within, true});
     }
   }
   return kept;
+}
+
+std::vector<LinkedAsset> LinkedAssets(const Bundle& bundle, const ReadLink& read_link) {
+  std::vector<LinkedAsset> linked;
+  for (const Asset& asset : bundle->assets) {
+    for (const std::string& file : asset.files) {
+      const std::string real = NameWithoutLinks(file, read_link);
+      if (real == file) continue;
+      linked.push_back(
+          {asset.name, file, "is reached over a symbolic link: name it `" + real + "`"});
+    }
+  }
+  return linked;
 }
 
 }  // namespace bulkhead

@@ -3,11 +3,11 @@
 // question to the policy would know of. MeetsKept in sandbox/view.h judges by it. Links within the
 // kernel's own trees, or within what a component writes, lead to no more than these.
 //
-// Errors: a text for a person, naming object and path. No state, any thread.
+// No errors. No state, any thread, where the ReadLink has none.
 #pragma once
 
+#include <functional>
 #include <string>
-#include <tl/expected.hpp>
 #include <vector>
 
 #include "profiles/bundle.h"
@@ -15,12 +15,28 @@
 
 namespace bulkhead {
 
-// By the names that the bundle has.
-std::vector<KeptPath> KeptPaths(const Bundle& bundle, const std::string& run_directory);
+// The text of the symbolic link at a path whose directories are none; empty: there is no link.
+using ReadLink = std::function<std::string(const std::string& path)>;
 
-// With the names without links that these have on this machine, which decide. An asset must be
-// named so: its name is what the policy's tests and invariants are asked about.
-tl::expected<std::vector<KeptPath>, std::string> KeptByRealNames(const Bundle& bundle,
-                                                                 const std::string& run_directory);
+// Of this machine's root.
+std::string LinkOnMachine(const std::string& path);
+
+// `path` without links, of what is not there as far as links lead to it. `path` itself where they
+// lead round in a circle.
+std::string NameWithoutLinks(const std::string& path, const ReadLink& read_link);
+
+// By the names that the bundle has, and by those without links that these have in a root, which
+// decide.
+std::vector<KeptPath> KeptPaths(const Bundle& bundle, const std::string& run_directory,
+                                const ReadLink& read_link);
+
+// An asset must be named without links: its name is what the policy's tests and invariants are
+// asked about.
+struct LinkedAsset {
+  std::string asset;
+  std::string file;
+  std::string problem;  // what there is to say of the file
+};
+std::vector<LinkedAsset> LinkedAssets(const Bundle& bundle, const ReadLink& read_link);
 
 }  // namespace bulkhead

@@ -90,9 +90,11 @@ tl::expected<void, StartError> Supervisor::Prepare() {
     attester_.emplace(*options_.door, bundle_->measure,
                       bundle_->target.features.Has(Feature::kCloseRange));
   }
-  auto kept = KeptByRealNames(bundle_, options_.run_directory);
-  if (!kept) return tl::make_unexpected(StartError{kept.error()});
-  kept_ = std::move(*kept);
+  if (const auto linked = LinkedAssets(bundle_, LinkOnMachine); !linked.empty()) {
+    const auto& [asset, file, problem] = linked.front();
+    return tl::make_unexpected(StartError{"asset `" + asset + "`: `" + file + "` " + problem});
+  }
+  kept_ = KeptPaths(bundle_, options_.run_directory, LinkOnMachine);
   epoll_ = Fd(epoll_create1(EPOLL_CLOEXEC));
   sigset_t handled;
   sigemptyset(&handled);
@@ -357,6 +359,7 @@ void Supervisor::OnTimers(uint64_t now) {
     component.read = 0;
     component.muted = false;
     component.purges = kMaxDeferred;
+    if (component.full) component.unpurged = {component.deferred.size(), component.queued.size()};
     component.written = 0;
     RecordUnread(component);
     if (component.choked && component.out) Watch(Role::kStdout, i, component.out.get());

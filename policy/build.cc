@@ -189,6 +189,7 @@ Policy BuildPolicy(const Node& root_node, const Library& library, Diagnostics& d
   policy.target = {root.TextOf("target"), root.At("target")};
   policy.vars = BuildPairs(root.Sub("vars"));
   policy.sinks = BuildSinks(root.Sub("audit"), diagnostics);
+  policy.sinks_at = root.At(root.Get("audit") != nullptr ? "audit" : "target").place;
   policy.output = BuildOutput(root.Sub("output"), policy.sinks, diagnostics);
   if (const Section measure = root.Sub("measure"); measure.Get("policy") != nullptr) {
     policy.measure = Text{measure.TextOf("policy"), measure.At("policy")};

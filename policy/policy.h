@@ -215,6 +215,7 @@ struct Policy {
   std::vector<std::pair<std::string, Text>> vars;
   std::vector<NamedDigest> sources;
   std::vector<Sink> sinks;             // of the audit log; none: the default one
+  Place sinks_at;                      // the target's where nothing is said of them
   OutputPlan output;                   // with its defaults
   std::optional<Text> measure;         // "none" or a register
   std::optional<Text> measure_events;  // a register

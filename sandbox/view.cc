@@ -411,11 +411,13 @@ class Planner {
 
 std::string MeetsKept(const ProfileData& profile, const std::vector<KeptPath>& kept,
                       const std::string& path, const std::string& real) {
-  // It has that by its own name as well.
-  const bool own = std::ranges::any_of(profile.view, [&](const ViewEntry& other) {
-    return other.path != path && IsReadOnlyBind(other.kind) && Covers(other.path, real);
-  });
-  if (own) return {};
+  // It has that by its own name as well: by the entry of its view that is nearest above it.
+  const ViewEntry* nearest = nullptr;
+  for (const ViewEntry& other : profile.view) {
+    if (other.path == path || !Covers(other.path, real)) continue;
+    if (nearest == nullptr || other.path.size() > nearest->path.size()) nearest = &other;
+  }
+  if (nearest != nullptr && IsReadOnlyBind(nearest->kind)) return {};
   for (const auto& [one, links_within, linked] : kept) {
     const bool judged = path == real && !linked;
     const bool within = links_within && Covers(one, path) && Covers(one, real);

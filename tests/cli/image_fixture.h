@@ -115,6 +115,14 @@ struct ImageFixture {
     return Bulkhead(words);
   }
 
+  // Of a copy of the tree, changed by a script in its root.
+  Outcome Changed(const std::string& change) {
+    const std::string other = directory / "changed";
+    BOOST_REQUIRE(Bash("rm -rf " + other + "; cp -a " + root + " " + other).exit == 0);
+    BOOST_REQUIRE(Bash("cd " + other + "; " + change).exit == 0);
+    return Image(other, file);
+  }
+
   // What `sign` prints of the key, whose pair is made where there is none of that name.
   std::string Sign(const std::string& name) {
     const std::string pem = directory / (name + ".pem");

@@ -176,6 +176,21 @@ BOOST_AUTO_TEST_CASE(DocumentsThatDoNotShowThePolicyAreWarnedOf) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(ALogThatEndsWithItsEnclaveIsWarnedOf) {
+  const auto warnings = [](const char* target, const std::string& more) {
+    const Compiled compiled = MustCompile(For(target, more, ""));
+    return std::ranges::count(compiled.diagnostics.Sorted(), "E0592", &Diagnostic::code);
+  };
+  const std::string nitro = "measure: {policy: pcr20}\n";
+  const std::string file = "audit: {sinks: [{file: /var/log/a}, stdout]}\n";
+  BOOST_TEST(warnings("nitro-custom", nitro) == 1);
+  BOOST_TEST(warnings("nitro-custom", nitro + file) == 1);
+  BOOST_TEST(warnings("nitro-custom", nitro + "audit: {sinks: [{vsock: \"parent:9001\"}]}\n") == 0);
+  BOOST_TEST(warnings("nitro-custom", nitro + "audit: {sinks: [{unix: /run/sender}]}\n") == 0);
+  BOOST_TEST(warnings("tdx-ubuntu-25.10", "measure: {policy: rtmr3}\n" + file) == 0);
+  BOOST_TEST(warnings("debian-13", file) == 0);
+}
+
 // A target of one's own says where its devices are; nobody else gets to them.
 BOOST_AUTO_TEST_CASE(DevicesOfTheTargetAreNobodys) {
   const auto elsewhere = [](LoadedPolicy& loaded) {

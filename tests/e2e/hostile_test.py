@@ -285,14 +285,17 @@ class Refusals(Case):
         (data / "key").write_text("secret", encoding="ascii")
         link = self.directory / "link"
         link.symlink_to(data)
-        for name, asset in (("link", link / "key"), ("data", data / "key")):
+        dangling = self.directory / "dangling"
+        dangling.symlink_to(link / "none")
+        for name, asset in (("link", link / "key"), ("dangling", dangling), ("data", data / "key")):
             value = {"reader": self.script("print('up')")}
             bundle = self.compile(self.write_policy(enclave.policy(
                 "e2e-name-" + name, value, assets={"keys": {"files": [str(asset)]}})))
             if name == "data":
                 self.assertEqual(enclave.run(enclave.BULKHEAD_INIT, str(bundle)).returncode, 0)
             else:
-                self.assertIn(f"is reached over a symbolic link: name it `{data}/key`",
+                real = data / ("key" if name == "link" else "none")
+                self.assertIn(f"is reached over a symbolic link: name it `{real}`",
                               self.refuses_to_boot(bundle))
 
     def test_grants_beneath_assets_that_lie_near(self):

@@ -7,6 +7,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <string>
@@ -34,10 +35,13 @@ struct Place {
   std::string at;
 };
 
-// Why the view with this entry can't be made; empty: it can.
-std::string Refusal(const std::string& path, ViewKind kind, std::vector<KeptPath> kept = {}) {
+// Why the view with this entry and the others can't be made; empty: it can.
+std::string Refusal(const std::string& path, ViewKind kind, std::vector<KeptPath> kept = {},
+                    const std::vector<ViewEntry>& others = {}) {
   ProfileData data = test::SampleProfile("one", 1);
   data.view = {{.path = path, .kind = kind}};
+  data.view.insert(data.view.end(), others.begin(), others.end());
+  std::ranges::sort(data.view, {}, &ViewEntry::path);
   const auto profile = Profile::Make(std::move(data));
   BOOST_REQUIRE_MESSAGE(profile.has_value(), profile.error());
   RealKernel kernel;
@@ -75,6 +79,15 @@ BOOST_FIXTURE_TEST_CASE(WhatIsReadByASecondNameIsNobodys, Place) {
   // A link within it leads to what another statement denies, unless it is all of one kind.
   BOOST_TEST(Says(Refusal(link, ViewKind::kReadOnly, {{at}}), "which meets `" + at));
   BOOST_TEST(Refusal(link, ViewKind::kReadOnly, {{at, true}}) == "");
+  // It has that by its own name, by the nearest entry that it has.
+  const std::vector<KeptPath> kept = {{at + "/real/beneath/deeper"}};
+  const ViewEntry all{.path = at, .kind = ViewKind::kReadOnly};
+  const ViewEntry hidden{.path = at + "/real", .kind = ViewKind::kPrivate, .size = 1 << 20};
+  const ViewEntry shown{.path = at + "/real/beneath", .kind = ViewKind::kReadOnly};
+  BOOST_TEST(Refusal(link, ViewKind::kReadOnly, kept, {all}) == "");
+  BOOST_TEST(Says(Refusal(link, ViewKind::kReadOnly, kept, {all, hidden}), "which meets `"));
+  BOOST_TEST(Says(Refusal(link, ViewKind::kReadOnly, kept, {hidden, all}), "which meets `"));
+  BOOST_TEST(Refusal(link, ViewKind::kReadOnly, kept, {all, hidden, shown}) == "");
 }
 
 // A profile names devices beneath /dev, so the nodes are made there; none of them stays.
