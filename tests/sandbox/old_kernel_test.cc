@@ -247,11 +247,9 @@ BOOST_AUTO_TEST_SUITE(KernelCoveredProc)
 bool Opens(const std::string& path) { return open(path.c_str(), O_RDONLY | O_NONBLOCK) >= 0; }
 
 // In namespaces of its own: /proc alone, covered or not.
-int CoveredProc(bool cover) {
+int CoveredProc(const std::string& staging, bool cover) {
   if (unshare(CLONE_NEWNS | CLONE_NEWPID) != 0) return 10;
   return ExitOf([&] {
-    char staging[] = "/tmp/bulkhead-proc-XXXXXX";
-    if (mkdtemp(staging) == nullptr) return 11;
     std::vector<ViewOp> view{{.kind = ViewOpKind::kDirectory, .path = "/dev"},
                              {.kind = ViewOpKind::kDirectory, .path = "/proc"},
                              {.kind = ViewOpKind::kProc, .path = "/proc", .options = "hidepid=2"}};
@@ -272,8 +270,12 @@ int CoveredProc(bool cover) {
 }
 
 BOOST_AUTO_TEST_CASE(NothingButProcessesIsLeft) {
-  BOOST_TEST(ExitOf([] { return CoveredProc(false); }) == 1);  // control: all of it is there
-  BOOST_TEST(ExitOf([] { return CoveredProc(true); }) == 0);
+  std::string staging = "/tmp/bulkhead-proc-XXXXXX";
+  BOOST_REQUIRE(mkdtemp(staging.data()) != nullptr);
+  // Control: all of it is there.
+  BOOST_TEST(ExitOf([&] { return CoveredProc(staging, false); }) == 1);
+  BOOST_TEST(ExitOf([&] { return CoveredProc(staging, true); }) == 0);
+  rmdir(staging.c_str());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
