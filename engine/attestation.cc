@@ -249,11 +249,10 @@ void Supervisor::RecordMeasured() {
   log_.Append(std::move(event));
 }
 
-// Into the events register. May wait for the device.
-// Before any component runs: who verifies the log need not believe what it says of its own key. A
-// Nitro document has locked registers only, and one that is locked takes no second run's key, so
-// there it is a document about the key. Else the event log tells it, and the register vouches for
-// that.
+// May wait for the device. Before any component runs: who verifies the log need not believe what it
+// says of its own key. A Nitro document has locked registers only, and one that is locked takes no
+// second run's key, so there it is a document about the key. Else the event log tells it, and the
+// register vouches for that.
 tl::expected<void, StartError> Supervisor::BindAuditKey() {
   const Measure& measure = bundle_->measure;
   const bool nitro = measure.kind == RegisterKind::kNitro;
@@ -265,8 +264,8 @@ tl::expected<void, StartError> Supervisor::BindAuditKey() {
                            {std::string(kEventAuditKey), {key.begin(), key.end()}})
                   .map([](const Digest&) { return ByteList(); });
   if (!document) {
-    return tl::make_unexpected(
-        StartError{"cannot bind the audit key: " + measure.nsm + ": " + document.error()});
+    return tl::make_unexpected(StartError{
+        "cannot bind the audit key: " + (nitro ? measure.nsm + ": " : "") + document.error()});
   }
   const std::string text = Base64(*document);
   size_t at = 0;
