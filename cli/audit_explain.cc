@@ -310,9 +310,13 @@ int ExplainRecord(const Invocation& invocation) {
   uint64_t last = 0;
   auto found = FindRecord(log->files, *sequence, last);
   if (!found) {
-    PrintError(fmt::format("the log has no record {}: they go to {}", *sequence, last),
-               "`bulkhead audit tail` shows their numbers in its second column");
-    if (!log->chain) PrintError(BreakText(*log));
+    if (log->chain) {
+      PrintError(fmt::format("the log has no record {}: they go to {}", *sequence, last),
+                 "`bulkhead audit tail` shows their numbers in its second column");
+    } else {
+      PrintError(fmt::format("the log has no whole record {}", *sequence));
+      PrintError(BreakText(*log));
+    }
     return kExitNo;
   }
   auto opened = OpenGiven(invocation, *found);

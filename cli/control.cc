@@ -289,9 +289,12 @@ int MeasureRunning(const Invocation& invocation) {
     PrintError("the supervisor gave no answer");
     return kExitCannot;
   }
-  if (invocation.One(Parameter::kFormat) == "json") return PrintOut(JsonText(*said));
-  return PrintOut(fmt::format("{} is asked to take sha384:{}\n", Shown(said->value("register", "")),
-                              Shown(said->value("head", ""))));
+  const bool json = invocation.One(Parameter::kFormat) == "json";
+  const std::string text =
+      json ? JsonText(*said)
+           : fmt::format("{} is asked to take sha384:{}\n", Shown(said->value("register", "")),
+                         Shown(said->value("head", "")));
+  return PrintOut(text) ? kExitDone : kExitCannot;
 }
 
 int ShowLogs(const Invocation& invocation) {

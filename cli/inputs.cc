@@ -49,7 +49,12 @@ tl::expected<LoadOptions, int> OptionsOf(const Invocation& invocation) {
                    "give each variable once");
     }
   }
-  options.running = RunningSpec;
+  options.running = [] {
+    if (geteuid() != 0) {
+      PrintNote("what this kernel has was tried as an ordinary user, who may do less: ask as root");
+    }
+    return RunningSpec();
+  };
   return options;
 }
 

@@ -231,6 +231,12 @@ int Learn(const Invocation& invocation) {
                "name another file by `--output`, or remove it");
     return kExitCannot;
   }
+  // Not after a long run.
+  const fs::path directory = fs::absolute(output).parent_path();
+  if (access(directory.c_str(), W_OK) != 0) {
+    PrintError(fmt::format("can't write {}: {}", Quoted(output), strerror(errno)));
+    return kExitCannot;
+  }
   const bool component = invocation.Has(Parameter::kLearnPolicy);
   const auto scene = component ? SceneOfPolicy(invocation) : SceneOfCommand(invocation);
   if (!scene) return scene.error();

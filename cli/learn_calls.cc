@@ -2,6 +2,7 @@
 #include "cli/learn_calls.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -97,7 +98,10 @@ class Chooser {
     });
     for (const CallRule& rule : group.rules) {
       if (!seen_.contains(rule.nr) && granted_.insert(rule.nr).second) {
-        choice.unused.emplace_back(SyscallName(arch_, rule.nr));
+        const std::string_view name = SyscallName(arch_, rule.nr);
+        // Which are not asked about.
+        if (std::ranges::find(kAlwaysAllowed, name) != std::end(kAlwaysAllowed)) continue;
+        choice.unused.emplace_back(name);
       }
     }
     choice.used.assign(used.begin(), used.end());

@@ -94,8 +94,7 @@ class Writer {
     compiled = compile_(whole);
     if (!compiled) return tl::make_unexpected(compiled.error());
     for (const SeenCall* call : Refused(*compiled)) {
-      Note(fmt::format("system call {}{}{}: {}", call->name, call->arguments.empty() ? "" : " ",
-                       call->arguments, Seen(call->evidence)));
+      Note(fmt::format("system call {}: {}", CallText(arch(), call->data), Seen(call->evidence)));
     }
     for (const auto& [call, evidence] : observed_.refused) {
       Note(fmt::format("{} {}: refused while learning, too: {}", call.first, call.second,

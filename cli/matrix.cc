@@ -45,6 +45,8 @@ Sign SignOf(MatrixAnswer answer) {
       return {"x", "\x1b[1;31m"};
     case MatrixAnswer::kNothing:
       return {".", ""};
+    case MatrixAnswer::kNotJudged:
+      return {"?", ""};
   }
   return {"?", ""};
 }
@@ -121,7 +123,7 @@ std::string MatrixText(const Matrix& matrix, const Sources& sources, bool color)
     for (; at < table.size();) {
       const size_t end = table.find('\n', at);
       const std::string line = table.substr(at, end - at);
-      const size_t signs = line.find_last_not_of("+~wx. ") + 1;
+      const size_t signs = line.find_last_not_of("+~wx.? ") + 1;
       painted += line.substr(0, signs);
       for (const char sign : line.substr(signs)) {
         std::string_view paint;
@@ -138,7 +140,7 @@ std::string MatrixText(const Matrix& matrix, const Sources& sources, bool color)
   }
   out += "\n" + table +
          "\n+ enforced  ~ substituted by other controls  w waived  x refused  . nothing to do on "
-         "this target\n";
+         "this target  ? not judged: mend what is refused there first\n";
   for (const MatrixRefusal& refusal : matrix.refusals) {
     out += fmt::format("\n{}\n  on {}\n  help: {}\n", Reason(refusal.diagnostic, sources),
                        TargetsOf(matrix, refusal), Shown(refusal.diagnostic.help));
@@ -187,7 +189,8 @@ std::string MatrixMarkdown(const Matrix& matrix, const Sources& sources, std::st
       "all` prints it. *substituted*: by other controls than the first choice, which the ledger of "
       "`bulkhead compile` names; *waived*: left open, as the policy says; *refused*: the policy "
       "does not compile for that target, for the reasons below; *nothing to do*: there is nothing "
-      "to decide on that target, and nothing is open.\n\n| component | statement |",
+      "to decide on that target, and nothing is open; *not judged*: another statement is refused "
+      "there.\n\n| component | statement |",
       name);
   for (const std::string& target : matrix.targets) out += fmt::format(" {} |", target);
   out += "\n| --- | --- |";

@@ -139,9 +139,10 @@ ControlVerdict BrokerVerdict(Asked& asked, bool listens) {
   verdict.rule = rule->rule;
   verdict.text = rule->any ? "the port is granted, for any address" : "the address is granted";
   verdict.recorder = Recorder::kNone;
-  if (endpoint.address.empty() && !rule->any) {
-    verdict.verdict = Verdict::kUndecided;
-    verdict.text = "to the addresses that are named alone";
+  if (rule->any || !(endpoint.address.empty() || endpoint.is_name)) return verdict;
+  verdict.verdict = Verdict::kUndecided;
+  verdict.text = "to the addresses that are named alone";
+  if (endpoint.address.empty()) {
     asked.note = "the answer hangs on the address: give it as tcp:ADDRESS:PORT";
   }
   return verdict;

@@ -101,7 +101,10 @@ class Maker {
     const auto found = std::ranges::find_if(survey.ledger, [&](const LedgerRow& row) {
       return KeyOf(row.component, row.statement) == key;
     });
-    if (found == survey.ledger.end()) return {};
+    if (found == survey.ledger.end()) {
+      if (survey.mistakes.empty()) return {};
+      return {MatrixAnswer::kNotJudged, {}};
+    }
     return {AnswerOf(found->status), *found};
   }
 
@@ -129,8 +132,8 @@ class Maker {
 }  // namespace
 
 std::string_view MatrixAnswerName(MatrixAnswer answer) {
-  constexpr std::string_view kNames[] = {"enforced", "substituted", "waived", "refused",
-                                         "nothing to do"};
+  constexpr std::string_view kNames[] = {"enforced", "substituted",   "waived",
+                                         "refused",  "nothing to do", "not judged"};
   return kNames[static_cast<size_t>(answer)];
 }
 

@@ -11,11 +11,19 @@
 
 namespace bulkhead {
 
-enum class MatrixAnswer : uint8_t { kEnforced, kSubstituted, kWaived, kRefused, kNothing };
+enum class MatrixAnswer : uint8_t {
+  kEnforced,
+  kSubstituted,
+  kWaived,
+  kRefused,
+  kNothing,
+  kNotJudged
+};
 std::string_view MatrixAnswerName(MatrixAnswer answer);
 
 struct MatrixCell {
-  // kNothing: the statement has nothing to decide on this target, and leaves nothing open there.
+  // kNotJudged: something else is refused on this target, and is to be mended first. kNothing: the
+  // statement has nothing to decide on this target, and leaves nothing open there.
   MatrixAnswer answer = MatrixAnswer::kNothing;
   LedgerRow row;  // of the first three
 };

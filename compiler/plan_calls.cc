@@ -15,11 +15,6 @@ namespace {
 constexpr uint32_t kEnosys = 38;
 constexpr uint32_t kEperm = 1;
 
-// The launch itself makes these after the filter is in place; none of them reaches anything that
-// the component does not hold already.
-constexpr std::string_view kAlways[] = {"close",           "exit",         "exit_group",
-                                        "restart_syscall", "rt_sigreturn", "write"};
-
 // Honest programs and libraries probe for these and go on without them: refused with ENOSYS,
 // counted apart, never a violation. Only where the profile does not allow them.
 constexpr std::string_view kAbsent[] = {"cachestat",
@@ -112,7 +107,7 @@ void RefuseForbidden(ComponentPlan& plan, std::vector<CallRule>& rules) {
 
 // Denied whatever the arguments, these would only keep the component from starting.
 void RefuseDeniedLaunch(ComponentPlan& plan, const std::vector<CallRule>& rules) {
-  for (const std::string_view name : kAlways) {
+  for (const std::string_view name : kAlwaysAllowed) {
     const auto nr = SyscallNumber(plan.enclave.target.arch, name);
     if (!nr || std::ranges::find(rules, *nr, &CallRule::nr) != rules.end()) continue;
     Place place = plan.policy.at.place;
@@ -279,7 +274,7 @@ void PlanCalls(ComponentPlan& plan) {
   std::vector<CallRule> rules =
       ResolveCalls(plan.enclave.policy, plan.policy.allow, plan.policy.deny, arch, diagnostics);
   LeaveDeniedToTheFilter(plan, rules);
-  for (const std::string_view name : kAlways) {
+  for (const std::string_view name : kAlwaysAllowed) {
     if (SyscallNumber(arch, name)) rules.push_back(MakeRule(arch, name, {{}}));
   }
   for (const CallRule& rule : plan.owned_calls) {

@@ -62,6 +62,8 @@ void WaiverBook::Finish(const std::vector<LedgerRow>& ledger, std::string_view t
     }
     if (used_.contains(&waiver)) continue;
     if (HasStatement(ledger, waiver)) {
+      // What it waives may not have been judged yet.
+      if (diagnostics.HasErrors()) continue;
       // A policy is compiled for several targets; the weaker ones need it.
       diagnostics.Note(waiver.at.place, "E0521",
                        fmt::format("`{}` enforces `{}`: this waiver changes nothing there", target,

@@ -29,19 +29,23 @@ tl::expected<void, SinkError> MakeDirectories(const std::string& path) {
   return {};
 }
 
-// A log that somebody else could replace or write is no record.
-tl::expected<void, SinkError> CheckPlace(int fd, const std::string& path) {
+// A log that somebody else could replace or write is no record. In a directory with the sticky bit
+// they can't.
+tl::expected<void, SinkError> CheckDirectory(const std::string& path) {
   const std::string directory = path.substr(0, path.rfind('/') + 1);
-  struct stat file = {};
   struct stat parent = {};
-  if (fstat(fd, &file) != 0 || stat(directory.c_str(), &parent) != 0) {
-    return Failure({"check", errno, path});
-  }
+  if (stat(directory.c_str(), &parent) != 0) return Failure({"check", errno, directory});
+  const bool sticky = (parent.st_mode & S_ISVTX) != 0;
+  if ((parent.st_mode & 022) == 0 || sticky) return {};
+  return Failure({"others can write its directory", EPERM, directory});
+}
+
+tl::expected<void, SinkError> CheckFile(int fd, const std::string& path) {
+  struct stat file = {};
+  if (fstat(fd, &file) != 0) return Failure({"check", errno, path});
   if (!S_ISREG(file.st_mode) || file.st_nlink != 1 || file.st_uid != geteuid()) {
     return Failure({"check", EPERM, path});
   }
-  const bool sticky = (parent.st_mode & S_ISVTX) != 0;
-  if ((parent.st_mode & 022) != 0 && !sticky) return Failure({"check", EPERM, directory});
   if ((file.st_mode & 077) != 0 && fchmod(fd, 0600) != 0) return Failure({"check", errno, path});
   return {};
 }
@@ -66,10 +70,11 @@ bool IsSameFile(int one, int two) {
 tl::expected<int, SinkError> OpenFile(const std::string& path, int current) {
   if (path.empty() || path.front() != '/') return Failure({"open", EINVAL, path});
   if (auto made = MakeDirectories(path); !made) return tl::unexpected(made.error());
+  if (auto checked = CheckDirectory(path); !checked) return tl::unexpected(checked.error());
   const int fd =
       open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
   if (fd < 0) return Failure({"open", errno, path});
-  if (auto checked = CheckPlace(fd, path); !checked) {
+  if (auto checked = CheckFile(fd, path); !checked) {
     close(fd);
     return tl::unexpected(checked.error());
   }

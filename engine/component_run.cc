@@ -201,7 +201,7 @@ size_t Supervisor::Deferred(const Component& component) {
   return component.deferred.size() + component.queued.size();
 }
 
-// As many in a second as are kept, and again for each whose caller has ended.
+// As many in a second as are kept: who has callers killed at full speed makes more of them.
 void Supervisor::PurgeDeferred(Component& component, std::deque<Notification>& calls,
                                size_t& unpurged) {
   const uint64_t end = NowNs() + kTurnTime / 2;
@@ -213,8 +213,8 @@ void Supervisor::PurgeDeferred(Component& component, std::deque<Notification>& c
     --unpurged;
     const Notification call = calls.front();
     calls.pop_front();
+    --component.purges;
     if (component.listener.IsValid(call)) {
-      --component.purges;
       calls.push_back(call);
     } else {
       RecordGone(component, call);

@@ -8,6 +8,7 @@
 #include <cerrno>
 
 #include "profiles/landlock.h"
+#include "sandbox/without_links.h"
 
 namespace bulkhead {
 namespace {
@@ -35,7 +36,11 @@ struct NetPortAttr {
 };
 
 long AddPath(Kernel& kernel, long ruleset, const LandlockRule& rule) {
-  const long fd = kernel(SYS_openat, AT_FDCWD, rule.path.c_str(), O_PATH | O_CLOEXEC);
+  // What is read may be named over links, which nobody but root sets.
+  constexpr uint64_t kReading = landlock::kExecute | landlock::kReadFile | landlock::kReadDir;
+  const long fd = (rule.access & ~kReading) == 0
+                      ? kernel(SYS_openat, AT_FDCWD, rule.path.c_str(), O_PATH | O_CLOEXEC)
+                      : OpenWithoutLinks(kernel, AT_FDCWD, rule.path.c_str());
   if (fd < 0) return rule.optional && fd == -ENOENT ? 0 : fd;
   struct stat info {};
   long result = kernel(SYS_fstat, fd, &info);

@@ -49,6 +49,15 @@ void CheckCells(const Matrix& matrix) {
       return row.cells[i].answer == MatrixAnswer::kRefused;
     });
     BOOST_TEST(refused != matrix.Holds(i), matrix.targets[i]);
+    const bool open = std::ranges::any_of(matrix.rows, [&](const MatrixRow& row) {
+      return row.cells[i].answer == MatrixAnswer::kNotJudged;
+    });
+    BOOST_TEST((!open || refused), matrix.targets[i]);
+    // Where something is refused nobody can tell what else has nothing to decide.
+    const bool nothing = std::ranges::any_of(matrix.rows, [&](const MatrixRow& row) {
+      return row.cells[i].answer == MatrixAnswer::kNothing;
+    });
+    BOOST_TEST((!nothing || !refused), matrix.targets[i]);
   }
   for (const MatrixRefusal& refusal : matrix.refusals) {
     BOOST_TEST(!refusal.diagnostic.statement.empty(), refusal.diagnostic.message);

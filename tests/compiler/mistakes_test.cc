@@ -45,6 +45,18 @@ const std::string kTwoGranted = "    files: {execute: [/usr/bin/two]}\n";
 
 BOOST_AUTO_TEST_SUITE(Mistakes)
 
+// What they waive may be judged after the mistakes.
+BOOST_AUTO_TEST_CASE(WaiversAreNotCalledUselessBesideMistakes) {
+  const std::string waiver =
+      "waivers:\n  - {component: one, statement: files, reason: r, until: 2027-01-01}\n";
+  for (const bool mistaken : {false, true}) {
+    const auto compiled = CompileText(Granted(mistaken ? "    user: 0\n" : "", waiver));
+    const auto all = compiled.diagnostics.Sorted();
+    BOOST_TEST(std::ranges::count(all, "E0522", &Diagnostic::code) == (mistaken ? 1 : 0));
+    BOOST_TEST(std::ranges::count(all, "E0521", &Diagnostic::code) == (mistaken ? 0 : 1));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(Waivers) {
   Check({{Granted("",
                   "waivers:\n  - {component: one, statement: files.write, reason: r, "

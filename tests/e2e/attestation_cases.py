@@ -127,7 +127,9 @@ class Attestation(enclave.Case):
     def measure_head(self, running):
         """The record of what `bulkhead measure` brought about."""
         before = len(running.events(action="bulkhead-audit-head"))
-        said = json.loads(run(enclave.BULKHEAD, "measure", "--enclave", NAME, "--format", "json").stdout)
+        asked = run(enclave.BULKHEAD, "measure", "--enclave", NAME, "--format", "json")
+        self.assertEqual(asked.returncode, 0, asked.stderr)
+        said = json.loads(asked.stdout)
         wait_until(lambda: len(running.events(action="bulkhead-audit-head")) > before, 20,
                    "a record of the measuring")
         record = running.events(action="bulkhead-audit-head")[-1]

@@ -338,7 +338,7 @@ BOOST_AUTO_TEST_CASE(APlaceThatOthersCanWriteIsRefused) {
   chmod(place.directory().c_str(), 0770);
   const auto log = AuditLog::Open({{SinkKind::kFile, place.path()}}, TestBundle(), "b", kFakeClock);
   BOOST_REQUIRE(!log);
-  BOOST_TEST(log.error().step == "check");
+  BOOST_TEST(log.error().step == "others can write its directory");
   chmod(place.directory().c_str(), 0700);
   rename(place.path().c_str(), place.old_path().c_str());
   BOOST_REQUIRE(symlink(place.old_path().c_str(), place.path().c_str()) == 0);

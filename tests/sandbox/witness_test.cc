@@ -116,9 +116,18 @@ std::string TextAt(long address) {
   return text == nullptr ? "" : text;
 }
 
+// A mount is made on a descriptor, whose link in /proc/self/fd, the working directory then, is its
+// path on the machine.
+bool IsMountOn(long address, const std::string& path) {
+  const std::string text = TextAt(address);
+  std::array<char, 4096> real{};
+  const bool link = readlink(text.c_str(), real.data(), real.size() - 1) > 0;
+  return text == path || (link && std::string_view(real.data()).ends_with("/" + path));
+}
+
 Change MountWithout(const std::string& path, unsigned long flags) {
   return [=](long number, Args args) -> std::optional<long> {
-    if (number == SYS_mount && TextAt(args[1]) == path) args[3] &= ~static_cast<long>(flags);
+    if (number == SYS_mount && IsMountOn(args[1], path)) args[3] &= ~static_cast<long>(flags);
     return std::nullopt;
   };
 }
