@@ -356,7 +356,7 @@ class Observe(Learning):
     """`on-violation: observe` in a policy."""
 
     CODE = """
-import ctypes, os, socket
+import ctypes, os, socket, time
 libc = ctypes.CDLL(None, use_errno=True)
 def call(number, *arguments):
     ctypes.set_errno(0)
@@ -371,6 +371,7 @@ print("raw", call(41, 2, 3, 1), flush=True)
 print("sync", call(162), flush=True)
 print("outside", os.path.exists("/etc/hostname"), flush=True)
 print("port", socket.socket().connect_ex(("127.0.0.1", 10)), flush=True)
+time.sleep(1)  # the record comes after the refusal, and then it is looked at
 """
 
     def run_policy(self, on_violation, *options):
