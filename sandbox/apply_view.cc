@@ -50,7 +50,7 @@ long CloseAfter(Kernel& kernel, long result, long fd) {
 
 long MakeDirectory(Kernel& kernel, const Ground& ground, const ViewOp& op) {
   const uint32_t mode = op.mode ? op.mode : 0755U;
-  // All above it was made here.
+  // Of the view's own tmpfs; what leads there may still be a link that the view has from root.
   if (!op.may_exist) return kernel(SYS_mkdirat, AT_FDCWD, Inside(op.path), mode);
   const size_t slash = op.path.rfind('/');
   std::array<char, PATH_MAX> parent{};
@@ -88,7 +88,7 @@ long MakeFile(Kernel& kernel, const ViewOp& op) {
 }
 
 // A bind takes its flags only from a second, remounting call, for which its path is opened again:
-// what is there must be what was bound.
+// the inode there must be the one that was bound. That it is the same mount is not known.
 long BindOn(Kernel& kernel, const Ground& ground, const ViewOp& op, long source, long target) {
   long result = Mount(kernel, ground, source, target, nullptr, MS_BIND, nullptr);
   if (result < 0) return result;
