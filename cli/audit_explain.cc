@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <optional>
 
 #include "cli/answer_json.h"
@@ -25,20 +24,31 @@ namespace {
 struct Found {
   AuditRecord record;
   std::string bundle;  // of its run, 96 hexadecimal digits; empty if the log does not say
+  uint64_t run = 0;
 };
 
-// The record of the last run that has this number.
-// `last`: gets the highest number of the log.
-std::optional<Found> FindRecord(const std::vector<std::string>& files, uint64_t sequence,
-                                uint64_t& last) {
+struct Search {
   std::optional<Found> found;
+  uint64_t last = 0;           // the highest number of the runs that were searched
+  std::vector<uint64_t> runs;  // those that have a record of this number
+  uint64_t all = 0;            // runs of the log
+};
+
+// The record that has this number in `run`, the log's first being 1; of 0, in the last that has it.
+Search FindRecord(const std::vector<std::string>& files, uint64_t sequence, uint64_t run) {
+  Search search;
   std::string bundle;
   ReadRecords(files, [&](const AuditRecord& record) {
-    if (record.action == kLogOpen && record.component.empty()) bundle = record.object;
-    last = std::max(last, record.sequence);
-    if (record.sequence == sequence) found = Found{record, bundle};
+    const bool opens = record.action == kLogOpen && record.component.empty();
+    if (opens) bundle = record.object;
+    // What precedes the first is the end of one whose beginning is gone.
+    if (opens || search.all == 0) ++search.all;
+    if (record.sequence == sequence) search.runs.push_back(search.all);
+    if (run != 0 && search.all != run) return;
+    search.last = std::max(search.last, record.sequence);
+    if (record.sequence == sequence) search.found = Found{record, bundle, search.all};
   });
-  return found;
+  return search;
 }
 
 struct Explained {
@@ -188,6 +198,7 @@ Json ExplainedJson(const Explained& explained, const CheckedLog& log) {
   const AuditRecord& record = explained.found.record;
   Json json{{"chain", ChainJson(log)},
             {"record", record.json},
+            {"run", explained.found.run},
             {"bundle",
              explained.found.bundle.empty() ? Json() : Json("sha384:" + explained.found.bundle)},
             {"what", What(explained)},
@@ -288,40 +299,51 @@ tl::expected<std::optional<Opened>, int> OpenGiven(const Invocation& invocation,
   return tl::unexpected(kExitCannot);
 }
 
-std::optional<uint64_t> SequenceOf(const Invocation& invocation) {
-  const std::string text = invocation.One(Parameter::kSequence);
-  uint64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return value;
+std::string RunsText(const std::vector<uint64_t>& runs) {
+  std::string text;
+  for (const uint64_t run : runs) text += fmt::format("{}{}", text.empty() ? "" : ", ", run);
+  return text;
+}
+
+void PrintMissing(const Search& search, const CheckedLog& log, uint64_t sequence, uint64_t run) {
+  if (!log.chain) {
+    PrintError(fmt::format("the log has no whole record {}", sequence));
+    PrintError(BreakText(log));
+  } else if (run > search.all) {
+    PrintError(fmt::format("the log has {} runs", search.all), "the first is `--run 1`");
+  } else {
+    PrintError(
+        fmt::format("the {} has no record {}: they go to {}",
+                    run == 0 ? "log" : fmt::format("log's run {}", run), sequence, search.last),
+        search.runs.empty() ? "`bulkhead audit tail` shows their numbers in its second column"
+                            : "there is one in run " + RunsText(search.runs));
+  }
 }
 
 }  // namespace
 
 int ExplainRecord(const Invocation& invocation) {
-  const auto sequence = SequenceOf(invocation);
+  const auto sequence = invocation.Number(Parameter::kSequence, 0, 1, UINT64_MAX);
   if (!sequence) {
     PrintError("SEQ is the number of a record, its `seq`");
     return kExitWrongUsage;
   }
+  const auto run = invocation.Number(Parameter::kRun, 0, 1, UINT32_MAX);
+  if (!run) {
+    PrintError("`--run` takes a number, 1 for the log's first run");
+    return kExitWrongUsage;
+  }
   const auto log = CheckLog(invocation);
   if (!log) return log.error();
-  uint64_t last = 0;
-  auto found = FindRecord(log->files, *sequence, last);
+  const Search search = FindRecord(log->files, *sequence, *run);
+  const auto& found = search.found;
   if (!found) {
-    if (log->chain) {
-      PrintError(fmt::format("the log has no record {}: they go to {}", *sequence, last),
-                 "`bulkhead audit tail` shows their numbers in its second column");
-    } else {
-      PrintError(fmt::format("the log has no whole record {}", *sequence));
-      PrintError(BreakText(*log));
-    }
+    PrintMissing(search, *log, *sequence, *run);
     return kExitNo;
   }
   auto opened = OpenGiven(invocation, *found);
   if (!opened) return opened.error();
-  Explained explained{std::move(*found), std::move(*opened), nullptr, {}, {}, nullptr, {}};
+  Explained explained{*found, std::move(*opened), nullptr, {}, {}, nullptr, {}};
   Ask(explained);
   const Arch arch = explained.component != nullptr ? explained.component->arch : Arch::kX86_64;
   explained.ways = WaysOf(explained.found.record, arch);

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <ctime>
 #include <map>
 #include <optional>
@@ -208,21 +207,11 @@ std::string CountsText(const Counts& counts, size_t most) {
   return text;
 }
 
-std::optional<size_t> MostOf(const Invocation& invocation) {
-  if (!invocation.Has(Parameter::kTop)) return 10;
-  const std::string text = invocation.One(Parameter::kTop);
-  size_t most = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, most);
-  if (error != std::errc() || stop != end || most == 0) return std::nullopt;
-  return most;
-}
-
 }  // namespace
 
 int SummarizeLog(const Invocation& invocation) {
   const auto filter = FilterOf(invocation, static_cast<int64_t>(std::time(nullptr)));
-  const auto most = MostOf(invocation);
+  const auto most = invocation.Number(Parameter::kTop, 10, 1, UINT32_MAX);
   if (!filter || !most) {
     PrintError(filter ? "`--top` takes a number from 1" : filter.error());
     return kExitWrongUsage;

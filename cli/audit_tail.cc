@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <cstring>
 #include <ctime>
 #include <deque>
@@ -114,16 +113,6 @@ class Tail {
   bool taken_ = false;
 };
 
-std::optional<size_t> LinesWanted(const Invocation& invocation) {
-  if (!invocation.Has(Parameter::kLines)) return 100;
-  const std::string text = invocation.One(Parameter::kLines);
-  size_t lines = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, lines);
-  if (error != std::errc() || stop != end || lines > 1000000) return std::nullopt;
-  return lines;
-}
-
 bool PrintLast(Follower& log, Tail& tail, size_t wanted) {
   std::deque<std::string> last;
   log.ReadOn([&](std::string_view line) {
@@ -140,7 +129,7 @@ bool PrintLast(Follower& log, Tail& tail, size_t wanted) {
 int TailLog(const Invocation& invocation) {
   const std::string path = invocation.One(Parameter::kLog);
   auto filter = FilterOf(invocation, static_cast<int64_t>(std::time(nullptr)));
-  const auto wanted = LinesWanted(invocation);
+  const auto wanted = invocation.Number(Parameter::kLines, 100, 0, 1000000);
   if (!filter || !wanted) {
     PrintError(filter ? "`--lines` takes a number up to 1,000,000" : filter.error());
     return kExitWrongUsage;

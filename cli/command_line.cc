@@ -2,6 +2,7 @@
 #include "cli/command_line.h"
 
 #include <fmt/format.h>
+#include <charconv>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -162,6 +163,17 @@ std::string Invocation::One(Parameter parameter) const {
   if (found != values.end()) return found->second.front();
   const std::vector<std::string> choices = ChoicesOf(Row(parameter));
   return choices.empty() ? std::string() : choices.front();
+}
+
+std::optional<uint64_t> Invocation::Number(Parameter parameter, uint64_t without, uint64_t least,
+                                           uint64_t most) const {
+  if (!Has(parameter)) return without;
+  const std::string text = One(parameter);
+  uint64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end || value < least || value > most) return std::nullopt;
+  return value;
 }
 
 std::vector<std::string> Invocation::All(Parameter parameter) const {

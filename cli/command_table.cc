@@ -45,8 +45,9 @@ constexpr P kAuditSummaryParameters[] = {
 constexpr P kAuditTailParameters[] = {P::kLog,   P::kLines,     P::kFollow,     P::kOnly,
                                       P::kKind,  P::kControl,   P::kActionName, P::kRule,
                                       P::kSince, P::kLogBundle, P::kFormat};
-constexpr P kAuditExplainParameters[] = {P::kLog,     P::kSequence, P::kLogBundle, P::kAuditKey,
-                                         P::kRotated, P::kStream,   P::kPartial,   P::kFormat};
+constexpr P kAuditExplainParameters[] = {P::kLog,       P::kSequence, P::kRun,
+                                         P::kLogBundle, P::kAuditKey, P::kRotated,
+                                         P::kStream,    P::kPartial,  P::kFormat};
 constexpr P kSignParameters[] = {P::kBundle, P::kSigningKey};
 constexpr P kAttestExpectParameters[] = {P::kBundle, P::kFormat};
 constexpr P kAttestVerifyParameters[] = {P::kBundle,     P::kDocument, P::kRoot,  P::kEventLog,

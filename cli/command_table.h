@@ -66,6 +66,7 @@ enum class Parameter : uint8_t {
   kRule,
   kSince,
   kTop,
+  kRun,
   kLogBundle,
   kSigningKey,
   kRoot,

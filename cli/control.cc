@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -300,17 +299,15 @@ int MeasureRunning(const Invocation& invocation) {
 int ShowLogs(const Invocation& invocation) {
   const auto enclave = EnclaveOf(invocation);
   if (!enclave) return enclave.error();
-  uint32_t lines = 100;
-  const std::string given = invocation.One(Parameter::kLines);
-  const auto read = std::from_chars(given.data(), given.data() + given.size(), lines);
-  const bool number = read.ec == std::errc() && read.ptr == given.data() + given.size();
-  if (!given.empty() && (!number || lines > kMaxControlLines)) {
+  const auto lines = invocation.Number(Parameter::kLines, 100, 0, kMaxControlLines);
+  if (!lines) {
     PrintError(fmt::format("`--lines` takes a number up to {}", kMaxControlLines));
     return kExitWrongUsage;
   }
   const bool follow = !invocation.All(Parameter::kFollow).empty();
-  auto conversation = Conversation::Open(
-      *enclave, {ControlVerb::kLogs, invocation.One(Parameter::kService), lines, follow});
+  auto conversation =
+      Conversation::Open(*enclave, {ControlVerb::kLogs, invocation.One(Parameter::kService),
+                                    static_cast<uint32_t>(*lines), follow});
   if (!conversation) return conversation.error();
   while (const auto line = conversation->Next()) {
     if (!line->is_object()) continue;

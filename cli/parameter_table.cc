@@ -25,7 +25,7 @@ constexpr ParameterRow kParameters[] = {
      "program",
      false, true},
     {P::kLog, "", "", "FILE", "", "an audit log", true},
-    {P::kSequence, "", "", "SEQ", "", "the number of a record, of the last run that has it", true},
+    {P::kSequence, "", "", "SEQ", "", "the number of a record", true},
     {P::kOciProfile, "", "", "FILE", "",
      "an OCI seccomp profile, or one in the extended form of Docker and Podman", true},
     {P::kDocument, "", "", "DOCUMENT", "", "a Nitro attestation document, or a TDX quote, as bytes",
@@ -105,6 +105,8 @@ constexpr ParameterRow kParameters[] = {
      "from this time on: `10m` ago (s, m, h, d), or a day or second in UTC, `2026-11-30` or "
      "`2026-11-30T20:15:03`; by the host's clock"},
     {P::kTop, "--top", "", "N", "", "how many rows of those with the most refusals; default: 10"},
+    {P::kRun, "--run", "", "N", "",
+     "the log's Nth run, from 1; default: the last that has this record"},
     {P::kLogBundle, "--bundle", "", "BUNDLE", "", "the bundle of the run that the log is of"},
     {P::kSigningKey, "--key", "", "FILE", "", "an Ed25519 private key in PEM", true},
     {P::kRoot, "--root", "", "FILE", "",

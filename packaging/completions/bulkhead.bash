@@ -56,7 +56,7 @@ _bulkhead() {
     'audit verify') words='--help --key --rotated --stream --partial --closed --format' ;;
     'audit summary') words='--help --component --kind --control --action --rule --since --top --bundle --key --rotated --stream --partial --format' ;;
     'audit tail') words='--help --lines --follow --component --kind --control --action --rule --since --bundle --format' ;;
-    'audit explain') words='--help --bundle --key --rotated --stream --partial --format' ;;
+    'audit explain') words='--help --run --bundle --key --rotated --stream --partial --format' ;;
     'sign') words='--help --key' ;;
     'attest expect') words='--help --format' ;;
     'attest verify') words='--help --root --event-log --component --bytes --nonce --at --register --format' ;;

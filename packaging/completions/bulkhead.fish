@@ -136,6 +136,7 @@ complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subc
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from tail' -l since -r -d 'from this time on: `10m` ago (s, m, h, d), or a day or second in UTC, `2026-11-30` or `2026-11-30T20:15:03`; by the host'\''s clock'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from tail' -l bundle -r -d 'the bundle of the run that the log is of'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from tail' -l format -x -a 'text json' -d 'the form of the answer'
+complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from explain' -l run -r -d 'the log'\''s Nth run, from 1; default: the last that has this record'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from explain' -l bundle -r -d 'the bundle of the run that the log is of'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from explain' -l key -r -d 'the public key that bulkhead-init printed at boot, or a file with one a line: every run must be signed by one of them, and each must have one'
 complete -c bulkhead -n '__fish_seen_subcommand_from audit; and __fish_seen_subcommand_from explain' -l rotated -r -d 'an older file of the same log, from before a rotation; the oldest first'

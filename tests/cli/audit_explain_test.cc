@@ -101,6 +101,34 @@ BOOST_AUTO_TEST_CASE(AnotherBundleAndARecordThatIsNotThereAreSaid) {
   BOOST_TEST(Bulkhead({"audit", "explain", path, "x"}).exit == 2);
 }
 
+BOOST_AUTO_TEST_CASE(OneOfSeveralRunsIsChosen) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  for (const char* object : {"/first", "/second"}) {
+    AuditLog log = Open(path, {});
+    log.Append(Refusal("hello", "openat", object));
+    const int more = object == std::string_view("/first") ? 4 : 0;
+    for (int i = 0; i < more; ++i)
+      log.Append(Refusal("hello", "openat", "/more" + std::to_string(i)));
+  }
+  const auto last = Bulkhead({"audit", "explain", path, "2"});
+  BOOST_TEST(last.out.find("/second") != std::string::npos, last.out);
+  const auto first = Bulkhead({"audit", "explain", "--run", "1", path, "2"});
+  BOOST_TEST(first.exit == 0, first.err);
+  BOOST_TEST(first.out.find("/first") != std::string::npos, first.out);
+  const auto json =
+      test::Parsed(Bulkhead({"audit", "explain", "--run", "2", path, "2", "--format", "json"}).out);
+  BOOST_TEST(json["run"].get<int>() == 2);
+  BOOST_TEST(json["record"]["object"].get<std::string>() == "/second");
+  const auto elsewhere = Bulkhead({"audit", "explain", "--run", "2", path, "6"});
+  BOOST_TEST(elsewhere.exit == 1);
+  BOOST_TEST(elsewhere.err.find("there is one in run 1") != std::string::npos, elsewhere.err);
+  const auto missing = Bulkhead({"audit", "explain", "--run", "3", path, "2"});
+  BOOST_TEST(missing.exit == 1);
+  BOOST_TEST(missing.err.find("the log has 2 runs") != std::string::npos, missing.err);
+  BOOST_TEST(Bulkhead({"audit", "explain", "--run", "0", path, "2"}).exit == 2);
+}
+
 BOOST_AUTO_TEST_CASE(WaysComeFromTheCallsThatCloseThem) {
   const auto ids = [](const char* name, std::array<uint64_t, 6> args) {
     SeccompData data{*SyscallNumber(Arch::kX86_64, name), AuditArch(Arch::kX86_64), 0, args};
