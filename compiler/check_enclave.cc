@@ -11,10 +11,6 @@
 namespace bulkhead {
 namespace {
 
-bool IsWritable(Verb verb) {
-  return verb == Verb::kWrite || verb == Verb::kCreate || verb == Verb::kState;
-}
-
 // Once for each component that it meets, where they meet first.
 void CheckSharing(EnclavePlan& enclave, const std::vector<ComponentPlan>& components,
                   const PathIndex& index, size_t writer, const FileRule& rule,
@@ -36,7 +32,7 @@ void CheckAllSharing(EnclavePlan& enclave, const std::vector<ComponentPlan>& com
   const PathIndex index = PersistentPaths(components);
   for (size_t i = 0; i < components.size(); ++i) {
     for (const auto& [path, rule] : components[i].files) {
-      if (IsWritable(rule.verb)) CheckSharing(enclave, components, index, i, rule, path);
+      if (WritesFiles(rule.verb)) CheckSharing(enclave, components, index, i, rule, path);
     }
   }
 }
@@ -44,7 +40,7 @@ void CheckAllSharing(EnclavePlan& enclave, const std::vector<ComponentPlan>& com
 // The path by which the component could write `path`; empty: by none.
 std::string WrittenBy(const ComponentPlan& component, const std::string& path) {
   for (const auto& [own, rule] : component.files) {
-    if (IsWritable(rule.verb) && (Covers(own, path) || Covers(path, own))) return own;
+    if (WritesFiles(rule.verb) && (Covers(own, path) || Covers(path, own))) return own;
   }
   for (const EdgeDirectory& edge : component.profile.edges) {
     if (edge.server && Covers(edge.path, path)) return edge.path;

@@ -60,9 +60,8 @@ void CheckReserved(const ComponentPlan& plan, const FileRule& rule) {
   std::string own = ReservedPath(plan.enclave, rule.path);
   // Where bundles, their signatures and the key of the image are: what is above it may be read.
   constexpr std::string_view kImage = "/etc/bulkhead";
-  const bool writes =
-      rule.verb == Verb::kWrite || rule.verb == Verb::kCreate || rule.verb == Verb::kState;
-  if (Covers(kImage, rule.path) || (writes && Covers(rule.path, kImage))) own = kImage;
+  if (Covers(kImage, rule.path) || (WritesFiles(rule.verb) && Covers(rule.path, kImage)))
+    own = kImage;
   if (own.empty()) return;
   // Its own tmpfs hides what the enclave has there.
   const Policy& policy = plan.enclave.policy;
@@ -163,8 +162,7 @@ void CheckOwnCode(const ComponentPlan& plan) {
   for (const auto& [path, rule] : plan.files) {
     if (rule.verb != Verb::kExecute && rule.verb != Verb::kRead) continue;
     for (const auto& [above, writable] : plan.files) {
-      const bool writes = InfoOf(writable.verb).writable && IsPersistent(writable.verb);
-      if (!writes || !Covers(above, path)) continue;
+      if (!WritesFiles(writable.verb) || !Covers(above, path)) continue;
       plan.Error(rule.at.place, "E0558",
                  fmt::format("`{}` lies beneath `{}`, which the component can write", path, above),
                  "code is mapped from what is named under `execute` and `read`, and nothing "
@@ -266,6 +264,8 @@ void WriteRows(ComponentPlan& plan) {
 }  // namespace
 
 bool IsPersistent(Verb verb) { return verb != Verb::kRuntime && verb != Verb::kPrivate; }
+
+bool WritesFiles(Verb verb) { return InfoOf(verb).writable && IsPersistent(verb); }
 
 void AddLandlockRule(ComponentPlan& plan, const std::string& path, uint64_t access, bool optional,
                      const std::string& rule) {

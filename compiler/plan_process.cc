@@ -200,9 +200,8 @@ void RefuseForInstances(ComponentPlan& plan) {
 
 // Files that are the enclave's outlive the instance that writes them.
 Status SharedFiles(ComponentPlan& plan) {
-  const auto rule = std::ranges::find_if(plan.policy.files, [](const FileRule& file) {
-    return file.verb == Verb::kWrite || file.verb == Verb::kCreate || file.verb == Verb::kState;
-  });
+  const auto rule = std::ranges::find_if(
+      plan.policy.files, [](const FileRule& file) { return WritesFiles(file.verb); });
   if (rule == plan.policy.files.end()) return Status::kEnforced;
   if (plan.enclave.waivers.Use(plan.policy.name, "instances") != nullptr) return Status::kWaived;
   plan.Refuse(rule->at.place, "instances", "E0560",
@@ -212,10 +211,27 @@ Status SharedFiles(ComponentPlan& plan) {
   return Status::kWaived;
 }
 
+// Who may write the directory that a tmpfs stands in can put another in its place, and instances
+// would meet where each was to be alone.
+void RefuseTmpfsInSharedFiles(const ComponentPlan& plan) {
+  for (const FileRule& own : plan.policy.files) {
+    if (IsPersistent(own.verb)) continue;
+    for (const FileRule& shared : plan.policy.files) {
+      if (!WritesFiles(shared.verb) || !Covers(shared.path, own.path)) continue;
+      plan.Error(own.at.place, "E0565",
+                 fmt::format("`{}` would not be each instance's own: it is beneath `{}`, which all "
+                             "of them may write",
+                             own.path, shared.path),
+                 "name a directory outside it");
+    }
+  }
+}
+
 void PlanInstances(ComponentPlan& plan) {
   const Instances& instances = plan.policy.instances;
   RefuseForInstances(plan);
   const Status status = SharedFiles(plan);
+  RefuseTmpfsInSharedFiles(plan);
   plan.profile.instances = instances;
   plan.Row(
       "instances",

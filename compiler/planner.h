@@ -154,6 +154,8 @@ std::string ReservedPath(const EnclavePlan& enclave, std::string_view path);
 
 // Whether files of this verb are the enclave's, and not a tmpfs of the component's own.
 bool IsPersistent(Verb verb);
+// Of these, whether it may write them.
+bool WritesFiles(Verb verb);
 
 // Adds the access to the Landlock rules, as far as the target handles it.
 void AddLandlockRule(ComponentPlan& plan, const std::string& path, uint64_t access, bool optional,

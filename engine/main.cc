@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -188,6 +190,12 @@ int Boot(const InitOptions& options, const MachineBoot* machine) {
     single_lock = OwnRunDirectory(run, LOCK_EX);
     if (!single_lock) return Refuse(single_lock.error());
   }
+  // What is mounted of it is opened without links (sandbox/without_links.h).
+  std::array<char, PATH_MAX> real;
+  if (realpath(run.c_str(), real.data()) == nullptr) {
+    return Refuse("`" + run + "`: " + std::strerror(errno));
+  }
+  run = real.data();
   RaiseDescriptorLimit();
   // It executes nothing, and what it starts is born without.
   if (const int error = EmptyBoundingSet(); error != 0) {

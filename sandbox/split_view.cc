@@ -18,6 +18,7 @@ ViewOp PlaceOf(const ViewOp& op) {
   place.path = op.path;
   place.mode = op.mode;
   place.may_exist = true;
+  place.in_mount = op.in_mount;
   place.origin = op.origin;
   return place;
 }
@@ -38,6 +39,9 @@ std::optional<SplitOps> SplitView(const std::vector<ViewOp>& view) {
       split.shared.push_back(op);
       continue;
     }
+    // By then its path is one of the view.
+    const bool bind = op.kind == ViewOpKind::kBindDirectory || op.kind == ViewOpKind::kBindFile;
+    if (bind && !op.source.empty()) return std::nullopt;
     split.own.push_back(op);
     split.own_index.push_back(static_cast<uint32_t>(i));
     if (beneath) continue;

@@ -84,6 +84,7 @@ class Planner {
       const bool bare =
           above != nullptr && above->kind == ViewOpKind::kTmpfs && op.kind == ViewOpKind::kBindFile;
       op.may_exist = (above != nullptr && !bare) || made_.contains(path);
+      op.in_mount = above != nullptr;
       if (op.kind != ViewOpKind::kBindFile) trees.push_back(&op);
       Push(op);
     }
@@ -117,6 +118,7 @@ class Planner {
             .path = parent,
             .mode = 0755,
             .may_exist = true,
+            .in_mount = true,
             .origin = path});
     }
   }

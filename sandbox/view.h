@@ -46,6 +46,7 @@ struct ViewOp {
   unsigned long flags = 0;  // MS_*
   uint32_t mode = 0;        // files and directories made
   bool may_exist = false;   // a directory or mount point that an earlier bind may already carry
+  bool in_mount = false;    // beneath a mount of the view, where others may change what names mean
   std::string origin;       // the policy's path, for messages
 
   bool operator==(const ViewOp&) const = default;
@@ -85,7 +86,8 @@ struct SplitOps {
   std::vector<ViewOp> own;
   std::vector<uint32_t> own_index;  // of each in the view, for messages
 };
-// Pure. Empty: it can't be split.
+// Pure. Empty: it can't be split, as where a file of the enclave is beneath what is a run's own:
+// from a copy of the view it could not be found any more.
 std::optional<SplitOps> SplitView(const std::vector<ViewOp>& view);
 
 // Why `path` of the profile's view, which is `real` on the enclave, may not be in it: what is

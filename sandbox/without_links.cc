@@ -36,10 +36,9 @@ long OpenByParts(Kernel& kernel, long directory, const char* path) {
     const size_t size = std::strcspn(rest, "/");
     if (size == 0) return at;
     std::array<char, NAME_MAX + 1> name{};
-    if (size >= name.size()) return -ENAMETOOLONG;
-    std::memcpy(name.data(), rest, size);
+    if (size < name.size()) std::memcpy(name.data(), rest, size);
     rest += size;
-    const long next = OpenPart(kernel, at, name.data());
+    const long next = size < name.size() ? OpenPart(kernel, at, name.data()) : -ENAMETOOLONG;
     const long closed = kernel(SYS_close, at);
     at = next >= 0 && closed < 0 ? closed : next;
   }

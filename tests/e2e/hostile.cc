@@ -9,6 +9,7 @@
 //   hostile output THREADS       prints lines, as fast as they are taken
 //   hostile calls THREADS        one system call, as fast as it is answered
 //   hostile absent THREADS       one that is not there, to this kernel's callers
+//   hostile dying THREADS        system calls of children that are killed meanwhile
 //   hostile call COUNT           system calls, each with other registers; then four a second
 //   hostile pattern COUNT        so many system calls in a fixed pattern, once it gets SIGUSR1
 //   hostile denied COUNT PATH    the same with what Landlock refuses: seven times of ten it opens the
@@ -26,9 +27,11 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -136,6 +139,22 @@ void Call(uint64_t count) {
   for (uint64_t i = 0; !ending; ++i) {
     Count(syscall(SYS_chroot, 0, i, i * 7, i * 13));
     if (i >= count) nanosleep(&kQuarter, nullptr);
+  }
+}
+
+// Callers that are gone before they are answered.
+void Die() {
+  while (!ending) {
+    const pid_t caller = fork();
+    if (caller == 0) {
+      syscall(SYS_chroot, 0);
+      _exit(0);
+    }
+    if (caller < 0) continue;
+    sched_yield();
+    kill(caller, SIGKILL);
+    waitpid(caller, nullptr, 0);
+    Report(++refused);
   }
 }
 
@@ -294,6 +313,8 @@ int main(int argc, char** argv) {
     attempts.assign(count, [] {
       while (!ending) Count(Try(SYS_io_uring_setup, 1), ENOSYS);
     });
+  } else if (what == "dying") {
+    attempts.assign(count, Die);
   } else if (what == "output") {
     attempts.assign(count, Print);
   } else if (what == "connect" || what == "unstopped" || what == "headless") {
@@ -303,12 +324,13 @@ int main(int argc, char** argv) {
   } else if (what == "open" && argc == 4) {
     attempts.assign(count, [path = argv[3]] { Open(path); });
   } else {
-    std::fprintf(stderr,
-                 "usage: hostile connect THREADS | open THREADS PATH | unstopped THREADS |\n"
-                 "               headless THREADS |\n"
-                 "               output THREADS | calls THREADS | absent THREADS |\n"
-                 "               call COUNT | pattern COUNT | denied COUNT PATH | once KIND | "
-                 "hidden COUNT PORT\n");
+    std::fprintf(
+        stderr,
+        "usage: hostile connect THREADS | open THREADS PATH | unstopped THREADS |\n"
+        "               headless THREADS |\n"
+        "               output THREADS | calls THREADS | absent THREADS | dying THREADS |\n"
+        "               call COUNT | pattern COUNT | denied COUNT PATH | once KIND | "
+        "hidden COUNT PORT\n");
     return 2;
   }
   return Run(attempts);

@@ -116,6 +116,20 @@ class Floods(Case):
         events = self.ends(running)
         self.assertEqual([e["verdict"] for e in events if e["action"] == "hold"], ["done", "failed"])
 
+    def test_callers_that_die_before_the_answer(self):
+        # What they asked is thrown away with them, which costs the supervisor as much.
+        value = {
+            "flood": self.hostile("dying", 4, syscalls={"allow": ["@processes"]}),
+            "caller": self.script(components.CALLER),
+        }
+        running = self.boot(enclave.policy("e2e-dying", value), ready=["flood", "caller"])
+        self.wait_more(running, "flood | refused", 2000)
+        before, begun = running.cpu_time(), time.monotonic()
+        self.answers_go_on(running)
+        self.assertLess((running.cpu_time() - before) / (time.monotonic() - begun), 0.3)
+        records = [e for e in self.ends(running) if e["component"] == "flood"]
+        self.assertTrue(any(e["action"] == "chroot" for e in records))
+
     def test_output_without_end(self):
         # It waits at its pipe for most of each second, and keeps no processor busy.
         value = {

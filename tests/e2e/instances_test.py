@@ -36,6 +36,9 @@ def handle(connection):
         elif word == 'who':
             answer = ' '.join([os.environ.get(n, '-') for n in ('LISTEN_FDS', 'LISTEN_FDNAMES', 'LISTEN_PID')]
                               + [str(os.getpid()), str(sorted(map(int, os.listdir('/proc/self/fd')))[:4])])
+        elif word.startswith('/'):
+            with open(word) as file:
+                answer = file.read()
         elif word == 'fail':
             os._exit(7)
         else:
@@ -194,6 +197,25 @@ class Instances(enclave.Case):
         with socket.socket(socket.AF_UNIX) as late:
             self.assertNotEqual(late.connect_ex("/run/edges/fresh/s"), 0)
 
+    def test_a_file_of_the_enclave_stands_in_a_private_directory(self):
+        top = self.directory / "top"
+        (top / "tree").mkdir(parents=True)
+        (top / "tree/leaf").write_text("leaf")
+        (top / "file").write_text("file")
+        value = enclave.policy("e2e-instances-within", {
+            "fresh": component("fresh", ONE, instances={"per": "connection"}), "client": client()})
+        value["components"]["client"]["network"]["unix"]["connect"] = ["/run/edges/fresh/s"]
+        files = value["components"]["fresh"]["files"]
+        files["private"] = [{"path": str(top), "size": "1M"}, {"path": "/tmp", "size": "1M"}]
+        files["read"] = [str(top / "tree"), str(top / "file")]
+        running = self.boot(value)
+        for _ in range(2):
+            self.assertEqual(self.ask("fresh", str(top / "tree/leaf")), "leaf")
+            self.assertEqual(self.ask("fresh", str(top / "file")), "file")
+            self.assertEqual(self.ask("fresh", "leave"), "left")
+            self.assertEqual(self.ask("fresh", "look"), "files 0 processes 0")
+        self.assertEqual(running.stop(), 0, running.output())
+
     def test_one_that_can_not_be_confined_is_nobody_elses_end(self):
         running = self.boot_all()
         # The image changes under it; at boot this would have been refused.
@@ -325,7 +347,9 @@ class Instances(enclave.Case):
                 ({"ready": "notify"}, "E0559"),
                 ({"critical": True}, "E0559"),
                 ({"network": {"unix": {"listen": []}}}, "E0"),
-                ({"files": {"write": ["/srv/left"], "private": [{"path": "/tmp", "size": "1M"}]}}, "E0560")):
+                ({"files": {"write": ["/srv/left"], "private": [{"path": "/tmp", "size": "1M"}]}}, "E0560"),
+                ({"files": {"write": ["/srv/left"], "private": [{"path": "/srv/left/own", "size": "1M"}]}},
+                 "E0565")):
             result = compiled(**keys)
             self.assertEqual(result.returncode, 1, keys)
             self.assertIn(said, result.stderr)

@@ -4,8 +4,8 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
@@ -21,6 +21,7 @@
 #include "sandbox/ruleset.h"
 #include "sandbox/view.h"
 #include "sandbox/without_links.h"
+#include "tests/support/child.h"
 #include "tests/support/sample.h"
 
 namespace bulkhead {
@@ -39,13 +40,26 @@ class WithoutOpenat2 final : public Kernel {
   }
 };
 
-int ExitOf(const std::function<int()>& work) {
-  const pid_t child = fork();
-  if (child == 0) _exit(work());
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
+// Calls `then` once, after its nth mount(2), and knows how many there were.
+class AfterMount final : public Kernel {
+ public:
+  AfterMount(int nth, std::function<void()> then) : left_(nth), then_(std::move(then)) {}
+  bool done() const { return left_ <= 0; }
+
+ protected:
+  long Call(long number, const long (&args)[6]) override {
+    const long result = RawCall(number, args);
+    if (number == SYS_mount && --left_ == 0) then_();
+    return result;
+  }
+  long Spawning(long number, const long (&args)[6], const SpawnTarget& target) override {
+    return RawSpawn(number, args, target);
+  }
+
+ private:
+  int left_;
+  std::function<void()> then_;
+};
 
 // `st` is the component's; in it `st/d/x` is a directory, and `st/e/x` a link to all that is
 // beside.
@@ -70,9 +84,13 @@ struct Place {
   }
 
   Profile Component(ViewEntry inner) const {
-    ProfileData data = test::SampleProfile("one", 1);
     inner.path = at + "/st/d/x";
-    data.view = {{.path = at + "/st", .kind = ViewKind::kWritable}, std::move(inner)};
+    return Component(std::vector<ViewEntry>{std::move(inner)});
+  }
+  Profile Component(const std::vector<ViewEntry>& inner) const {
+    ProfileData data = test::SampleProfile("one", 1);
+    data.view = {{.path = at + "/st", .kind = ViewKind::kWritable}};
+    data.view.insert(data.view.end(), inner.begin(), inner.end());
     auto profile = Profile::Make(std::move(data));
     BOOST_REQUIRE_MESSAGE(profile.has_value(), profile.error());
     return std::move(*profile);
@@ -85,7 +103,7 @@ constexpr int kSecretShown = 200;
 
 // In a mount namespace of its own: 0, the error, or that the view has what it must not have.
 int Applied(Kernel& kernel, const Place& place, const std::vector<ViewOp>& view) {
-  return ExitOf([&] {
+  return test::ExitOf([&] {
     if (unshare(CLONE_NEWNS) != 0) return 100;
     Failure failure;
     const bool whole = ApplyView(kernel, place.at + "/staging", view, -1, failure);
@@ -116,6 +134,76 @@ BOOST_FIXTURE_TEST_CASE(ADirectoryThatBecameALinkIsNotMounted, Place) {
       BOOST_TEST(Applied(*kernel, *this, *view) == 0);
     }
   }
+}
+
+// Every mount of a component's own directory is without execution, setuid and devices, and none is
+// of something else, whenever it exchanges two of them.
+BOOST_FIXTURE_TEST_CASE(ADirectoryThatIsExchangedMeanwhileHasItsFlags, Place) {
+  fs::remove(at + "/st/e/x");
+  fs::create_directories(at + "/st/e/x");
+  const auto component = Component({{.path = at + "/st/d/x", .kind = ViewKind::kWritable},
+                                    {.path = at + "/st/e/x", .kind = ViewKind::kData}});
+  RealKernel now;
+  const auto view = PlanView(component, {}, now);
+  BOOST_REQUIRE_MESSAGE(view.has_value(), view.error().reason);
+  constexpr unsigned long kFlags = ST_NOEXEC | ST_NOSUID | ST_NODEV;
+  int exchanged = 0;
+  for (int nth = 1;; ++nth) {
+    const int result = test::ExitOf([&] {
+      if (unshare(CLONE_NEWNS) != 0) return 100;
+      AfterMount kernel(nth, [&] { Swap(); });
+      Failure failure;
+      if (!ApplyView(kernel, at + "/staging", *view, -1, failure)) return failure.error;
+      int read_only = 0;
+      for (const char* inner : {"/st/d/x", "/st/e/x"}) {
+        struct statvfs info {};
+        if (statvfs((at + inner).c_str(), &info) != 0) return 101;
+        if ((info.f_flag & kFlags) != kFlags) return 102;
+        read_only += (info.f_flag & ST_RDONLY) != 0;
+      }
+      if (read_only != 1) return 103;
+      return kernel.done() ? 1 : 0;
+    });
+    BOOST_TEST((result == 0 || result == 1), nth << ": " << result);
+    exchanged += result == 1;
+    if (result == 0) break;
+  }
+  // As many as there are mounts of directories, at the least.
+  BOOST_TEST(exchanged > 10);
+}
+
+// What is made within a directory of its own is made nowhere else.
+BOOST_FIXTURE_TEST_CASE(NothingIsMadeOverALink, Place) {
+  std::ofstream(at + "/st/d/x/file") << "its own";
+  fs::create_directories(at + "/st/d/x/deep");
+  std::ofstream(at + "/st/d/x/deep/file") << "its own";
+  const auto component =
+      Component({{.path = at + "/st/d/x", .kind = ViewKind::kPrivate, .size = 1 << 20},
+                 {.path = at + "/st/d/x/deep/file", .kind = ViewKind::kData},
+                 {.path = at + "/st/d/x/file", .kind = ViewKind::kData}});
+  RealKernel now;
+  const auto view = PlanView(component, {}, now);
+  BOOST_REQUIRE_MESSAGE(view.has_value(), view.error().reason);
+  const auto names = [&] {
+    return std::distance(fs::directory_iterator(at), fs::directory_iterator());
+  };
+  const auto before = names();
+  bool refused = false;
+  for (int nth = 1;; ++nth) {
+    const int result = test::ExitOf([&] {
+      if (unshare(CLONE_NEWNS) != 0) return 100;
+      AfterMount kernel(nth, [&] { Swap(); });
+      Failure failure;
+      if (ApplyView(kernel, at + "/staging", *view, -1, failure)) return kernel.done() ? 1 : 0;
+      return failure.step == Step::kViewEntry ? failure.error : 101;
+    });
+    BOOST_TEST((result == 0 || result == 1 || result == ELOOP), nth << ": " << result);
+    BOOST_TEST(names() == before, nth);
+    refused |= result == ELOOP;
+    if (result == 0) break;
+    if (fs::is_directory(fs::symlink_status(at + "/st/e/x"))) Swap();
+  }
+  BOOST_TEST(refused);
 }
 
 BOOST_FIXTURE_TEST_CASE(NoRuleForWritingIsOverALink, Place) {

@@ -25,19 +25,10 @@
 #include "sandbox/directory.h"
 #include "sandbox/launch_trace.h"
 #include "sandbox/view.h"
+#include "tests/support/child.h"
 
 namespace bulkhead {
 namespace {
-
-// The exit code of `body` in a child; minus the signal that killed it.
-template <typename Body>
-int ExitOf(Body body) {
-  const pid_t child = fork();
-  if (child == 0) _exit(body());
-  int status = 0;
-  BOOST_REQUIRE(waitpid(child, &status, 0) == child);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
 
 bool AskAbout(unsigned call) {
   sock_filter ask[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, 0},
@@ -159,7 +150,7 @@ BOOST_AUTO_TEST_CASE(WhatItStartsBeforeTheExecHasNoTracer) {
 BOOST_AUTO_TEST_CASE(TheTracersDeathIsTheEnd) {
   int ends[2];
   BOOST_REQUIRE(pipe(ends) == 0);
-  const int code = ExitOf([&] {
+  const int code = test::ExitOf([&] {
     const pid_t child = fork();
     RealKernel kernel;
     if (child == 0) {
@@ -195,7 +186,7 @@ BOOST_AUTO_TEST_SUITE(Descriptors)
 // One stands above the limit of its number, as one that was opened before the limit was lowered.
 BOOST_AUTO_TEST_CASE(AllFromTheFirstOnAreClosedEitherWay) {
   for (const bool close_range : {false, true}) {
-    const int code = ExitOf([&] {
+    const int code = test::ExitOf([&] {
       for (const int fd : {20, 21, 22, 200, 900}) {
         if (dup2(STDERR_FILENO, fd) != fd) return 10;
       }
@@ -214,7 +205,7 @@ BOOST_AUTO_TEST_CASE(AllFromTheFirstOnAreClosedEitherWay) {
 
 // More than one reading of the directory holds.
 BOOST_AUTO_TEST_CASE(ManyAreClosedOneByOne) {
-  const int code = ExitOf([] {
+  const int code = test::ExitOf([] {
     rlimit limit = {};
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return 10;
     limit.rlim_cur = limit.rlim_max;
@@ -249,7 +240,7 @@ bool Opens(const std::string& path) { return open(path.c_str(), O_RDONLY | O_NON
 // In namespaces of its own: /proc alone, covered or not.
 int CoveredProc(const std::string& staging, bool cover) {
   if (unshare(CLONE_NEWNS | CLONE_NEWPID) != 0) return 10;
-  return ExitOf([&] {
+  return test::ExitOf([&] {
     std::vector<ViewOp> view{{.kind = ViewOpKind::kDirectory, .path = "/dev"},
                              {.kind = ViewOpKind::kDirectory, .path = "/proc"},
                              {.kind = ViewOpKind::kProc, .path = "/proc", .options = "hidepid=2"}};
@@ -273,8 +264,8 @@ BOOST_AUTO_TEST_CASE(NothingButProcessesIsLeft) {
   std::string staging = "/tmp/bulkhead-proc-XXXXXX";
   BOOST_REQUIRE(mkdtemp(staging.data()) != nullptr);
   // Control: all of it is there.
-  BOOST_TEST(ExitOf([&] { return CoveredProc(staging, false); }) == 1);
-  BOOST_TEST(ExitOf([&] { return CoveredProc(staging, true); }) == 0);
+  BOOST_TEST(test::ExitOf([&] { return CoveredProc(staging, false); }) == 1);
+  BOOST_TEST(test::ExitOf([&] { return CoveredProc(staging, true); }) == 0);
   rmdir(staging.c_str());
 }
 

@@ -6,26 +6,17 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
-#include <functional>
 
 #include "sandbox/cgroup_mounts.h"
+#include "tests/support/child.h"
 
 namespace bulkhead {
 namespace {
-
-int ExitOf(const std::function<int()>& work) {
-  const pid_t child = fork();
-  if (child == 0) _exit(work());
-  int status = 0;
-  waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 bool Mentions(const std::vector<std::string>& lines, std::string_view word) {
   return std::any_of(lines.begin(), lines.end(), [word](const std::string& line) {
@@ -98,7 +89,7 @@ BOOST_AUTO_TEST_CASE(RootFindsWhatTheReleaseHas) {
 }
 
 BOOST_AUTO_TEST_CASE(WithoutPrivilegeFeaturesAreAbsent) {
-  const int code = ExitOf([] {
+  const int code = test::ExitOf([] {
     if (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0) return 10;
     const FeatureSet features = ProbeKernel();
     for (const Feature feature :
@@ -114,7 +105,7 @@ BOOST_AUTO_TEST_CASE(WithoutPrivilegeFeaturesAreAbsent) {
 
 BOOST_AUTO_TEST_CASE(MissingPrivilegesAreNamed) {
   BOOST_TEST(MissingPrivileges().empty());  // these tests run as root in the first namespaces
-  const int without_capability = ExitOf([] {
+  const int without_capability = test::ExitOf([] {
     Drop(CAP_AUDIT_CONTROL);
     const auto missing = MissingPrivileges();
     const bool found = !ProbeKernel().Has(Feature::kLandlockAudit);
@@ -124,7 +115,7 @@ BOOST_AUTO_TEST_CASE(MissingPrivilegesAreNamed) {
                : 1;
   });
   BOOST_TEST(without_capability == 0);
-  const int as_nobody = ExitOf([] {
+  const int as_nobody = test::ExitOf([] {
     if (setresuid(65534, 65534, 65534) != 0) return 10;
     const auto missing = MissingPrivileges();
     return Mentions(missing, "uid 0") && Mentions(missing, "CAP_SETUID") ? 0 : 1;
@@ -133,15 +124,15 @@ BOOST_AUTO_TEST_CASE(MissingPrivilegesAreNamed) {
 }
 
 BOOST_AUTO_TEST_CASE(OtherNamespacesHaveNoKernelAudit) {
-  const int other_pid = ExitOf([] {
+  const int other_pid = test::ExitOf([] {
     if (unshare(CLONE_NEWPID) != 0) return 10;
-    return ExitOf([] {
+    return test::ExitOf([] {
       const bool named = Mentions(MissingPrivileges(), "initial PID namespace");
       return named && !ProbeKernel().Has(Feature::kLandlockAudit) ? 0 : 1;
     });
   });
   BOOST_TEST(other_pid == 0);
-  const int other_net = ExitOf([] {
+  const int other_net = test::ExitOf([] {
     if (unshare(CLONE_NEWNET) != 0) return 10;
     const bool named = Mentions(MissingPrivileges(), "initial network namespace");
     return named && !ProbeKernel().Has(Feature::kLandlockAudit) ? 0 : 1;

@@ -60,6 +60,15 @@ BOOST_AUTO_TEST_CASE(AViewThatNeedsAWritableRootIsNotSplit) {
   BOOST_TEST(!SplitView({Op(ViewOpKind::kProc, "/proc"), Op(ViewOpKind::kCoverProc, "/proc")}));
 }
 
+BOOST_AUTO_TEST_CASE(AViewWithAFileOfTheEnclaveInARunsOwnIsNotSplit) {
+  ViewOp bind = Op(ViewOpKind::kBindFile, "/tmp/a");
+  BOOST_TEST(SplitView({Op(ViewOpKind::kTmpfs, "/tmp"), bind}).has_value());
+  bind.source = "/tmp/a";
+  BOOST_TEST(!SplitView({Op(ViewOpKind::kTmpfs, "/tmp"), bind}));
+  bind.path = bind.source = "/srv/a";
+  BOOST_TEST(SplitView({Op(ViewOpKind::kTmpfs, "/tmp"), bind}).has_value());
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(KernelPreparedView)
