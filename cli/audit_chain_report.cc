@@ -141,11 +141,12 @@ std::string ChainText(const CheckedLog& log) {
         "was printed at boot\n";
   }
   std::vector<std::vector<std::string>> rows{
-      {"LINE", "RECORDS", "EVENTS", "LOST", "SIGNED TO", "ENDED", "KEY", "BOOT", "BUNDLE"}};
+      {"RUN", "LINE", "RECORDS", "EVENTS", "LOST", "SIGNED TO", "ENDED", "KEY", "BOOT", "BUNDLE"}};
   for (const ChainSegment& run : chain.segments) {
     rows.push_back(
-        {std::to_string(run.first_line), std::to_string(run.records), std::to_string(run.events),
-         std::to_string(run.lost), run.key.empty() ? "-" : std::to_string(run.signed_sequence),
+        {std::to_string(rows.size()), std::to_string(run.first_line), std::to_string(run.records),
+         std::to_string(run.events), std::to_string(run.lost),
+         run.key.empty() ? "-" : std::to_string(run.signed_sequence),
          run.closed ? "closed" : "open", run.key.empty() ? "-" : Shown(run.key.substr(0, 16)),
          Shown(run.boot), run.bundle.empty() ? "-" : Shown(run.bundle.substr(0, 16))});
   }

@@ -254,8 +254,9 @@ std::string AnswerText(const Explained& explained) {
 
 std::string ExplainedText(const Explained& explained) {
   const AuditRecord& record = explained.found.record;
-  std::string out = fmt::format("record {}, {}, {} UTC as the host's clock claims\n",
-                                record.sequence, Shown(record.kind), ClaimedText(record.claimed));
+  std::string out =
+      fmt::format("record {} of run {}, {}, {} UTC as the host's clock claims\n", record.sequence,
+                  explained.found.run, Shown(record.kind), ClaimedText(record.claimed));
   out += Line("what", What(explained));
   if (record.kind == "witness") {
     out += Line("witness", "no attack: each launch tries by itself what is to be refused");

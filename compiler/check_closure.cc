@@ -42,7 +42,10 @@ void Report(ComponentPlan& plan, const WayVerdict& verdict, const std::vector<Ma
   if (!verdict.witness.empty()) text += fmt::format("; `{}` passes", verdict.witness);
   if (!verdict.peer.empty()) text += fmt::format("; `{}` can hand it such a file", verdict.peer);
   std::string help =
-      waivable ? fmt::format("choices: {}; or a waiver of `{}`", Choices(verdict), way.statement)
+      waivable ? fmt::format(
+                     "choices: {}; or a waiver of `{}`: under `waivers`, {{component: {}, "
+                     "statement: {}, reason: ..., until: YYYY-MM-DD}}",
+                     Choices(verdict), way.statement, plan.policy.name, way.statement)
                : "this is a bug in bulkhead: please report it with the policy";
   // What a peer can do is not in what this component says of its calls.
   const bool here = waivable && verdict.peer.empty();
