@@ -52,7 +52,7 @@ class Planner {
     // After everything in the root tmpfs is made (a mark would hold the making, too), before a
     // mount of the component's own could be marked instead.
     for (ViewOp& watch : watches_) Push(std::move(watch));
-    EmitMounts();
+    if (!EmitMounts()) return tl::make_unexpected(error_);
     // Landlock refuses every writing to /proc, and that is on record. Without it the mount does:
     // /proc/self/mem would change code that mprotect(2) may not make writable.
     unsigned long flags = MS_NOSUID | MS_NODEV | MS_NOEXEC;
@@ -67,9 +67,13 @@ class Planner {
   // Mounts are made in the order of their real paths, so that one beneath another comes after it
   // and no mount hides another, whatever links the policy's paths went through. A mount point
   // beneath another mount must be there already; the others are made in the root tmpfs.
-  void EmitMounts() {
+  bool EmitMounts() {
     std::vector<const ViewOp*> trees;  // in the order of their paths
     for (auto& [path, op] : mounts_) {
+      if (const std::string link = LinkOn(path); !link.empty()) {
+        return Fail(op.origin, 0,
+                    "is reached over the symbolic link `" + link + "`: name it without");
+      }
       // The nearest mount above: the last one that fits, for a longer path sorts behind.
       const ViewOp* above = nullptr;
       for (const ViewOp* tree : trees) {
@@ -88,6 +92,15 @@ class Planner {
       if (op.kind != ViewOpKind::kBindFile) trees.push_back(&op);
       Push(op);
     }
+    return true;
+  }
+
+  // The first link that the view has on this path. A tmpfs or a tripwire would be where it leads.
+  std::string LinkOn(const std::string& path) const {
+    for (size_t at = path.find('/', 1); at != std::string::npos; at = path.find('/', at + 1)) {
+      if (links_.contains(path.substr(0, at))) return path.substr(0, at);
+    }
+    return links_.contains(path) ? path : std::string();
   }
 
   // A tripwire's directory is of the root tmpfs, and empty but for what is granted beneath it.

@@ -39,7 +39,8 @@ struct Place {
 std::string Refusal(const std::string& path, ViewKind kind, std::vector<KeptPath> kept = {},
                     const std::vector<ViewEntry>& others = {}) {
   ProfileData data = test::SampleProfile("one", 1);
-  data.view = {{.path = path, .kind = kind}};
+  const bool tmpfs = kind == ViewKind::kPrivate || kind == ViewKind::kRuntime;
+  data.view = {{.path = path, .kind = kind, .size = tmpfs ? 1U << 20 : 0U}};
   data.view.insert(data.view.end(), others.begin(), others.end());
   std::ranges::sort(data.view, {}, &ViewEntry::path);
   const auto profile = Profile::Make(std::move(data));
@@ -60,6 +61,18 @@ BOOST_FIXTURE_TEST_CASE(WhatIsWrittenHasOneName, Place) {
     BOOST_TEST(Refusal(at + "/real", kind) == "");
     BOOST_TEST(Says(Refusal(at + "/link", kind), "name it `" + at + "/real`"));
     BOOST_TEST(Says(Refusal(at + "/link/beneath", kind), "name it `" + at + "/real/beneath`"));
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(WhatIsItsOwnIsNotOverALinkOfItsView, Place) {
+  const ViewEntry read{.path = at + "/link/beneath", .kind = ViewKind::kReadOnly};
+  const ViewEntry other{.path = at + "/other", .kind = ViewKind::kReadOnly};
+  for (const ViewKind kind : {ViewKind::kPrivate, ViewKind::kRuntime, ViewKind::kTripwire}) {
+    for (const char* path : {"/link/own", "/link/own/deeper"}) {
+      BOOST_TEST(Says(Refusal(at + path, kind, {}, {read}), "the symbolic link `" + at + "/link`"));
+      // Where nothing leads over the link, the view has a directory of this name.
+      BOOST_TEST(Refusal(at + path, kind, {}, {other}) == "");
+    }
   }
 }
 
