@@ -23,8 +23,8 @@ namespace {
 // Beneath a mount of the view its component, or who shares the directory with it, may give a path
 // another meaning at any time: by a link that root has left there, or another's mount point. So
 // what is there is opened once, without links, and named by its descriptor. The view's own root,
-// `root` in all of this, nobody changes but this file; the working directory is /proc/self/fd of
-// the machine meanwhile, as a view has no /proc yet.
+// `root` in all of this, nobody changes but this file, and no path leads over a link of it; the
+// working directory is /proc/self/fd of the machine meanwhile, as a view has no /proc yet.
 
 // Relative to the view's root.
 const char* Inside(const std::string& path) { return path.c_str() + 1; }
@@ -60,7 +60,6 @@ long CloseAfter(Kernel& kernel, long result, long fd) {
 // Calls `make` with a directory and a name in it, which are what the operation's path leads to.
 template <typename Make>
 long InParent(Kernel& kernel, long root, const ViewOp& op, Make make) {
-  if (!op.in_mount) return make(root, Inside(op.path));
   const size_t slash = op.path.rfind('/');
   std::array<char, PATH_MAX> parent{};
   if (slash >= parent.size()) return -ENAMETOOLONG;
@@ -92,26 +91,22 @@ long MakeFile(Kernel& kernel, long root, const ViewOp& op) {
   return CloseAfter(kernel, result, fd);
 }
 
-// What a mount is put on: `in_mount` it is opened, once and without links.
+// What a mount is put on: where no link leads to, and beneath a mount only the descriptor is that.
 class Target {
  public:
   Target(Kernel& kernel, long root, const ViewOp& op)
       : kernel_(kernel),
-        fd_(op.in_mount ? OpenWithoutLinks(kernel, root, Inside(op.path)) : 0),
-        name_(op.in_mount ? Name(fd_) : Name(root, Inside(op.path))),
-        opened_(op.in_mount) {}
+        fd_(OpenWithoutLinks(kernel, root, Inside(op.path))),
+        name_(op.in_mount ? Name(fd_) : Name(root, Inside(op.path))) {}
   long error() const { return fd_ < 0 ? fd_ : 0; }
   const char* name() const { return name_.text(); }
   // Once, unless it is an error.
-  long CloseAfter(long result) const {
-    return opened_ ? bulkhead::CloseAfter(kernel_, result, fd_) : result;
-  }
+  long CloseAfter(long result) const { return bulkhead::CloseAfter(kernel_, result, fd_); }
 
  private:
   Kernel& kernel_;
   long fd_;
   Name name_;
-  bool opened_;
 };
 
 // Each view has these from its first operations on; /proc is mounted by the last.

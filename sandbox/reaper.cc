@@ -126,15 +126,16 @@ void GiveUpPrivileges(Kernel& kernel, const LaunchPlan& plan, int control, long 
   data[0].effective = data[0].permitted = 1U << CAP_KILL;
   Require(kernel, control, kernel(SYS_capset, &header, &data), Step::kReaperCapabilities, 100);
   Require(kernel, control, kernel(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), Step::kReaperFilter);
-  if (!plan.traced) TellAlone(kernel, control, kAlone);
-  kernel(SYS_close, kAlone);
-  // As late as can be: until now nothing of the component's own runs.
+  // It was told before, and runs nothing of its own until it is let go, which the filter forbids.
   if (plan.traced) Require(kernel, control, LetGo(kernel, component), Step::kTrace, 3);
   const Filter& filter = ReaperFilter();
   const sock_fprog program{static_cast<unsigned short>(filter.size()),
                            reinterpret_cast<sock_filter*>(const_cast<Instruction*>(filter.data()))};
   Require(kernel, control, kernel(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program),
           Step::kReaperFilter, 1);
+  // As late as can be: until now nothing of the component's own runs.
+  if (!plan.traced) TellAlone(kernel, control, kAlone);
+  kernel(SYS_close, kAlone);
 }
 
 // A message of sd_notify(3) has lines.
@@ -261,9 +262,9 @@ void OnChild(int) {}
 
 const Filter& ReaperFilter() {
   static const Filter filter = [] {
-    constexpr long kCalls[] = {SYS_wait4,  SYS_ppoll,      SYS_read,         SYS_write,
-                               SYS_kill,   SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
-                               SYS_recvmsg};
+    constexpr long kCalls[] = {SYS_wait4,   SYS_ppoll,      SYS_read,         SYS_write,
+                               SYS_kill,    SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
+                               SYS_recvmsg, SYS_close};
     return AllowFewCalls(kCalls);
   }();
   return filter;

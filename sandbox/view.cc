@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "profiles/closed_devices.h"
+#include "sandbox/without_links.h"
 
 namespace bulkhead {
 namespace {
@@ -168,9 +169,32 @@ class Planner {
     return kernel_(SYS_newfstatat, AT_FDCWD, path.c_str(), &info, AT_SYMLINK_NOFOLLOW);
   }
 
-  // Only root may have placed a link that we follow.
-  static bool TrustedLink(const struct stat& parent, const struct stat& link) {
-    return link.st_uid == 0 && parent.st_uid == 0 && (parent.st_mode & 022) == 0;
+  // The text of a link that only root can have placed: of one directory, which others may move but
+  // not write.
+  bool ReadTrusted(const std::string& path, const std::string& parent, const std::string& name,
+                   std::string& target) {
+    const long directory = OpenWithoutLinks(kernel_, AT_FDCWD, parent.c_str());
+    if (directory < 0) return Fail(path, static_cast<int>(-directory));
+    struct stat above {
+    }, link{};
+    std::array<char, 4096> text{};
+    long size = kernel_(SYS_fstat, directory, &above);
+    if (size >= 0) {
+      size = kernel_(SYS_newfstatat, directory, name.c_str(), &link, AT_SYMLINK_NOFOLLOW);
+    }
+    const bool trusted =
+        link.st_uid == 0 && above.st_uid == 0 && (above.st_mode & 022) == 0 && size >= 0;
+    if (trusted) size = kernel_(SYS_readlinkat, directory, name.c_str(), text.data(), text.size());
+    kernel_(SYS_close, directory);
+    if (size < 0) return Fail(path, static_cast<int>(-size));
+    if (!trusted) {
+      return Fail(path, 0,
+                  "`" + (parent == "/" ? "" : parent) + "/" + name +
+                      "` is a symbolic link that others than root can set");
+    }
+    if (size == 0 || size >= static_cast<long>(text.size())) return Fail(path, EIO);
+    target.assign(text.data(), static_cast<size_t>(size));
+    return true;
   }
 
   // Walks to `path` on the enclave, making directories and links on the way in the view. Gives the
@@ -193,18 +217,9 @@ class Planner {
         return true;
       }
       if (S_ISLNK(info.st_mode)) {
-        struct stat parent {};
-        if (const long error = Stat(at.empty() ? "/" : at, parent); error < 0) {
-          return Fail(path, static_cast<int>(-error));
-        }
-        if (!TrustedLink(parent, info)) {
-          return Fail(path, 0, "`" + next + "` is a symbolic link that others than root can set");
-        }
+        std::string target;
+        if (!ReadTrusted(path, at.empty() ? "/" : at, part, target)) return false;
         if (++links > kMaxLinks) return Fail(path, ELOOP);
-        std::array<char, 4096> text{};
-        const long size = kernel_(SYS_readlinkat, AT_FDCWD, next.c_str(), text.data(), text.size());
-        if (size <= 0 || size >= static_cast<long>(text.size())) return Fail(path, EIO);
-        const std::string target(text.data(), static_cast<size_t>(size));
         Link(next, target);
         std::deque<std::string> ahead = Parts(target);
         todo.insert(todo.begin(), ahead.begin(), ahead.end());

@@ -66,10 +66,14 @@ BOOST_FIXTURE_TEST_CASE(WhatIsWrittenHasOneName, Place) {
 
 BOOST_FIXTURE_TEST_CASE(WhatIsItsOwnIsNotOverALinkOfItsView, Place) {
   const ViewEntry read{.path = at + "/link/beneath", .kind = ViewKind::kReadOnly};
+  const ViewEntry absent{.path = at + "/link/none", .kind = ViewKind::kReadOnly, .optional = true};
   const ViewEntry other{.path = at + "/other", .kind = ViewKind::kReadOnly};
   for (const ViewKind kind : {ViewKind::kPrivate, ViewKind::kRuntime, ViewKind::kTripwire}) {
     for (const char* path : {"/link/own", "/link/own/deeper"}) {
-      BOOST_TEST(Says(Refusal(at + path, kind, {}, {read}), "the symbolic link `" + at + "/link`"));
+      for (const ViewEntry& over : {read, absent}) {
+        BOOST_TEST(
+            Says(Refusal(at + path, kind, {}, {over}), "the symbolic link `" + at + "/link`"));
+      }
       // Where nothing leads over the link, the view has a directory of this name.
       BOOST_TEST(Refusal(at + path, kind, {}, {other}) == "");
     }
