@@ -145,7 +145,7 @@ long Bind(Kernel& kernel, long root, const ViewOp& op) {
     return target.CloseAfter(BindOn(kernel, root, op, target.name(), target.name()));
   }
   const long source = OpenWithoutLinks(kernel, AT_FDCWD, op.source.c_str());
-  if (source < 0) return source;
+  if (source < 0) return target.CloseAfter(source);
   result = BindOn(kernel, root, op, Name(source).text(), target.name());
   return target.CloseAfter(CloseAfter(kernel, result, source));
 }
@@ -215,7 +215,9 @@ long Apply(Kernel& kernel, long root, const ViewOp& op, int tripwires) {
     case ViewOpKind::kDirectory:
       return MakeDirectory(kernel, root, op);
     case ViewOpKind::kSymlink:
-      return kernel(SYS_symlinkat, op.source.c_str(), root, Inside(op.path));
+      return InParent(kernel, root, op, [&](long directory, const char* name) -> long {
+        return kernel(SYS_symlinkat, op.source.c_str(), directory, name);
+      });
     case ViewOpKind::kFile:
       return MakeFile(kernel, root, op);
     case ViewOpKind::kBindDirectory:
