@@ -180,7 +180,8 @@ long CoverEntries(Kernel& kernel, const char* cover, const char* path, long dire
   std::array<char, 512> full;
   return EachEntry(kernel, directory, [&](const char* name, uint8_t type) -> long {
     const bool self = std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0;
-    if (self || type == DT_LNK || (type == DT_DIR && NumberOf(name) >= 0)) return 0;
+    // Of a process that ends at this moment the type is not told (proc_fill_cache, fs/proc/base.c).
+    if (self || type == DT_LNK || NumberOf(name) >= 0) return 0;
     const size_t size = std::strlen(name) + 1;
     if (prefix + 1 + size > full.size()) return -ENAMETOOLONG;
     std::memcpy(full.data(), path, prefix);
