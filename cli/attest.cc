@@ -222,9 +222,15 @@ Findings JudgeNitro(const Opened& opened, const Bytes& document, const AttestCla
     PrintError("a Nitro document needs `--root`", "the certificate of AWS's root, in PEM");
     return tl::unexpected<int>(kExitWrongUsage);
   }
-  const auto root = ReadWhole(path, 65536);
-  if (!root) return tl::unexpected<int>(root.error());
-  const auto checked = CheckNitroDocument(document, {root->begin(), root->end()}, when);
+  const auto bytes = ReadWhole(path, 65536);
+  if (!bytes) return tl::unexpected<int>(bytes.error());
+  const std::string root(bytes->begin(), bytes->end());
+  if (!IsPemCertificate(root)) {
+    PrintError(fmt::format("{} is no certificate in PEM", Quoted(path)),
+               "the document was not looked at; `--root` is the certificate of AWS's root");
+    return tl::unexpected<int>(kExitCannot);
+  }
+  const auto checked = CheckNitroDocument(document, root, when);
   std::vector<AttestFinding> findings;
   if (!checked) {
     findings.push_back({"signature", false, checked.error()});

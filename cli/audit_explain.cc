@@ -352,6 +352,10 @@ int ExplainRecord(const Invocation& invocation) {
   const bool printed =
       PrintOut(json ? AsciiJson(ExplainedJson(explained, *log)) : ExplainedText(explained));
   if (!log->chain) PrintError(BreakText(*log));
+  if (invocation.All(Parameter::kRun).empty() && search.runs.size() > 1) {
+    PrintNote(fmt::format("runs {} have a record {} each: `--run` names another one",
+                          RunsText(search.runs), *sequence));
+  }
   if (!explained.opened && !json) {
     PrintNote("--bundle tells what the controls say, and which line of the policy it is");
   }

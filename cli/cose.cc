@@ -225,6 +225,8 @@ Problem SignatureProblem(const Envelope& envelope, X509* leaf) {
 
 }  // namespace
 
+bool IsPemCertificate(const std::string& text) { return FromPem(text) != nullptr; }
+
 tl::expected<NitroDocument, std::string> CheckNitroDocument(Bytes document, const std::string& root,
                                                             int64_t now) {
   const auto envelope = ReadEnvelope(document);

@@ -24,6 +24,9 @@ struct NitroDocument {
   std::vector<uint8_t> user_data, nonce, public_key;  // empty: null
 };
 
+// Whether the first thing in it is a certificate in PEM.
+bool IsPemCertificate(const std::string& text);
+
 // The error says what is wrong: form, chain or signature. `root` is PEM; the certificates must be
 // valid at `now`, seconds since 1970.
 tl::expected<NitroDocument, std::string> CheckNitroDocument(std::span<const uint8_t> document,

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <filesystem>
@@ -159,6 +160,16 @@ std::string HelpOnTree(const std::string& root) {
                             : fmt::format("it is compressed: unpack it by `{} -d`", compressor);
 }
 
+// An image within its own tree would hold the one before it.
+bool IsWithin(const std::string& file, const std::string& root) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (!fs::is_directory(root, error)) return false;
+  const fs::path tree = fs::canonical(root, error);
+  const fs::path place = fs::weakly_canonical(fs::absolute(file, error).parent_path(), error);
+  return !error && std::ranges::mismatch(tree, place).in1 == tree.end();
+}
+
 int Fail(const std::string& what, std::string_view help = {}) {
   PrintError(what, help);
   return kExitCannot;
@@ -188,6 +199,11 @@ int MakeImage(const Invocation& invocation) {
     if (!IsUsable(module, ReadElf(module), arch, false)) return kExitCannot;
   }
   const std::string root = invocation.One(Parameter::kRootTree);
+  const std::string output = invocation.One(Parameter::kFileOutput);
+  if (IsWithin(output, root)) {
+    return Fail(fmt::format("{} is within the tree {}", output, Quoted(root)),
+                "the next image would hold this one: write it elsewhere");
+  }
   auto tree = ReadImageTree(root);
   if (!tree) return Fail(tree.error(), HelpOnTree(root));
   const auto problems = CheckTree(opened->bundle, *tree);
@@ -201,7 +217,7 @@ int MakeImage(const Invocation& invocation) {
     PrintError(fmt::format("the enclave would not boot from {}; nothing is written", Quoted(root)));
     return kExitNo;
   }
-  Image image{invocation.One(Parameter::kFileOutput),
+  Image image{output,
               opened->digest,
               opened->bundle->target.platform,
               {},

@@ -2,11 +2,14 @@
 #include "cli/learn_subject.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "cli/cli.h"
@@ -112,6 +115,10 @@ tl::expected<LearnSubject, int> SubjectOfCommand(const Invocation& invocation) {
       FindProgram(subject.command.front(), path != nullptr ? path : "/usr/sbin:/usr/bin");
   if (!found) {
     return Fail(kExitCannot, fmt::format("{} is not in PATH", Quoted(subject.command.front())));
+  }
+  if (access(found->c_str(), X_OK) != 0) {
+    return Fail(kExitCannot,
+                fmt::format("can't execute {}: {}", Quoted(*found), std::strerror(errno)));
   }
   subject.command.front() = *found;
   subject.name = invocation.Has(Parameter::kLearnName) ? invocation.One(Parameter::kLearnName)

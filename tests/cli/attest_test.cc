@@ -257,6 +257,24 @@ BOOST_AUTO_TEST_CASE(FilesThatCanNotBeDocumentsAreRefused) {
   }
 }
 
+// Nothing is said of a document that was not judged.
+BOOST_AUTO_TEST_CASE(ARootThatIsNoCertificateIsRefused) {
+  const test::TemporaryDirectory directory;
+  const test::Surroundings here{.directory = directory.path()};
+  std::string policy = test::SmallPolicy();
+  policy.replace(policy.find("linux-6.18"), 10, "nitro-custom");
+  test::WriteText(directory / "policy.yaml", policy + "measure: {policy: pcr20}\n");
+  test::WriteText(directory / "document", "broken");
+  BOOST_REQUIRE(test::Bulkhead({"compile", "policy.yaml", "-o", "bundle"}, here).exit == 0);
+  const auto run =
+      test::Bulkhead({"attest", "verify", "--root", "policy.yaml", "bundle", "document"}, here);
+  BOOST_TEST(run.exit == 3);
+  BOOST_TEST(run.out.empty(), run.out);
+  BOOST_TEST(run.err ==
+             "bulkhead: error: `policy.yaml` is no certificate in PEM\n"
+             "  help: the document was not looked at; `--root` is the certificate of AWS's root\n");
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace

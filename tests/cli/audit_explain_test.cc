@@ -113,8 +113,10 @@ BOOST_AUTO_TEST_CASE(OneOfSeveralRunsIsChosen) {
   }
   const auto last = Bulkhead({"audit", "explain", path, "2"});
   BOOST_TEST(last.out.find("/second") != std::string::npos, last.out);
+  BOOST_TEST(last.err.find("runs 1, 2 have a record 2 each") != std::string::npos, last.err);
   const auto first = Bulkhead({"audit", "explain", "--run", "1", path, "2"});
   BOOST_TEST(first.exit == 0, first.err);
+  BOOST_TEST(first.err.find("have a record") == std::string::npos, first.err);
   BOOST_TEST(first.out.find("/first") != std::string::npos, first.out);
   const auto json =
       test::Parsed(Bulkhead({"audit", "explain", "--run", "2", path, "2", "--format", "json"}).out);

@@ -225,6 +225,21 @@ BOOST_AUTO_TEST_CASE(OnlyStaticProgramsAndModulesGoIn) {
   BOOST_TEST(!std::filesystem::exists(file));
 }
 
+BOOST_AUTO_TEST_CASE(AnImageIsNotWrittenIntoItsOwnTree) {
+  const std::string within = root + "/srv";
+  std::filesystem::create_directories(within);
+  std::filesystem::create_directory_symlink(within, directory / "link");
+  for (const std::string& place : {root + "/image", within + "/image", directory / "link/image"}) {
+    const auto made = Image(root, place);
+    BOOST_TEST(made.exit == 3, place);
+    BOOST_TEST(made.err.find("is within the tree") != std::string::npos, made.err);
+    BOOST_TEST(!std::filesystem::exists(place), place);
+  }
+  // A name that begins as the tree's does is not within it.
+  BOOST_TEST(Image(root, root + "-image").exit == 0);
+  std::filesystem::remove(root + "-image");
+}
+
 BOOST_AUTO_TEST_CASE(ModulesKeepTheirOrder) {
   // An object file is as good as a module here.
   const auto compiled = Bash("cd " + directory.path() +

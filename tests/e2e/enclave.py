@@ -71,8 +71,8 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def wait_until(condition, seconds, what):
-    """The condition's first true value; fails when there is none in time."""
+def wait_until(condition, seconds, what, every=0.02):
+    """The condition's first true value, looked at so often (seconds); fails when there is none in time."""
     end = time.monotonic() + seconds
     while True:
         value = condition()
@@ -80,7 +80,7 @@ def wait_until(condition, seconds, what):
             return value
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
+        time.sleep(every)
 
 
 def python(code, **keys):

@@ -239,6 +239,12 @@ class Quick(Learning):
         refused = enclave.run(*words, "/usr/bin/printf", "a\tb")
         self.assertEqual(refused.returncode, 2)
         self.assertIn("argument 1 has the control character U+0009", refused.stderr)
+        for program, why in (("/usr/bin/none", "No such file or directory"),
+                             ("/etc/hostname", "Permission denied")):
+            missing = enclave.run(*words, program)
+            self.assertEqual(missing.returncode, 3, missing.stderr)
+            self.assertIn(f"can't execute `{program}`: {why}", missing.stderr)
+            self.assertNotIn("observing", missing.stderr)
 
     def test_a_server_without_a_policy_of_ours(self):
         self.web()
