@@ -217,13 +217,8 @@ int MakeImage(const Invocation& invocation) {
     PrintError(fmt::format("the enclave would not boot from {}; nothing is written", Quoted(root)));
     return kExitNo;
   }
-  Image image{output,
-              opened->digest,
-              opened->bundle->target.platform,
-              {},
-              tree->notes,
-              {},
-              !key.empty()};
+  Image image{output, opened->digest, opened->bundle->target.platform, {}, tree->notes,
+              {},     !key.empty()};
   image.shared = SetOwners(opened->bundle, *tree);
   const auto written = WriteImage(image.path, parts, *tree);
   if (!written) return Fail(written.error());
