@@ -3,11 +3,14 @@
 // rule allows and what none does.
 //
 // usage: broker tcp|udp|vsock ALLOWED-PORT REFUSED-PORT CALLS
+//        broker unix PATH CALLS
 // Says: flips N allowed N refused N wrong N other N. A connection that succeeded is asked to whom
-// it leads; what a datagram came to is its receivers' to say. With vsock only in a guest, on its
-// own loopback.
+// it leads; what a datagram came to, or a connection to a unix socket, is its receivers' to say.
+// The path of a unix socket is flipped to the abstract name and to the relative path that differ
+// from it in their first byte. With vsock only in a guest, on its own loopback.
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 // After it, whose types it needs.
 #include <linux/vm_sockets.h>
@@ -17,6 +20,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 #include <thread>
 
@@ -96,6 +100,42 @@ void ConnectVsock(const Target& allowed, Counts& counts) {
   close(fd);
 }
 
+void FlipUnix(volatile char& first, std::atomic<bool>& stop, std::atomic<uint64_t>& flips) {
+  constexpr char kFirst[] = {'/', '\0', 'x'};
+  for (uint64_t i = 0; !stop.load(std::memory_order_relaxed); ++i) {
+    first = kFirst[i % 3];
+    flips.store(i, std::memory_order_relaxed);
+  }
+}
+
+void ConnectUnix(const sockaddr_un& to, Counts& counts) {
+  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  // The whole of it, so that the abstract name has all bytes behind the first one.
+  Count(connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to), counts);
+  close(fd);
+}
+
+int Say(uint64_t flips, const Counts& counts) {
+  std::printf("flips %lu allowed %lu refused %lu wrong %lu other %lu\n", flips, counts.allowed,
+              counts.refused, counts.wrong, counts.other);
+  std::fflush(stdout);
+  return 0;
+}
+
+int MainUnix(const char* path, int calls) {
+  static sockaddr_un address;  // both threads' own
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path, sizeof address.sun_path - 1);
+  std::atomic<bool> stop = false;
+  std::atomic<uint64_t> flips = 0;
+  std::thread attacker(FlipUnix, std::ref(address.sun_path[0]), std::ref(stop), std::ref(flips));
+  Counts counts;
+  for (int i = 0; i < calls; ++i) ConnectUnix(address, counts);
+  stop = true;
+  attacker.join();
+  return Say(flips.load(), counts);
+}
+
 void Send(int fd, Counts& counts) {
   const auto* to = reinterpret_cast<const sockaddr*>(&shared_address);
   Count(sendto(fd, "x", 1, 0, to, sizeof shared_address), counts);
@@ -104,6 +144,8 @@ void Send(int fd, Counts& counts) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 4 && std::string_view(argv[1]) == "unix")
+    return MainUnix(argv[2], std::atoi(argv[3]));
   if (argc != 5) return 2;
   const bool tcp = std::string_view(argv[1]) == "tcp";
   vsock = std::string_view(argv[1]) == "vsock";
@@ -132,8 +174,5 @@ int main(int argc, char** argv) {
   }
   stop = true;
   attacker.join();
-  std::printf("flips %lu allowed %lu refused %lu wrong %lu other %lu\n", flips.load(),
-              counts.allowed, counts.refused, counts.wrong, counts.other);
-  std::fflush(stdout);
-  return 0;
+  return Say(flips.load(), counts);
 }
