@@ -120,6 +120,9 @@ tl::expected<LearnSubject, int> SubjectOfCommand(const Invocation& invocation) {
     return Fail(kExitCannot,
                 fmt::format("can't execute {}: {}", Quoted(*found), std::strerror(errno)));
   }
+  if (std::error_code error; !fs::is_regular_file(*found, error)) {
+    return Fail(kExitCannot, fmt::format("can't execute {}: it is no file", Quoted(*found)));
+  }
   subject.command.front() = *found;
   subject.name = invocation.Has(Parameter::kLearnName) ? invocation.One(Parameter::kLearnName)
                                                        : NameFrom(*found);

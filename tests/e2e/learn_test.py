@@ -240,7 +240,8 @@ class Quick(Learning):
         self.assertEqual(refused.returncode, 2)
         self.assertIn("argument 1 has the control character U+0009", refused.stderr)
         for program, why in (("/usr/bin/none", "No such file or directory"),
-                             ("/etc/hostname", "Permission denied")):
+                             ("/etc/passwd", "Permission denied"),
+                             ("/usr/bin", "it is no file")):
             missing = enclave.run(*words, program)
             self.assertEqual(missing.returncode, 3, missing.stderr)
             self.assertIn(f"can't execute `{program}`: {why}", missing.stderr)
