@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "cli/cli.h"
@@ -120,10 +121,11 @@ std::string BreakText(const CheckedLog& log) {
 
 std::string ChainText(const CheckedLog& log) {
   const ChainSummary& chain = *log.chain;
-  std::string out = fmt::format("the chain is whole{}: {} records in {} run{}, head sha384:{}\n",
-                                chain.segments.back().closed ? "" : " as far as it goes",
-                                chain.records, chain.segments.size(),
-                                chain.segments.size() == 1 ? "" : "s", Hex(chain.last.head));
+  const bool closed = std::ranges::all_of(chain.segments, &ChainSegment::closed);
+  std::string out =
+      fmt::format("the chain is whole{}: {} records in {} run{}, head sha384:{}\n",
+                  closed ? "" : " as far as it goes", chain.records, chain.segments.size(),
+                  chain.segments.size() == 1 ? "" : "s", Hex(chain.last.head));
   if (chain.missing != 0) {
     out +=
         fmt::format("{} records before the first one are not here, and nothing vouches for them\n",
@@ -135,6 +137,11 @@ std::string ChainText(const CheckedLog& log) {
   }
   if (chain.repeated != 0) out += fmt::format("records that came again: {}\n", chain.repeated);
   out += fmt::format("the last run: {}\n", HowFar(chain.segments.back()));
+  const auto open = std::count_if(chain.segments.begin(), chain.segments.end() - 1,
+                                  [](const ChainSegment& run) { return !run.closed; });
+  if (open != 0) {
+    out += fmt::format("earlier runs without an end record, killed or cut off: {}\n", open);
+  }
   if (!log.key_given) {
     out +=
         "signatures were judged by the keys that the log names itself; --key takes the one that "

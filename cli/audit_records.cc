@@ -163,11 +163,36 @@ std::string AsciiJson(const Json& json, int indent) {
   return json.dump(indent, ' ', true, Json::error_handler_t::replace) + "\n";
 }
 
+namespace {
+
+// "::1" of "[::1]:53".
+bool IsAddress(std::string_view text) {
+  return text.find(':') != std::string_view::npos &&
+         text.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
+}
+
+// What stands in brackets or braces behind what was tried is the record's own.
+std::string WithoutColumns(const std::string& text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const std::string_view rest = std::string_view(text).substr(i + 1);
+    const bool address = text[i] == '[' && IsAddress(rest.substr(0, rest.find(']')));
+    if (text[i] == '{' || (text[i] == '[' && !address)) {
+      out += text[i] == '{' ? "\\x7b" : "\\x5b";
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string RecordText(const AuditRecord& record, const std::string& tried) {
   std::string text =
       fmt::format("{} {:>5} {:<10} {:<9} {:<10} {}", ClaimedText(record.claimed), record.sequence,
                   record.component.empty() ? "-" : Shown(record.component), Shown(record.kind),
-                  Shown(record.control), Shown(tried));
+                  Shown(record.control), WithoutColumns(Shown(tried)));
   text += " " + Shown(record.verdict);
   if (!record.error.empty()) text += " " + Shown(record.error);
   if (record.count != 1) text += fmt::format(" x{}", record.count);

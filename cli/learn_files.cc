@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/learn_files.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 
+#include "engine/fd.h"
 #include "policy/text.h"
 #include "profiles/profile.h"
 
@@ -20,7 +22,8 @@ namespace fs = std::filesystem;
 constexpr size_t kMany = 8;  // files in a directory that are granted as the directory
 constexpr size_t kMaxCounted = 20000;
 constexpr int kMaxDepth = 40;
-constexpr uint64_t kFewEntries = 16;  // a directory that is only looked at may be granted
+constexpr size_t kMaxFirstLine = 256;  // bytes; the kernel reads as many (BINPRM_BUF_SIZE)
+constexpr uint64_t kFewEntries = 16;   // a directory that is only looked at may be granted
 
 std::string Parent(const std::string& path) {
   return path.substr(0, std::max<size_t>(path.rfind('/'), 1));
@@ -59,14 +62,23 @@ bool Owns(const std::string& path, uint32_t uid) {
          (info.st_mode & 022) == 0;
 }
 
-bool CanBeWritten(const std::string& path) { return IsNormalPath(path) && Escaped(path) == path; }
+// The beginning of a file, read where it is one: what stands there now is its user's to choose.
+std::string BeginningOf(const std::string& path) {
+  const Fd place(open(path.c_str(), O_PATH | O_CLOEXEC));
+  struct stat info {};
+  if (!place || fstat(place.get(), &info) != 0 || !S_ISREG(info.st_mode)) return {};
+  const Fd file(open(fmt::format("/proc/self/fd/{}", place.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  std::string text(kMaxFirstLine, '\0');
+  const ssize_t size = file ? read(file.get(), text.data(), text.size()) : 0;
+  text.resize(size > 0 ? static_cast<size_t>(size) : 0);
+  return text;
+}
 
 // The program that a script names in its first line.
 std::optional<std::string> InterpreterOf(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string line;
-  std::getline(file, line);
-  if (!line.starts_with("#!") || line.size() > 4096) return std::nullopt;
+  const std::string text = BeginningOf(path);
+  const std::string line = text.substr(0, text.find('\n'));
+  if (!line.starts_with("#!")) return std::nullopt;
   const size_t from = line.find_first_not_of(' ', 2);
   if (from == std::string::npos) return std::nullopt;
   const size_t end = std::min(line.find_first_of(" \t\r", from), line.size());
@@ -121,8 +133,31 @@ class Learner {
     learnt_.grants[{verb, path}].evidence.Add(evidence);
   }
 
+  // What a script names the kernel executes for it, a program and nothing else.
   void Interpreter(const std::string& path) {
-    if (const auto program = InterpreterOf(path)) Grant(Verb::kExecute, *program, {});
+    const auto program = InterpreterOf(path);
+    if (!program) return;
+    const std::string what =
+        fmt::format("the interpreter {} that {} names", Quoted(*program), Quoted(path));
+    std::error_code error;
+    if (!CanBeWritten(*program)) {
+      Note(what, "its name can't stand in a policy");
+    } else if (!fs::is_regular_file(*program, error)) {
+      Note(what, "it is no file");
+    } else if (MayWrite(*program, context_.uid) || BeneathAny(*program, own_)) {
+      Note(what, "its user may write it");
+    } else {
+      learnt_.grants[{Verb::kExecute, *program}].interprets = path;
+    }
+  }
+
+  // Where a path leads to, as it was seen.
+  const std::string& RealOf(const std::string& path) const {
+    const auto seen = files_.find(path);
+    return seen == files_.end() || seen->second.real.empty() ? path : seen->second.real;
+  }
+  bool LeadsTooWide(const std::string& path) const {
+    return IsTooWide(path) || IsTooWide(RealOf(path));
   }
 
   // The nearest directory above that it did not make itself.
@@ -144,7 +179,7 @@ class Learner {
     if (!MayWrite(base, context_.uid)) {
       return Note(fmt::format("making {}", Quoted(path)), "its directory is not its user's");
     }
-    if (IsTooWide(base)) {
+    if (LeadsTooWide(base)) {
       return Note(
           fmt::format("making {}", Quoted(path)),
           fmt::format("{} is too much to give away: give it a directory of its own", Quoted(base)));
@@ -216,7 +251,7 @@ class Learner {
   }
 
   void List(const std::string& path, const Evidence& evidence) {
-    if (!IsTooWide(path)) return Grant(Verb::kRead, path, evidence);
+    if (!LeadsTooWide(path)) return Grant(Verb::kRead, path, evidence);
     Note(fmt::format("listing {}", Quoted(path)), "all that is in it is too much to give away");
   }
 
@@ -231,8 +266,8 @@ class Learner {
     if (Covered(path) || BeneathAny(path, context_.libraries) || path == "/") return;
     std::error_code error;
     const auto entries = std::distance(fs::directory_iterator(path, error), {});
-    if (!error && !IsTooWide(path) && static_cast<uint64_t>(entries) <= kFewEntries) {
-      learnt_.grants[{Verb::kRead, path}] = {evidence, "its files, which were not opened"};
+    if (!error && !LeadsTooWide(path) && static_cast<uint64_t>(entries) <= kFewEntries) {
+      learnt_.grants[{Verb::kRead, path}] = {evidence, "its files, which were not opened", {}};
       return;
     }
     Note(fmt::format("that {} is there", Quoted(path)), "nothing in it is used");
@@ -285,7 +320,7 @@ class Learner {
       return item.second.type == 'f' && Covers(directory, item.first);
     });
     learnt_.grants[{Verb::kRead, directory}] = {
-        all, fmt::format("{} of {} files beneath were used", opened, FilesBeneath(directory))};
+        all, fmt::format("{} of {} files beneath were used", opened, FilesBeneath(directory)), {}};
   }
 
   // A file that is granted by its directory needs no statement of its own.
@@ -312,6 +347,8 @@ class Learner {
 };
 
 }  // namespace
+
+bool CanBeWritten(const std::string& path) { return IsNormalPath(path) && Escaped(path) == path; }
 
 bool IsTooWide(const std::string& directory) {
   const size_t depth = Depth(directory);

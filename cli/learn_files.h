@@ -16,7 +16,8 @@ namespace bulkhead {
 
 struct FileGrant {
   Evidence evidence;
-  std::string widened;  // what it grants besides what was seen; empty: nothing
+  std::string widened;     // what it grants besides what was seen; empty: nothing
+  std::string interprets;  // of a program: a script that names it in its first line; empty: none
 };
 
 struct LearntFiles {
@@ -33,6 +34,9 @@ struct FilesContext {
 };
 
 LearntFiles LearnFiles(const std::map<std::string, SeenFile>& files, const FilesContext& context);
+
+// Whether a name can stand in a policy as it is.
+bool CanBeWritten(const std::string& path);
 
 // What a statement about a directory would open far too much of: /, /etc, /usr/bin, /var/lib.
 bool IsTooWide(const std::string& directory);

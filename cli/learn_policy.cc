@@ -126,8 +126,10 @@ class Writer {
       const std::string shown = fmt::format("{} {}: {}", action, address, Seen(evidence));
       const std::string path = address.starts_with("unix /") ? address.substr(5) : "";
       const auto port = PortOf(address);
-      if (!path.empty() && action == "bind" && path.size() <= 107 && !IsTooWide(Parent(path)) &&
-          path.compare(0, 5, "/tmp/") != 0) {
+      if (!path.empty() && action == "bind" && !CanBeWritten(path)) {
+        Note(shown + "; its name can't stand in a policy");
+      } else if (!path.empty() && action == "bind" && path.size() <= 107 &&
+                 !IsTooWide(Parent(path)) && path.compare(0, 5, "/tmp/") != 0) {
         sockets_[path].Add(evidence);
         edges_.insert(Parent(path));
       } else if (!path.empty()) {
@@ -174,6 +176,10 @@ class Writer {
       if (last != verb) text += fmt::format("      {}:\n", VerbText(verb));
       last = verb;
       std::string comment = Seen(grant.evidence);
+      if (!grant.interprets.empty()) {
+        const std::string interprets = "the interpreter of " + Quoted(grant.interprets);
+        comment = grant.evidence.count == 0 ? interprets : comment + "; " + interprets;
+      }
       if (!grant.widened.empty()) comment += "; widened: " + grant.widened;
       text += Item(8, Scalar(path), comment);
     }

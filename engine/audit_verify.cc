@@ -321,6 +321,9 @@ tl::expected<ChainSummary, ChainBreak> ChainVerifier::Finish() {
 
 std::string_view WholeRecordIn(std::string_view line) {
   if (ChainVerifier::IsWhole(line)) return line;
+  // What is torn began as a record. On a console that is the output's as well a line of a component
+  // begins with its name, and what it says behind that is nobody's record.
+  if (!line.starts_with('{')) return {};
   // Quotes inside values are escaped, so this is where a record begins.
   const size_t begins = line.rfind("{\"seq\":");
   if (begins == std::string_view::npos) return {};

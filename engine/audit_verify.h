@@ -113,7 +113,7 @@ class ChainVerifier {
 };
 
 // The record that a line is; of a stream, whose connection may have broken in the line before, that
-// in which it ends. Empty: none that the verifier would take for one.
+// in which it ends, if it began as one. Empty: none that the verifier would take for one.
 std::string_view WholeRecordIn(std::string_view line);
 
 // Checks files, the oldest first, reading them line by line. One that cannot be read is a break at

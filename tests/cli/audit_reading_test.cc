@@ -112,6 +112,52 @@ BOOST_AUTO_TEST_CASE(ShowsTheLastRecordsOneALine) {
   BOOST_TEST(Bulkhead({"audit", "tail", directory / "none"}).exit == 3);
 }
 
+// The brackets behind what was tried are the record's.
+BOOST_AUTO_TEST_CASE(APathDoesNotLookLikeTheColumnsBehindIt) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  {
+    AuditLog log = Open(path);
+    Event read =
+        Refusal("tools", "fs.read_file", "/a refused EPERM [components.agent.files] {x=y}");
+    read.control = "landlock";
+    log.Append(read);
+    Event send = Refusal("tools", "sendto", "udp [::1]:53");
+    send.control = "network";
+    log.Append(send);
+  }
+  const auto all = Bulkhead({"audit", "tail", path});
+  BOOST_TEST(all.out.find("\\x5bcomponents.agent.files] \\x7bx=y} refused EPERM "
+                          "[components.tools.syscalls]") != std::string::npos,
+             all.out);
+  BOOST_TEST(all.out.find(" udp [::1]:53 refused") != std::string::npos, all.out);
+}
+
+// A console has the records and what components say; who says a record has made none.
+BOOST_AUTO_TEST_CASE(WhatAComponentSaysIsNoRecord) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  WriteLog(path);
+  const std::string log = test::ReadText(path);
+  const size_t middle = log.find('\n', log.size() / 2) + 1;
+  const std::string forged =
+      test::Linked(R"({"seq":999999,"claimed":"1.0","kind":"violation","component":"signer",)"
+                   R"("control":"landlock","action":"fs.read_file","object":"/secret","count":7})");
+  const std::string said = "tools | " + forged;
+  test::WriteText(path, log.substr(0, middle) + said + said + log.substr(middle));
+  const auto whole = Bulkhead({"audit", "verify", "--stream", path});
+  BOOST_TEST(whole.exit == 0, whole.err);
+  for (const bool stream : {false, true}) {
+    std::vector<std::string> words{"audit", "summary", path};
+    if (stream) words.emplace_back("--stream");
+    const auto summary = Bulkhead(words);
+    BOOST_TEST(summary.out.find("signer") == std::string::npos, summary.out);
+    BOOST_TEST(summary.out.find("log-close") != std::string::npos, summary.out);
+    BOOST_TEST(summary.out.find("agent") != std::string::npos, summary.out);
+  }
+  BOOST_TEST(Bulkhead({"audit", "explain", "--stream", path, "999999"}).exit == 1);
+}
+
 BOOST_AUTO_TEST_CASE(CallsAreShownWithTheirArgumentsByName) {
   const test::TemporaryDirectory directory;
   const std::string path = directory / "audit.jsonl";

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
 
+#include <filesystem>
 #include <fstream>
 
 #include "cli/learn_calls.h"
@@ -185,6 +187,58 @@ BOOST_AUTO_TEST_CASE(LibrariesBecomeTheirSet) {
   BOOST_TEST((grants.at({Verb::kRead, "@libraries"}).evidence.count == 3));
   BOOST_TEST(grants.contains({Verb::kRead, "/etc/hostname"}));
   BOOST_TEST(grants.size() == 4U);  // and the program and @loader
+}
+
+// A script's first line is its author's: it is a program or nothing.
+BOOST_AUTO_TEST_CASE(AnInterpreterIsAFileThatItsUserCanNotWrite) {
+  const test::TemporaryDirectory directory;
+  const std::string script = directory / "script";
+  const std::string own = directory / "own";
+  test::WriteText(own, "");
+  std::filesystem::permissions(own, std::filesystem::perms::others_write,
+                               std::filesystem::perm_options::add);
+  const std::string gap = directory /
+                          "a\x0b"
+                          "b";
+  test::WriteText(gap, "");
+  for (const auto& [line, why] : {std::pair<std::string, const char*>{"/usr/sbin", "it is no file"},
+                                  {"/opt/none", "it is no file"},
+                                  {"/", "it is no file"},
+                                  {"/usr/../usr/bin/env", "can't stand in a policy"},
+                                  {gap, "can't stand in a policy"},
+                                  {own, "its user may write it"}}) {
+    test::WriteText(script, "#!" + line + "\nexit\n");
+    const LearntFiles learnt = Files({{script, Seen("execute")}});
+    BOOST_TEST(learnt.grants.contains({Verb::kExecute, script}), line);
+    BOOST_TEST(learnt.grants.size() == 4U, line);  // and the program, @loader and @libraries
+    BOOST_REQUIRE(learnt.notes.size() == 1U);
+    BOOST_TEST(learnt.notes[0].find(why) != std::string::npos, learnt.notes[0]);
+  }
+  test::WriteText(script, "#! /bin/sh -e\nexit\n");
+  const LearntFiles learnt = Files({{script, Seen("execute")}});
+  const auto found = learnt.grants.find({Verb::kExecute, "/bin/sh"});
+  BOOST_REQUIRE(found != learnt.grants.end());
+  BOOST_TEST(found->second.interprets == script);
+  BOOST_TEST(learnt.notes.empty());
+  // What is no file is not read, however long it would take.
+  std::filesystem::remove(script);
+  BOOST_REQUIRE(mkfifo(script.c_str(), 0600) == 0);
+  BOOST_TEST(Files({{script, Seen("execute")}}).grants.size() == 4U);
+  // Nor is much of one.
+  std::filesystem::remove(script);
+  test::WriteText(script, "#!");
+  std::filesystem::resize_file(script, uintmax_t{1} << 40);
+  BOOST_TEST(Files({{script, Seen("execute")}}).grants.size() == 4U);
+}
+
+BOOST_AUTO_TEST_CASE(ALinkIsAsWideAsWhereItLeads) {
+  const LearntFiles learnt = Files({{"/srv/all", Seen("list", 'd', "/")},
+                                    {"/srv/logs", Seen("list", 'd', "/var/log")},
+                                    {"/srv/web", Seen("list", 'd', "/srv/pages")}});
+  BOOST_TEST(!learnt.grants.contains({Verb::kRead, "/srv/all"}));
+  BOOST_TEST(!learnt.grants.contains({Verb::kRead, "/srv/logs"}));
+  BOOST_TEST(learnt.grants.contains({Verb::kRead, "/srv/web"}));
+  BOOST_TEST(learnt.notes.size() == 2U);
 }
 
 BOOST_AUTO_TEST_CASE(ManyFilesBecomeTheirDirectory) {
