@@ -55,7 +55,11 @@ Json RunJson(const CheckedLog& log, const ChainSegment& run) {
           {"closed", run.closed}};
 }
 
-std::string HowFar(const ChainSegment& run) {
+// `begun`: the log has the beginning of the run, or one of its files from the first line on.
+std::string HowFar(const ChainSegment& run, bool begun) {
+  if (run.key.empty() && !begun) {
+    return "its key stands in a part that is not here, so no signature was judged";
+  }
   if (run.key.empty()) return "the run is not signed: it is as complete as its file";
   std::string text = fmt::format("complete to record {}, which is signed", run.signed_sequence);
   if (run.closed) return text + "; the log was closed in order";
@@ -136,13 +140,16 @@ std::string ChainText(const CheckedLog& log) {
                        chain.torn_lines);
   }
   if (chain.repeated != 0) out += fmt::format("records that came again: {}\n", chain.repeated);
-  out += fmt::format("the last run: {}\n", HowFar(chain.segments.back()));
+  out += fmt::format("the last run: {}\n", HowFar(chain.segments.back(),
+                                                  chain.missing == 0 || chain.segments.size() > 1));
   const auto open = std::count_if(chain.segments.begin(), chain.segments.end() - 1,
                                   [](const ChainSegment& run) { return !run.closed; });
   if (open != 0) {
     out += fmt::format("earlier runs without an end record, killed or cut off: {}\n", open);
   }
-  if (!log.key_given) {
+  const bool signs =
+      std::ranges::any_of(chain.segments, [](const ChainSegment& run) { return !run.key.empty(); });
+  if (!log.key_given && signs) {
     out +=
         "signatures were judged by the keys that the log names itself; --key takes the one that "
         "was printed at boot\n";

@@ -152,6 +152,10 @@ tl::expected<Scene, int> SceneOfPolicy(const Invocation& invocation) {
   const auto component =
       std::ranges::find(policy.components, (*profile)->name, &ComponentPolicy::name);
   LearnSubject subject = SubjectOfComponent(*component, **profile, policy.target.value);
+  for (const Asset& asset : bundle->assets) {
+    if (std::ranges::find(asset.readers, subject.name) != asset.readers.end()) continue;
+    subject.assets.insert(subject.assets.end(), asset.files.begin(), asset.files.end());
+  }
   auto bare = CompileBare(subject);
   if (!bare) return tl::make_unexpected(bare.error());
   return Scene{std::move(subject), bundle, std::move(*bare)};

@@ -156,8 +156,25 @@ class Learner {
     const auto seen = files_.find(path);
     return seen == files_.end() || seen->second.real.empty() ? path : seen->second.real;
   }
+  // What is above an asset gives the asset, too.
   bool LeadsTooWide(const std::string& path) const {
-    return IsTooWide(path) || IsTooWide(RealOf(path));
+    const std::string& real = RealOf(path);
+    return IsTooWide(path) || IsTooWide(real) || IsAboveAsset(path) || IsAboveAsset(real);
+  }
+  bool IsAboveAsset(const std::string& path) const {
+    return std::ranges::any_of(context_.assets,
+                               [&](const std::string& asset) { return Covers(path, asset); });
+  }
+  bool IsOfAsset(const std::string& path) const {
+    return BeneathAny(path, context_.assets) || BeneathAny(RealOf(path), context_.assets);
+  }
+  // Noted once, whatever was done with it.
+  bool OfAsset(const std::string& path) {
+    if (!IsOfAsset(path)) return false;
+    if (noted_.insert(path).second) {
+      Note(Quoted(path), "it is of an asset, which is for a person to give");
+    }
+    return true;
   }
 
   // The nearest directory above that it did not make itself.
@@ -165,17 +182,22 @@ class Learner {
     std::string directory = Parent(path);
     while (directory != "/") {
       const auto seen = files_.find(directory);
-      if (seen == files_.end() || !seen->second.uses.contains("create")) break;
+      const bool made = seen != files_.end() && seen->second.uses.contains("create") &&
+                        !(seen->second.was_there && seen->second.type == 'd');
+      if (!made) break;
       directory = Parent(directory);
     }
     return directory;
   }
 
   void Make(const std::string& path, const Evidence& evidence) {
+    if (OfAsset(path)) return;
     const std::string base = Base(path);
     for (const char* scratch : {"/tmp", "/var/tmp"}) {
-      if (Covers(scratch, base)) return Own(Verb::kPrivate, scratch, evidence);
+      if (Covers(scratch, base) || path == scratch) return Own(Verb::kPrivate, scratch, evidence);
     }
+    const SeenFile& file = files_.at(path);
+    if (file.was_there && file.type == 'd' && IsTooWide(path)) return;  // nothing was made
     if (!MayWrite(base, context_.uid)) {
       return Note(fmt::format("making {}", Quoted(path)), "its directory is not its user's");
     }
@@ -196,6 +218,7 @@ class Learner {
   }
 
   void Use(const std::string& path, const SeenFile& file) {
+    if (OfAsset(path)) return;
     for (const auto& [action, evidence] : file.uses) {
       if (action.ends_with("-not-permitted")) {
         Note(fmt::format("{} of {}", action.substr(0, action.find('-')), Quoted(path)),
@@ -303,7 +326,7 @@ class Learner {
         }
       }
       for (const auto& [directory, count] : used) {
-        if (count >= kMany && !IsTooWide(directory)) CollapseInto(directory);
+        if (count >= kMany && !LeadsTooWide(directory)) CollapseInto(directory);
       }
     }
   }
@@ -344,6 +367,7 @@ class Learner {
   LearntFiles learnt_;
   std::vector<std::string> own_;  // directories in which it makes files
   std::map<std::string, Evidence> looked_;
+  std::set<std::string> noted_;  // of assets
 };
 
 }  // namespace

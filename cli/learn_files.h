@@ -30,7 +30,8 @@ struct FilesContext {
   std::string program;
   std::vector<std::string> libraries;  // the target's path sets
   std::vector<std::string> loader;
-  std::set<std::string> edges;  // directories of sockets: a statement of `network` each
+  std::set<std::string> edges;      // directories of sockets: a statement of `network` each
+  std::vector<std::string> assets;  // files of those that it may not reach
 };
 
 LearntFiles LearnFiles(const std::map<std::string, SeenFile>& files, const FilesContext& context);

@@ -94,10 +94,12 @@ class Reader {
 
   void AddFile(const Json& event, const std::string& action, const std::string& path) {
     SeenFile& file = observed_.files[path];
+    const bool first = file.uses[action].count == 0;
     file.uses[action].Add(EvidenceOf(event));
     const auto extra = event.find("extra");
     if (extra == event.end()) return;
     const std::string type = TextOf(*extra, "type");
+    if (first && action == "create") file.was_there = type != "-";
     // What is made in the run was there later.
     if (!type.empty() && (file.type == '-' || type != "-")) file.type = type[0];
     if (const auto real = UnescapeText(TextOf(*extra, "real"))) file.real = *real;

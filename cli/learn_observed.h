@@ -32,6 +32,7 @@ struct Evidence {
 struct SeenFile {
   char type = '-';   // f file, d directory, s socket, p pipe, c and b devices, - nothing there
   std::string real;  // without links
+  bool was_there = false;  // before it was first made, if it was: `mkdir -p` asks for all above
   std::map<std::string, Evidence> uses;  // execute, read, list, look, write, create, metadata
 };
 

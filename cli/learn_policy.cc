@@ -166,6 +166,7 @@ class Writer {
     context.libraries = paths("libraries");
     context.loader = paths("loader");
     context.edges = edges_;
+    context.assets = subject_.assets;
     LearntFiles learnt = LearnFiles(observed_.files, context);
     WorkingDirectory(learnt);
     for (std::string& note : learnt.notes) Note(std::move(note));

@@ -31,8 +31,9 @@ struct LearnSubject {
   std::string directory;
   std::optional<uint32_t> user;
   std::vector<LearnListener> listeners;
-  std::string sink;          // of the audit log
-  std::string waived_until;  // the last day of waivers that it needs, YYYY-MM-DD
+  std::string sink;                 // of the audit log
+  std::string waived_until;         // the last day of waivers that it needs, YYYY-MM-DD
+  std::vector<std::string> assets;  // files of those that its policy does not give it
 };
 
 // The policy under which it is observed: no files but its program's, no calls.

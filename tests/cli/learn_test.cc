@@ -48,8 +48,10 @@ Observed Read(const std::string& text) {
   return std::move(*observed);
 }
 
-LearntFiles Files(const std::map<std::string, SeenFile>& files) {
+LearntFiles Files(const std::map<std::string, SeenFile>& files,
+                  const std::vector<std::string>& assets = {}) {
   FilesContext context;
+  context.assets = assets;
   context.uid = 4711;
   context.program = "/usr/bin/true";
   context.libraries = {"/usr/lib/x86_64-linux-gnu", "/etc/ld.so.cache"};
@@ -58,7 +60,7 @@ LearntFiles Files(const std::map<std::string, SeenFile>& files) {
 }
 
 SeenFile Seen(const std::string& action, char type = 'f', const std::string& real = "") {
-  return {type, real, {{action, {1, "/usr/bin/x", 12, "7.5"}}}};
+  return {type, real, false, {{action, {1, "/usr/bin/x", 12, "7.5"}}}};
 }
 
 BOOST_AUTO_TEST_SUITE(Learn)
@@ -239,6 +241,41 @@ BOOST_AUTO_TEST_CASE(ALinkIsAsWideAsWhereItLeads) {
   BOOST_TEST(!learnt.grants.contains({Verb::kRead, "/srv/logs"}));
   BOOST_TEST(learnt.grants.contains({Verb::kRead, "/srv/web"}));
   BOOST_TEST(learnt.notes.size() == 2U);
+}
+
+BOOST_AUTO_TEST_CASE(AssetsAreNotGrantedNorWhatIsAboveThem) {
+  std::map<std::string, SeenFile> files{{"/srv/keys/a", Seen("read")},
+                                        {"/srv/keys/b", Seen("write")},
+                                        {"/srv/link", Seen("read", 'f', "/srv/keys/a")},
+                                        {"/srv/deep", Seen("list", 'd')},
+                                        {"/srv/other", Seen("list", 'd')}};
+  for (int i = 0; i < 8; ++i) files["/srv/mixed/" + std::to_string(i)] = Seen("read");
+  const LearntFiles learnt = Files(files, {"/srv/keys", "/srv/deep/key", "/srv/mixed/key"});
+  for (const char* path : {"/srv/keys/a", "/srv/keys/b", "/srv/link", "/srv/deep", "/srv/mixed"}) {
+    for (const Verb verb : {Verb::kRead, Verb::kWrite}) {
+      BOOST_TEST(!learnt.grants.contains({verb, path}), path);
+    }
+  }
+  BOOST_TEST(learnt.grants.contains({Verb::kRead, "/srv/other"}));
+  BOOST_TEST(learnt.grants.contains({Verb::kRead, "/srv/mixed/7"}));
+  BOOST_TEST(learnt.notes.size() == 4U);
+  // Where they are no assets they are granted.
+  BOOST_TEST(Files(files).grants.contains({Verb::kRead, "/srv/mixed"}));
+  BOOST_TEST(Files(files).grants.contains({Verb::kRead, "/srv/keys/a"}));
+}
+
+// `mkdir -p` asks for each directory above, too.
+BOOST_AUTO_TEST_CASE(WhatWasThereIsNotMade) {
+  const auto line = [](const char* path, const char* type) {
+    return Line("files", "create", path, std::string(R"(,"extra":{"type":")") + type + R"("})");
+  };
+  const Observed observed = Read(line("/", "d") + line("/tmp", "d") + line("/tmp/x", "-") +
+                                 line("/tmp/x/y", "-") + line("/tmp/x", "d"));
+  BOOST_TEST(observed.files.at("/tmp").was_there);
+  BOOST_TEST(!observed.files.at("/tmp/x").was_there);
+  const LearntFiles learnt = Files(observed.files);
+  BOOST_TEST(learnt.grants.contains({Verb::kPrivate, "/tmp"}));
+  BOOST_TEST(learnt.notes.empty());
 }
 
 BOOST_AUTO_TEST_CASE(ManyFilesBecomeTheirDirectory) {
