@@ -165,10 +165,13 @@ std::string AsciiJson(const Json& json, int indent) {
 
 namespace {
 
-// "::1" of "[::1]:53".
+constexpr size_t kMaxAddress = 48;  // with its bracket and colon
+
+// What follows the bracket of "[::1]:53".
 bool IsAddress(std::string_view text) {
-  return text.find(':') != std::string_view::npos &&
-         text.find_first_not_of("0123456789abcdefABCDEF:.") == std::string_view::npos;
+  const size_t end = text.find_first_not_of("0123456789abcdefABCDEF:.");
+  if (end == std::string_view::npos || text.substr(end, 2) != "]:") return false;
+  return text.substr(0, end).find(':') != std::string_view::npos;
 }
 
 // What stands in brackets or braces behind what was tried is the record's own.
@@ -176,7 +179,7 @@ std::string WithoutColumns(const std::string& text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
     const std::string_view rest = std::string_view(text).substr(i + 1);
-    const bool address = text[i] == '[' && IsAddress(rest.substr(0, rest.find(']')));
+    const bool address = text[i] == '[' && IsAddress(rest.substr(0, kMaxAddress));
     if (text[i] == '{' || (text[i] == '[' && !address)) {
       out += text[i] == '{' ? "\\x7b" : "\\x5b";
     } else {

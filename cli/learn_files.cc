@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -22,6 +24,8 @@ namespace fs = std::filesystem;
 constexpr size_t kMany = 8;  // files in a directory that are granted as the directory
 constexpr size_t kMaxCounted = 20000;
 constexpr int kMaxDepth = 40;
+constexpr const char* kOfTheRuntime[] = {"/dev", "/proc", "/sys", "/run/bulkhead",
+                                         "/var/log/bulkhead"};
 constexpr size_t kMaxFirstLine = 256;  // bytes; the kernel reads as many (BINPRM_BUF_SIZE)
 constexpr uint64_t kFewEntries = 16;   // a directory that is only looked at may be granted
 
@@ -62,28 +66,58 @@ bool Owns(const std::string& path, uint32_t uid) {
          (info.st_mode & 022) == 0;
 }
 
-// The beginning of a file, read where it is one: what stands there now is its user's to choose.
+// File systems whose files are the kernel's word and not anybody's program.
+bool IsOfTheKernel(int fd) {
+  struct statfs info {};
+  constexpr long kTypes[] = {PROC_SUPER_MAGIC, SYSFS_MAGIC, TRACEFS_MAGIC, DEBUGFS_MAGIC};
+  return fstatfs(fd, &info) != 0 ||
+         std::ranges::find(kTypes, static_cast<long>(info.f_type)) != std::end(kTypes);
+}
+
+// The beginning of a file, read where it is one: what stands there now is its user's to choose, and
+// to have a lease on, which an opening would wait for.
 std::string BeginningOf(const std::string& path) {
   const Fd place(open(path.c_str(), O_PATH | O_CLOEXEC));
   struct stat info {};
   if (!place || fstat(place.get(), &info) != 0 || !S_ISREG(info.st_mode)) return {};
-  const Fd file(open(fmt::format("/proc/self/fd/{}", place.get()).c_str(), O_RDONLY | O_CLOEXEC));
+  if (IsOfTheKernel(place.get())) return {};
+  const Fd file(open(fmt::format("/proc/self/fd/{}", place.get()).c_str(),
+                     O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   std::string text(kMaxFirstLine, '\0');
   const ssize_t size = file ? read(file.get(), text.data(), text.size()) : 0;
   text.resize(size > 0 ? static_cast<size_t>(size) : 0);
   return text;
 }
 
-// The program that a script names in its first line.
+// The program that a script names in its first line, as Linux reads that (fs/binfmt_script.c).
 std::optional<std::string> InterpreterOf(const std::string& path) {
   const std::string text = BeginningOf(path);
-  const std::string line = text.substr(0, text.find('\n'));
-  if (!line.starts_with("#!")) return std::nullopt;
-  const size_t from = line.find_first_not_of(' ', 2);
+  if (!text.starts_with("#!")) return std::nullopt;
+  const size_t from = text.find_first_not_of(" \t", 2);
   if (from == std::string::npos) return std::nullopt;
-  const size_t end = std::min(line.find_first_of(" \t\r", from), line.size());
-  const std::string program = line.substr(from, end - from);
+  const size_t end = text.find_first_of(std::string_view(" \t\n\0", 4), from);
+  if (end == std::string::npos && text.size() == kMaxFirstLine) return std::nullopt;  // cut
+  const std::string program = text.substr(from, end - from);
   return program.starts_with('/') ? std::optional(program) : std::nullopt;
+}
+
+// Whether the user may write the file, or put another one in its place.
+bool MayChange(const std::string& path, uint32_t uid) {
+  std::error_code error;
+  fs::path real = fs::canonical(path, error);
+  if (error) return true;
+  for (; real.has_relative_path(); real = real.parent_path()) {
+    struct stat info {};
+    if (stat(real.c_str(), &info) != 0 || info.st_uid == uid || MayWrite(real.string(), uid)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool IsProgram(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && (info.st_mode & 0111) != 0;
 }
 
 class Learner {
@@ -93,7 +127,6 @@ class Learner {
 
   LearntFiles Learn() {
     Grant(Verb::kExecute, context_.program, {});
-    Interpreter(context_.program);
     for (const auto& [path, file] : files_) {
       if (!CanBeWritten(path)) Note(Quoted(path), "its name can't stand in a policy");
     }
@@ -103,6 +136,7 @@ class Learner {
         Make(path, made->second);
       }
     }
+    Interpreter(context_.program);
     for (const auto& [path, file] : files_) {
       if (!IsOwn(path)) Use(path, file);
     }
@@ -139,13 +173,14 @@ class Learner {
     if (!program) return;
     const std::string what =
         fmt::format("the interpreter {} that {} names", Quoted(*program), Quoted(path));
-    std::error_code error;
     if (!CanBeWritten(*program)) {
       Note(what, "its name can't stand in a policy");
-    } else if (!fs::is_regular_file(*program, error)) {
-      Note(what, "it is no file");
-    } else if (MayWrite(*program, context_.uid) || BeneathAny(*program, own_)) {
-      Note(what, "its user may write it");
+    } else if (!IsProgram(*program)) {
+      Note(what, "it is no program");
+    } else if (MayChange(*program, context_.uid) || BeneathAny(*program, own_)) {
+      Note(what, "its user may change it");
+    } else if (IsOwn(*program) || IsOfTheRuntime(*program) || IsOfAsset(*program)) {
+      Note(what, "programs are not executed from there");
     } else {
       learnt_.grants[{Verb::kExecute, *program}].interprets = path;
     }
@@ -156,10 +191,16 @@ class Learner {
     const auto seen = files_.find(path);
     return seen == files_.end() || seen->second.real.empty() ? path : seen->second.real;
   }
-  // What is above an asset gives the asset, too.
+  // What is above an asset gives the asset, too. Links are followed as they were and as they are.
   bool LeadsTooWide(const std::string& path) const {
-    const std::string& real = RealOf(path);
-    return IsTooWide(path) || IsTooWide(real) || IsAboveAsset(path) || IsAboveAsset(real);
+    std::error_code error;
+    const std::string now = fs::weakly_canonical(path, error).string();
+    const auto is = [this](const std::string& at) { return IsTooWide(at) || IsAboveAsset(at); };
+    return is(path) || is(RealOf(path)) || error || is(now);
+  }
+  static bool IsOfTheRuntime(const std::string& path) {
+    const auto above = [&](const char* own) { return Covers(own, path); };
+    return std::ranges::any_of(kOfTheRuntime, above);
   }
   bool IsAboveAsset(const std::string& path) const {
     return std::ranges::any_of(context_.assets,
@@ -371,6 +412,12 @@ class Learner {
 };
 
 }  // namespace
+
+bool IsOwnDirectory(const std::string& directory, uint32_t uid) {
+  std::error_code error;
+  const std::string now = fs::canonical(directory, error).string();
+  return !error && Owns(directory, uid) && !IsTooWide(now);
+}
 
 bool CanBeWritten(const std::string& path) { return IsNormalPath(path) && Escaped(path) == path; }
 

@@ -39,6 +39,9 @@ LearntFiles LearnFiles(const std::map<std::string, SeenFile>& files, const Files
 // Whether a name can stand in a policy as it is.
 bool CanBeWritten(const std::string& path);
 
+// Whether it is the user's, who alone writes it, and not too wide wherever its links lead.
+bool IsOwnDirectory(const std::string& directory, uint32_t uid);
+
 // What a statement about a directory would open far too much of: /, /etc, /usr/bin, /var/lib.
 bool IsTooWide(const std::string& directory);
 

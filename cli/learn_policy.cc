@@ -128,6 +128,8 @@ class Writer {
       const auto port = PortOf(address);
       if (!path.empty() && action == "bind" && !CanBeWritten(path)) {
         Note(shown + "; its name can't stand in a policy");
+      } else if (!path.empty() && action == "bind" && !IsOwnDirectory(Parent(path), uid_)) {
+        Note(shown + "; a socket needs a directory of its user's own");
       } else if (!path.empty() && action == "bind" && path.size() <= 107 &&
                  !IsTooWide(Parent(path)) && path.compare(0, 5, "/tmp/") != 0) {
         sockets_[path].Add(evidence);

@@ -197,18 +197,25 @@ BOOST_AUTO_TEST_CASE(AnInterpreterIsAFileThatItsUserCanNotWrite) {
   const std::string script = directory / "script";
   const std::string own = directory / "own";
   test::WriteText(own, "");
-  std::filesystem::permissions(own, std::filesystem::perms::others_write,
-                               std::filesystem::perm_options::add);
+  std::filesystem::permissions(own, std::filesystem::perms(0757));
+  // Of a directory in which anybody may put another one in its place.
+  const std::string within = directory / "within";
+  test::WriteText(within, "");
+  std::filesystem::permissions(within, std::filesystem::perms(0755));
   const std::string gap = directory /
                           "a\x0b"
                           "b";
   test::WriteText(gap, "");
-  for (const auto& [line, why] : {std::pair<std::string, const char*>{"/usr/sbin", "it is no file"},
-                                  {"/opt/none", "it is no file"},
-                                  {"/", "it is no file"},
-                                  {"/usr/../usr/bin/env", "can't stand in a policy"},
-                                  {gap, "can't stand in a policy"},
-                                  {own, "its user may write it"}}) {
+  for (const auto& [line, why] :
+       {std::pair<std::string, const char*>{"/usr/sbin", "it is no program"},
+        {"/opt/none", "it is no program"},
+        {"/etc/passwd", "it is no program"},
+        {"/proc/self/exe", "not executed from there"},
+        {"/", "it is no program"},
+        {"/usr/../usr/bin/env", "can't stand in a policy"},
+        {gap, "can't stand in a policy"},
+        {own, "its user may change it"},
+        {within, "its user may change it"}}) {
     test::WriteText(script, "#!" + line + "\nexit\n");
     const LearntFiles learnt = Files({{script, Seen("execute")}});
     BOOST_TEST(learnt.grants.contains({Verb::kExecute, script}), line);
@@ -222,6 +229,16 @@ BOOST_AUTO_TEST_CASE(AnInterpreterIsAFileThatItsUserCanNotWrite) {
   BOOST_REQUIRE(found != learnt.grants.end());
   BOOST_TEST(found->second.interprets == script);
   BOOST_TEST(learnt.notes.empty());
+  for (const auto& [line, name] :
+       {std::pair("#!\t/bin/sh\t-e", "/bin/sh"), {"#!/bin/sh", "/bin/sh"}}) {
+    test::WriteText(script, line);
+    BOOST_TEST(Files({{script, Seen("execute")}}).grants.contains({Verb::kExecute, name}), line);
+  }
+  // As Linux has it a return is of the name, and a line that does not end in time names nothing.
+  test::WriteText(script, "#!/bin/sh\r\n");
+  BOOST_TEST(!Files({{script, Seen("execute")}}).grants.contains({Verb::kExecute, "/bin/sh"}));
+  test::WriteText(script, "#!" + std::string(246, ' ') + "/bin/sh/more");
+  BOOST_TEST(!Files({{script, Seen("execute")}}).grants.contains({Verb::kExecute, "/bin/sh"}));
   // What is no file is not read, however long it would take.
   std::filesystem::remove(script);
   BOOST_REQUIRE(mkfifo(script.c_str(), 0600) == 0);
@@ -241,6 +258,37 @@ BOOST_AUTO_TEST_CASE(ALinkIsAsWideAsWhereItLeads) {
   BOOST_TEST(!learnt.grants.contains({Verb::kRead, "/srv/logs"}));
   BOOST_TEST(learnt.grants.contains({Verb::kRead, "/srv/web"}));
   BOOST_TEST(learnt.notes.size() == 2U);
+}
+
+// An attempt is seen as it begins: one in another's directory would make it the component's.
+BOOST_AUTO_TEST_CASE(OnlyADirectoryOfItsUsersBecomesAnEdge) {
+  const test::TemporaryDirectory directory;
+  const uint32_t user = geteuid();
+  BOOST_TEST(IsOwnDirectory(directory.path(), user));
+  BOOST_TEST(!IsOwnDirectory(directory.path(), user + 1));
+  BOOST_TEST(!IsOwnDirectory("/tmp", user));
+  BOOST_TEST(!IsOwnDirectory("/etc/cron.d", 4711));
+  BOOST_TEST(!IsOwnDirectory(directory / "none", user));
+  std::filesystem::create_directory_symlink("/usr", directory / "link");
+  BOOST_TEST(!IsOwnDirectory(directory / "link", 0));
+}
+
+BOOST_AUTO_TEST_CASE(LinksAreFollowedAsTheyAreNow) {
+  const test::TemporaryDirectory directory;
+  std::filesystem::create_directory_symlink("/etc", directory / "all");
+  std::filesystem::create_directories(directory / "pages");
+  std::filesystem::create_directory_symlink(directory / "pages", directory / "web");
+  std::map<std::string, SeenFile> files;
+  for (int i = 0; i < 8; ++i) {
+    const std::string name = "/f" + std::to_string(i);
+    test::WriteText(directory / ("pages" + name), "");
+    files[directory / ("all" + name)] = Seen("read", 'f', "/etc" + name);
+    files[directory / ("web" + name)] = Seen("read", 'f', directory / ("pages" + name));
+  }
+  BOOST_TEST(!Files(files).grants.contains({Verb::kRead, directory / "all"}));
+  BOOST_TEST(Files(files).grants.contains({Verb::kRead, directory / "web"}));
+  const LearntFiles listed = Files({{directory / "all", Seen("list", 'd')}});
+  BOOST_TEST(!listed.grants.contains({Verb::kRead, directory / "all"}));
 }
 
 BOOST_AUTO_TEST_CASE(AssetsAreNotGrantedNorWhatIsAboveThem) {
