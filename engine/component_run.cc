@@ -19,6 +19,7 @@
 #include "engine/open_path.h"
 #include "engine/supervisor.h"
 #include "sandbox/cgroup_mounts.h"
+#include "sandbox/reaper.h"
 
 namespace bulkhead {
 namespace {
@@ -268,7 +269,7 @@ bool Supervisor::IsStartupCall(Component& component, const SeccompData& data) {
 bool Supervisor::OnControl(Component& component) {
   if (!component.control) return false;
   ReaperMessage message;
-  const ssize_t size = recv(component.control.get(), &message, sizeof message, MSG_DONTWAIT);
+  const ssize_t size = TakeMessage(component.control.get(), message);
   if (size < 0 && (errno == EAGAIN || errno == EINTR)) return false;
   if (size != sizeof message) {
     // The reaper is gone or talks nonsense; its death ends the run.

@@ -270,6 +270,12 @@ const Filter& ReaperFilter() {
   return filter;
 }
 
+ssize_t TakeMessage(int control, ReaperMessage& message) {
+  const auto take = [&] { return recv(control, &message, sizeof message, MSG_DONTWAIT); };
+  const ssize_t size = take();
+  return size < 0 && errno == ECONNRESET ? take() : size;
+}
+
 void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds) {
   const int control = fds.control;
   Require(kernel, control, kernel(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0),

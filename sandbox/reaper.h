@@ -21,6 +21,11 @@ struct ReaperDescriptors {
 // Never returns. Called in the clone, single-threaded; does not allocate.
 [[noreturn]] void RunReaper(Kernel& kernel, const LaunchPlan& plan, ReaperDescriptors fds);
 
+// The supervisor's side, without waiting: the bytes of one message, 0 after the reaper's end, or -1
+// with errno. Of a reaper that ended with an order unread the kernel tells first (ECONNRESET,
+// unix_release_sock), and gives what it had said after that.
+ssize_t TakeMessage(int control, ReaperMessage& message);
+
 // The reaper's own filter, for the architecture this is built for: anything it does not need kills
 // it, and its namespace with it.
 const Filter& ReaperFilter();
