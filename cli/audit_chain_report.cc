@@ -55,7 +55,7 @@ Json RunJson(const CheckedLog& log, const ChainSegment& run) {
           {"closed", run.closed}};
 }
 
-// `begun`: the log has the beginning of the run, or one of its files from the first line on.
+// `begun`: ChainSummary::LastRunBegins.
 std::string HowFar(const ChainSegment& run, bool begun) {
   if (run.key.empty() && !begun) {
     return "its key stands in a part that is not here, so no signature was judged";
@@ -140,8 +140,7 @@ std::string ChainText(const CheckedLog& log) {
                        chain.torn_lines);
   }
   if (chain.repeated != 0) out += fmt::format("records that came again: {}\n", chain.repeated);
-  out += fmt::format("the last run: {}\n", HowFar(chain.segments.back(),
-                                                  chain.missing == 0 || chain.segments.size() > 1));
+  out += fmt::format("the last run: {}\n", HowFar(chain.segments.back(), chain.LastRunBegins()));
   const auto open = std::count_if(chain.segments.begin(), chain.segments.end() - 1,
                                   [](const ChainSegment& run) { return !run.closed; });
   if (open != 0) {

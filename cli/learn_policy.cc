@@ -126,23 +126,30 @@ class Writer {
       const std::string shown = fmt::format("{} {}: {}", action, address, Seen(evidence));
       const std::string path = address.starts_with("unix /") ? address.substr(5) : "";
       const auto port = PortOf(address);
-      if (!path.empty() && action == "bind" && !CanBeWritten(path)) {
-        Note(shown + "; its name can't stand in a policy");
-      } else if (!path.empty() && action == "bind" && !IsOwnDirectory(Parent(path), uid_)) {
-        Note(shown + "; a socket needs a directory of its user's own");
-      } else if (!path.empty() && action == "bind" && path.size() <= 107 &&
-                 !IsTooWide(Parent(path)) && path.compare(0, 5, "/tmp/") != 0) {
-        sockets_[path].Add(evidence);
-        edges_.insert(Parent(path));
+      if (!path.empty() && action == "bind") {
+        BindSocket(path, evidence, shown);
       } else if (!path.empty()) {
-        Note(shown + (action == "bind" ? "; a socket needs a directory of its own"
-                                       : "; name it under `unix.connect`, and the other side "
-                                         "under `from`"));
+        Note(shown + "; name it under `unix.connect`, and the other side under `from`");
       } else if (port && action != "send") {
         (action == "bind" ? binds_ : connects_)[*port].Add(evidence);
       } else {
         Note(shown);
       }
+    }
+  }
+
+  // An attempt is seen as it begins, wherever it goes.
+  void BindSocket(const std::string& path, const Evidence& evidence, const std::string& shown) {
+    const std::string directory = Parent(path);
+    if (!CanBeWritten(path)) {
+      Note(shown + "; its name can't stand in a policy");
+    } else if (!IsOwnDirectory(directory, uid_)) {
+      Note(shown + "; a socket needs a directory of its user's own");
+    } else if (path.size() > 107 || IsTooWide(directory) || path.starts_with("/tmp/")) {
+      Note(shown + "; a socket needs a directory of its own");
+    } else {
+      sockets_[path].Add(evidence);
+      edges_.insert(directory);
     }
   }
 

@@ -176,9 +176,9 @@ tl::expected<void, ChainBreak> ChainVerifier::EndSegment() const {
   if (summary_.segments.empty() || trust_.keys.empty()) return {};
   const ChainSegment& segment = summary_.segments.back();
   if (!segment.key.empty()) return {};
-  const bool begun = summary_.missing == 0 || summary_.segments.size() > 1;
-  auto failed = FailKey(begun ? "the run that begins here is not signed"
-                              : "the key of the run stands in a part that is not here");
+  auto failed =
+      FailKey(summary_.LastRunBegins() ? "the run that begins here is not signed"
+                                       : "the key of the run stands in a part that is not here");
   failed.value().file = segment.first_file;
   failed.value().line = segment.first_line;
   return failed;

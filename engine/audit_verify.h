@@ -57,6 +57,8 @@ struct ChainSummary {
   uint64_t missing = 0;     // records of the first run before the first one here; if partial
   ChainPoint last;
   std::vector<ChainSegment> segments;
+  // Whether the beginning of the last run is here, or one of its files from the first line on.
+  bool LastRunBegins() const { return missing == 0 || segments.size() > 1; }
   bool operator==(const ChainSummary&) const = default;
 };
 
