@@ -23,6 +23,7 @@
 #include "cli/probe_bundle.h"
 #include "cli/runtime.h"
 #include "engine/audit_verify.h"
+#include "engine/line_log.h"
 
 namespace bulkhead {
 namespace {
@@ -178,10 +179,10 @@ void Follow(Child& init, LineReader& output, const std::vector<AttackInfo>& atta
     const auto line = output.Next(kGlance);
     if (line) {
       last = Clock::now();
-      const size_t bar = line->find(" | ");
+      const size_t bar = line->find(kLabelEnd);
       const auto component = watched.find(line->substr(0, bar));
       if (bar != std::string::npos && component != watched.end()) {
-        Note(component->second, attacks, line->substr(bar + 3));
+        Note(component->second, attacks, line->substr(bar + kLabelEnd.size()));
       }
       progress();
     } else {
@@ -192,9 +193,10 @@ void Follow(Child& init, LineReader& output, const std::vector<AttackInfo>& atta
   NoteExits(audit, watched, from);
   EndChild(init, true);
   while (const auto line = output.Next(kGlance)) {
-    const size_t bar = line->find(" | ");
+    const size_t bar = line->find(kLabelEnd);
     const auto component = watched.find(line->substr(0, bar));
-    if (component != watched.end()) Note(component->second, attacks, line->substr(bar + 3));
+    if (component != watched.end())
+      Note(component->second, attacks, line->substr(bar + kLabelEnd.size()));
   }
 }
 

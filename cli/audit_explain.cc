@@ -8,6 +8,7 @@
 #include "cli/answer_json.h"
 #include "cli/audit_call.h"
 #include "cli/audit_chain_report.h"
+#include "cli/audit_meaning.h"
 #include "cli/audit_question.h"
 #include "cli/audit_records.h"
 #include "cli/cli.h"
@@ -204,6 +205,7 @@ Json ExplainedJson(const Explained& explained, const CheckedLog& log) {
             {"what", What(explained)},
             {"arguments", ArgumentsJson(explained)},
             {"answered", HowAnswered(record)},
+            {"means", MeaningOf(record)},
             {"rule", record.rule}};
   json["place"] = PlaceIn(explained, record.rule);
   json["statement"] = {{"rule", explained.statement.rule},
@@ -262,6 +264,7 @@ std::string ExplainedText(const Explained& explained) {
     out += Line("witness", "no attack: each launch tries by itself what is to be refused");
   }
   out += Line("answered", HowAnswered(record));
+  out += Line("means", std::string(MeaningOf(record)));
   for (const auto& [name, value] : ExtrasOf(record)) out += Line(name, value);
   if (explained.answer) {
     out += AnswerText(explained);
@@ -356,7 +359,7 @@ int ExplainRecord(const Invocation& invocation) {
     PrintNote(fmt::format("runs {} have a record {} each: `--run` names another one",
                           RunsText(search.runs), *sequence));
   }
-  if (!explained.opened && !json) {
+  if (!explained.opened && !json && MeaningOf(found->record).empty()) {
     PrintNote("--bundle tells what the controls say, and which line of the policy it is");
   }
   if (!printed) return kExitCannot;

@@ -126,7 +126,7 @@ uint64_t ReadRecords(const std::vector<std::string>& paths,
                      const std::function<void(const AuditRecord&)>& take) {
   uint64_t others = 0;
   uint64_t last = 0;
-  std::string opened;  // the run's first record, which a stream may send again, too
+  RecentRecords recent;
   const auto line = [&](std::string_view read) {
     const std::string_view text = WholeRecordIn(read);
     const auto record = text.empty() ? std::nullopt : ParseRecord(text);
@@ -134,9 +134,11 @@ uint64_t ReadRecords(const std::vector<std::string>& paths,
       others += read.empty() ? 0 : 1;
       return;
     }
-    const bool starts = record->sequence == 1 && opened != text;
-    if (!starts && record->sequence <= last) return;
-    if (starts) opened = text;
+    const ChainPoint point{record->sequence,
+                           ParseDigest(TextOf(record->json, "hash")).value_or(Digest{})};
+    // One that only claims to be further on hides none that follows.
+    if (record->sequence <= last && recent.Has(point)) return;
+    recent.Add(point);
     last = record->sequence;
     take(*record);
   };
@@ -174,14 +176,25 @@ bool IsAddress(std::string_view text) {
   return text.substr(0, end).find(':') != std::string_view::npos;
 }
 
-// What stands in brackets or braces behind what was tried is the record's own.
-std::string WithoutColumns(const std::string& text) {
+// Whether what follows reads as the record's own: its verdict behind a space, its rule in brackets,
+// its further values in braces.
+bool LooksLikeColumn(char c, std::string_view rest) {
+  switch (c) {
+    case ' ':
+      return std::ranges::any_of(kVerdicts,
+                                 [&](auto verdict) { return rest.starts_with(verdict); });
+    case '[':
+      return !IsAddress(rest.substr(0, kMaxAddress));
+    default:
+      return c == '{';
+  }
+}
+
+std::string WithoutColumns(std::string_view text) {
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
-    const std::string_view rest = std::string_view(text).substr(i + 1);
-    const bool address = text[i] == '[' && IsAddress(rest.substr(0, kMaxAddress));
-    if (text[i] == '{' || (text[i] == '[' && !address)) {
-      out += text[i] == '{' ? "\\x7b" : "\\x5b";
+    if (LooksLikeColumn(text[i], text.substr(i + 1))) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i]));
     } else {
       out += text[i];
     }

@@ -6,6 +6,7 @@
 #include <linux/magic.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,12 +45,23 @@ size_t Depth(const std::string& path) {
 size_t FilesBeneath(const std::string& directory) {
   std::error_code error;
   size_t count = 0;
+  size_t entries = 0;  // its user made as many as they like, of any type
   const auto options = fs::directory_options::skip_permission_denied;
   for (fs::recursive_directory_iterator it(directory, options, error), end; it != end && !error;
        it.increment(error)) {
-    if (it->is_regular_file(error) && ++count >= kMaxCounted) break;
+    count += it->is_regular_file(error) ? 1 : 0;
+    if (++entries >= kMaxCounted) break;
   }
   return count;
+}
+
+bool HasFewEntries(const std::string& directory) {
+  std::error_code error;
+  uint64_t entries = 0;
+  for (fs::directory_iterator it(directory, error), end; it != end && !error; it.increment(error)) {
+    if (++entries > kFewEntries) return false;
+  }
+  return !error;
 }
 
 // Owner and mode, as the component's only group has the number of its user.
@@ -58,6 +70,13 @@ bool MayWrite(const std::string& path, uint32_t uid) {
   if (stat(path.c_str(), &info) != 0) return false;
   const unsigned shift = info.st_uid == uid ? 6 : info.st_gid == uid ? 3 : 0;
   return ((info.st_mode >> shift) & 2) != 0;
+}
+
+// An access list: its mask stands where the mode of the group does (acl(5)), and whom it names is
+// not looked at.
+bool NamesWriters(const std::string& path, const struct stat& info) {
+  return (info.st_mode & S_IWGRP) != 0 &&
+         getxattr(path.c_str(), "system.posix_acl_access", nullptr, 0) > 0;
 }
 
 bool Owns(const std::string& path, uint32_t uid) {
@@ -108,7 +127,8 @@ bool MayChange(const std::string& path, uint32_t uid) {
   if (error) return true;
   for (; real.has_relative_path(); real = real.parent_path()) {
     struct stat info {};
-    if (stat(real.c_str(), &info) != 0 || info.st_uid == uid || MayWrite(real.string(), uid)) {
+    if (stat(real.c_str(), &info) != 0 || info.st_uid == uid || MayWrite(real.string(), uid) ||
+        NamesWriters(real.string(), info)) {
       return true;
     }
   }
@@ -328,9 +348,7 @@ class Learner {
   // That a directory is there can only be seen where something in it is granted.
   void LookAt(const std::string& path, const Evidence& evidence) {
     if (Covered(path) || BeneathAny(path, context_.libraries) || path == "/") return;
-    std::error_code error;
-    const auto entries = std::distance(fs::directory_iterator(path, error), {});
-    if (!error && !LeadsTooWide(path) && static_cast<uint64_t>(entries) <= kFewEntries) {
+    if (!LeadsTooWide(path) && HasFewEntries(path)) {
       learnt_.grants[{Verb::kRead, path}] = {evidence, "its files, which were not opened", {}};
       return;
     }

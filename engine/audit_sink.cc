@@ -50,13 +50,27 @@ tl::expected<void, SinkError> CheckFile(int fd, const std::string& path) {
   return {};
 }
 
-void EndTornLine(int fd) {
+// A failure shows at once: the next line is joined to the torn one and the chain breaks there.
+void EndLine(int fd) { [[maybe_unused]] const ssize_t written = write(fd, "\n", 1); }
+
+bool EndsTorn(int fd) {
   struct stat file = {};
   char last = '\n';
-  if (fstat(fd, &file) != 0 || file.st_size == 0) return;
-  if (pread(fd, &last, 1, file.st_size - 1) != 1 || last == '\n') return;
-  // A failure shows at once: the next line is joined to the torn one and the chain breaks there.
-  [[maybe_unused]] const ssize_t written = write(fd, "\n", 1);
+  if (fstat(fd, &file) != 0 || file.st_size == 0) return false;
+  return pread(fd, &last, 1, file.st_size - 1) == 1 && last != '\n';
+}
+
+void EndTornLine(int fd) {
+  if (EndsTorn(fd)) EndLine(fd);
+}
+
+// Where a run that was killed may have left a line without its end: on a console nobody can look.
+void BeginLine(int fd) {
+  if (isatty(fd) == 1) return EndLine(fd);
+  struct stat info {};
+  if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) return;
+  const Fd reader(open(("/proc/self/fd/" + std::to_string(fd)).c_str(), O_RDONLY | O_CLOEXEC));
+  if (reader && EndsTorn(reader.get())) EndLine(fd);
 }
 
 bool IsSameFile(int one, int two) {
@@ -125,8 +139,11 @@ ssize_t WriteSome(int fd, std::string_view bytes) {
 
 tl::expected<AuditSink, SinkError> AuditSink::Open(const Sink& sink, Dial dial, uint64_t most) {
   switch (sink.kind) {
-    case SinkKind::kStdout:
-      return OpenStandard(STDOUT_FILENO);
+    case SinkKind::kStdout: {
+      auto opened = OpenStandard(STDOUT_FILENO);
+      if (opened) BeginLine(opened->fd_);
+      return opened;
+    }
     case SinkKind::kUnix:
     case SinkKind::kVsock:
       return OpenStream(sink, dial);

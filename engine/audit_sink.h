@@ -27,7 +27,8 @@ class AuditSink {
  public:
   // A file is created with mode 0600 in a directory of mode 0700 that is made if missing; an
   // existing one must be a regular file with one link, owned by this user, in a directory that
-  // nobody else can write. An unfinished last line, left by a crash, is ended. A stream must have
+  // nobody else can write. An unfinished last line, left by a crash, is ended, also on
+  // standard output: of a terminal, which can't be looked at, in any case. A stream must have
   // somebody who listens; being let in is waited for, five seconds at most. With `most` bytes a
   // file that would become larger is renamed to its path and kOldSuffix, in the place of what is
   // there, and a new one is begun.

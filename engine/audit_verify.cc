@@ -10,11 +10,14 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/line_log.h"
+
 namespace bulkhead {
 namespace {
 
+constexpr std::string_view kRecordBegins = "{\"seq\":";
 constexpr size_t kHexSize = 96;
-// More records than a stream sends again: AuditStream::kSentAgain bytes, of over 400 a line.
+// More than a stream sends again, of over 400 bytes a line.
 constexpr size_t kRecent = 2048;
 constexpr size_t kHashFieldSize = kHashField.size() + kHexSize + 2;  // ,"hash":"…"}
 constexpr size_t kPrevFieldSize = kPrevField.size() + kHexSize + 1;  // ,"prev":"…"
@@ -82,7 +85,7 @@ struct ChainVerifier::Record {
 // Only what the canonical form fixes; the content is covered by the hash.
 std::optional<ChainVerifier::Record> ChainVerifier::Parse(std::string_view line) {
   if (line.size() < kPrevFieldSize + kHashFieldSize || line.size() >= kMaxEventLine) return {};
-  if (!line.starts_with("{\"seq\":") || !line.ends_with("\"}")) return {};
+  if (!line.starts_with(kRecordBegins) || !line.ends_with("\"}")) return {};
   const size_t hash_at = line.size() - kHashFieldSize;
   const size_t prev_at = hash_at - kPrevFieldSize;
   if (line.substr(hash_at, kHashField.size()) != kHashField) return {};
@@ -90,7 +93,7 @@ std::optional<ChainVerifier::Record> ChainVerifier::Parse(std::string_view line)
   const auto prev = ParseDigest(line.substr(prev_at + kPrevField.size(), kHexSize));
   const auto hash = ParseDigest(line.substr(hash_at + kHashField.size(), kHexSize));
   if (!prev || !hash) return {};
-  const uint64_t sequence = Decimal(Between(line, "{\"seq\":", ','));
+  const uint64_t sequence = Decimal(Between(line, kRecordBegins, ','));
   return Record{line,     line.substr(0, prev_at),
                 sequence, *prev,
                 *hash,    std::string(line.substr(0, hash_at)) + '}'};
@@ -152,7 +155,7 @@ tl::expected<void, ChainBreak> ChainVerifier::Feed(std::string_view line) {
   if (LinkHash(record->prev, record->unhashed) != record->hash) {
     return Fail("the hash does not fit the record");
   }
-  if (IsRepeated(*record)) {
+  if (recent_.Has({record->sequence, record->hash})) {
     ++summary_.repeated;
     return {};
   }
@@ -166,9 +169,13 @@ tl::expected<void, ChainBreak> ChainVerifier::Feed(std::string_view line) {
   return Accept(*record);
 }
 
-bool ChainVerifier::IsRepeated(const Record& record) const {
-  return std::find(recent_.begin(), recent_.end(), ChainPoint{record.sequence, record.hash}) !=
-         recent_.end();
+bool RecentRecords::Has(const ChainPoint& record) const {
+  return std::ranges::find(records_, record) != records_.end();
+}
+
+void RecentRecords::Add(const ChainPoint& record) {
+  records_.push_back(record);
+  if (records_.size() > kRecent) records_.pop_front();
 }
 
 // What is asked of a run that is over, as far as the log has it.
@@ -291,8 +298,7 @@ tl::expected<void, ChainBreak> ChainVerifier::Accept(const Record& record) {
   if (!fine) return fine;
 
   summary_.last = {record.sequence, record.hash};
-  if (trust_.stream) recent_.push_back(summary_.last);
-  if (recent_.size() > kRecent) recent_.pop_front();
+  if (trust_.stream) recent_.Add(summary_.last);
   ++summary_.records;
   ++segment.records;
   segment.closed = own && action == kLogClose;
@@ -323,12 +329,14 @@ tl::expected<ChainSummary, ChainBreak> ChainVerifier::Finish() {
 
 std::string_view WholeRecordIn(std::string_view line) {
   if (ChainVerifier::IsWhole(line)) return line;
+  // Quotes inside values are escaped, so this is where a record begins.
+  const size_t begins = line.rfind(kRecordBegins);
+  if (begins == std::string_view::npos) return {};
   // What is torn began as a record. On a console that is the output's as well a line of a component
   // begins with its name, and what it says behind that is nobody's record.
-  if (!line.starts_with('{')) return {};
-  // Quotes inside values are escaped, so this is where a record begins.
-  const size_t begins = line.rfind("{\"seq\":");
-  if (begins == std::string_view::npos) return {};
+  const std::string_view torn = line.substr(0, begins);
+  if (!torn.starts_with(kRecordBegins.substr(0, torn.size()))) return {};
+  if (torn.find(kLabelEnd) != std::string_view::npos) return {};
   const std::string_view last = line.substr(begins);
   return ChainVerifier::IsWhole(last) ? last : std::string_view();
 }

@@ -70,6 +70,16 @@ struct ChainBreak {
   bool key = false;  // the chain is whole so far; it is another's than was asked for
 };
 
+// The last records of a stream, as many as may be sent again: AuditStream::kSentAgain bytes.
+class RecentRecords {
+ public:
+  bool Has(const ChainPoint& record) const;
+  void Add(const ChainPoint& record);
+
+ private:
+  std::deque<ChainPoint> records_;
+};
+
 // Feeds on lines in order. With `after`, the first line must continue there.
 class ChainVerifier {
  public:
@@ -88,7 +98,6 @@ class ChainVerifier {
     uint64_t line = 0;
   };
   static std::optional<Record> Parse(std::string_view line);
-  bool IsRepeated(const Record& record) const;
   tl::expected<void, ChainBreak> Accept(const Record& record);
   tl::expected<void, ChainBreak> StartSegment(const Record& record);
   tl::expected<void, ChainBreak> EndSegment() const;
@@ -105,7 +114,7 @@ class ChainVerifier {
   ChainSummary summary_;
   Place place_;
   std::optional<Place> torn_;      // the last line was unfinished: only a new run may follow
-  std::deque<ChainPoint> recent_;  // of a stream: the last records, kRecent of them
+  RecentRecords recent_;           // of a stream
   bool from_start_ = true;         // the segment's beginning was seen
   PublicKey key_{};                // of the segment
   std::set<std::string> keys_;     // of all segments so far

@@ -309,7 +309,7 @@ bool Supervisor::OnOutput(Component& component, bool err) {
     Unwatch(fd.get());
     return false;
   }
-  const std::string label = NameOf(component) + " | ";
+  const std::string label = NameOf(component) + std::string(kLabelEnd);
   LineLog& lines = err ? component.err_lines : component.out_lines;
   const std::string text = lines.Feed({bytes.data(), static_cast<size_t>(size)}, label);
   PassOn(component, err, text, label);
@@ -433,7 +433,7 @@ void Supervisor::CloseRun(Component& component) {
   if (component.observer) Unwatch(component.observer->fd());
   component.observer.reset();
   component.pidfd.Reset();
-  const std::string label = NameOf(component) + " | ";
+  const std::string label = NameOf(component) + std::string(kLabelEnd);
   for (const bool err : {false, true}) {
     PassOn(component, err, (err ? component.err_lines : component.out_lines).Finish(label), label);
   }

@@ -28,6 +28,9 @@ enum class EventKind : uint8_t {
 };
 std::string_view EventKindName(EventKind kind);
 
+inline constexpr std::string_view kVerdicts[] = {"refused", "killed", "passed",
+                                                 "allowed", "done",   "failed"};
+
 struct EventField {
   std::string name;  // ours, never from outside
   std::string value;
@@ -48,7 +51,7 @@ struct Event {
   std::string control;  // seccomp, landlock, tripwire, view, cgroup, supervisor
   std::string action;   // what was tried: a call, a right, a state
   std::string object;   // on what
-  std::string verdict;  // refused, killed, allowed, done, failed
+  std::string verdict;  // one of kVerdicts
   std::string error;    // name of the errno answered, empty for none
   std::string rule;     // statement id
   uint64_t count = 1;   // how many such events this record stands for

@@ -9,6 +9,9 @@
 
 namespace bulkhead {
 
+// A label is the component's name and this; no record has it before its first value.
+inline constexpr std::string_view kLabelEnd = " | ";
+
 class LineLog {
  public:
   static constexpr size_t kMaxLine = 4096;

@@ -21,6 +21,34 @@ using test::WriteLog;
 
 BOOST_AUTO_TEST_SUITE(AuditExplain)
 
+// No control of a policy has answered, and no bundle says more.
+BOOST_AUTO_TEST_CASE(TellsWhatTheLogsOwnRecordsAndLossesMean) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  {
+    AuditLog log = Open(path);
+    Event lost;
+    lost.kind = EventKind::kLoss;
+    lost.control = "landlock";
+    lost.action = "records-lost";
+    lost.count = 4;
+    log.Append(lost);
+    log.Append(Refusal("tools", "mount", "1 2 3 0 0 0"));
+    BOOST_REQUIRE(log.Close());
+  }
+  for (const auto& [sequence, part] :
+       {std::pair("1", "means       a run of the supervisor begins here"),
+        std::pair("2", "means       the kernel counted so many refusals"),
+        std::pair("4", "means       the supervisor has ended in order")}) {
+    const auto told = Bulkhead({"audit", "explain", path, sequence});
+    BOOST_TEST(told.out.find(part) != std::string::npos, told.out);
+    BOOST_TEST(told.err.empty(), told.err);
+  }
+  const auto refused = Bulkhead({"audit", "explain", path, "3"});
+  BOOST_TEST(refused.out.find("means") == std::string::npos, refused.out);
+  BOOST_TEST(refused.err.find("--bundle") != std::string::npos, refused.err);
+}
+
 BOOST_AUTO_TEST_CASE(TellsTheControlTheLineAndTheWay) {
   const test::TemporaryDirectory directory;
   const std::string policy = directory / "p.yaml";

@@ -118,8 +118,7 @@ BOOST_AUTO_TEST_CASE(APathDoesNotLookLikeTheColumnsBehindIt) {
   const std::string path = directory / "audit.jsonl";
   {
     AuditLog log = Open(path);
-    Event read =
-        Refusal("tools", "fs.read_file", "/a refused EPERM [components.agent.files] {x=y}");
+    Event read = Refusal("tools", "fs.read_file", "/a allowed x7 [components.agent.files] {x=y}");
     read.control = "landlock";
     log.Append(read);
     Event send = Refusal("tools", "sendto", "udp [::1]:53");
@@ -127,7 +126,7 @@ BOOST_AUTO_TEST_CASE(APathDoesNotLookLikeTheColumnsBehindIt) {
     log.Append(send);
   }
   const auto all = Bulkhead({"audit", "tail", path});
-  BOOST_TEST(all.out.find("\\x5bcomponents.agent.files] \\x7bx=y} refused EPERM "
+  BOOST_TEST(all.out.find(" /a\\x20allowed x7 \\x5bcomponents.agent.files] \\x7bx=y} refused EPERM "
                           "[components.tools.syscalls]") != std::string::npos,
              all.out);
   BOOST_TEST(all.out.find(" udp [::1]:53 refused") != std::string::npos, all.out);
@@ -156,6 +155,28 @@ BOOST_AUTO_TEST_CASE(WhatAComponentSaysIsNoRecord) {
     BOOST_TEST(summary.out.find("agent") != std::string::npos, summary.out);
   }
   BOOST_TEST(Bulkhead({"audit", "explain", "--stream", path, "999999"}).exit == 1);
+}
+
+// As whoever stores a stream may find it: a line that only claims to be further on hides nothing
+// that follows, though it is a record by its own hash.
+BOOST_AUTO_TEST_CASE(AnInventedNumberHidesNothing) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  WriteLog(path);
+  const auto real = test::Parsed(Bulkhead({"audit", "summary", path, "--format", "json"}).out);
+  const std::string log = test::ReadText(path);
+  const size_t second = log.find('\n') + 1;
+  const std::string forged =
+      test::Linked(R"({"seq":999999,"claimed":"1.0","kind":"absent","component":"invented",)"
+                   R"("control":"seccomp","action":"clone3","object":"","count":1})");
+  test::WriteText(path, log.substr(0, second) + forged + log.substr(second));
+  BOOST_TEST(Bulkhead({"audit", "verify", path, "--stream"}).exit == 1);
+  const auto run = Bulkhead({"audit", "summary", path, "--stream", "--format", "json"});
+  BOOST_TEST(run.exit == 1);  // it does not verify, and is read all the same
+  const auto read = test::Parsed(run.out)["refused"];
+  for (const auto& row : real["refused"]) {
+    BOOST_TEST((std::ranges::find(read, row) != read.end()), row);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(CallsAreShownWithTheirArgumentsByName) {

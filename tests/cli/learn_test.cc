@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
@@ -248,6 +249,36 @@ BOOST_AUTO_TEST_CASE(AnInterpreterIsAFileThatItsUserCanNotWrite) {
   test::WriteText(script, "#!");
   std::filesystem::resize_file(script, uintmax_t{1} << 40);
   BOOST_TEST(Files({{script, Seen("execute")}}).grants.size() == 4U);
+}
+
+// The mode of a file with an access list does not say who may write it. In a directory whose own
+// path nobody else can write, which takes root.
+BOOST_AUTO_TEST_CASE(AnInterpreterWithAnAccessListOfWritersIsNone) {
+  if (geteuid() != 0) return;
+  std::string place = "/opt/bulkhead-test.XXXXXX";
+  BOOST_REQUIRE(mkdtemp(place.data()) != nullptr);
+  std::filesystem::permissions(place, std::filesystem::perms(0755));
+  const std::string program = place + "/program";
+  const std::string script = place + "/script";
+  test::WriteText(program, "");
+  test::WriteText(script, "#!" + program + "\n");
+  std::filesystem::permissions(program, std::filesystem::perms(0755));
+  const auto granted = [&] {
+    return Files({{script, Seen("execute")}}).grants.contains({Verb::kExecute, program});
+  };
+  BOOST_TEST(granted());
+  // Version 2, then tag, permissions and id (linux/posix_acl_xattr.h): its owner, user 4711, its
+  // group, the mask, others.
+  constexpr uint16_t kNobody = 0xffff;
+  const uint16_t list[] = {2,       0,       1,    7, kNobody, kNobody, 2,    7,
+                           4711,    0,       4,    5, kNobody, kNobody, 0x10, 7,
+                           kNobody, kNobody, 0x20, 5, kNobody, kNobody};
+  if (setxattr(program.c_str(), "system.posix_acl_access", list, sizeof list, 0) == 0) {
+    BOOST_TEST(!granted());
+  } else {
+    BOOST_TEST(errno == EOPNOTSUPP);
+  }
+  std::filesystem::remove_all(place);
 }
 
 BOOST_AUTO_TEST_CASE(ALinkIsAsWideAsWhereItLeads) {

@@ -352,17 +352,48 @@ BOOST_AUTO_TEST_CASE(NoSinkIsAnError) {
   BOOST_TEST(!AuditLog::Open({}, TestBundle(), "b", kFakeClock));
 }
 
+// A log whose standard output is `fd`.
+AuditLog OpenOn(int fd) {
+  const int saved = dup(STDOUT_FILENO);
+  dup2(fd, STDOUT_FILENO);
+  auto opened = AuditLog::Open({{SinkKind::kStdout, ""}}, TestBundle(), "b", kFakeClock);
+  dup2(saved, STDOUT_FILENO);
+  close(saved);
+  BOOST_REQUIRE(opened);
+  return std::move(*opened);
+}
+
+// Of a run that was killed, on the terminal or in the file where the next one goes on.
+BOOST_AUTO_TEST_CASE(AnotherRunsUnfinishedLineIsEnded) {
+  const Place place;
+  WriteSampleLog(place);  // makes its directory
+  for (const char* before : {"tools | half a li", "tools | a line\n", ""}) {
+    const Fd file(open(place.path().c_str(), O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0600));
+    BOOST_REQUIRE(write(file.get(), before, strlen(before)) ==
+                  static_cast<ssize_t>(strlen(before)));
+    OpenOn(file.get()).Close();
+    const auto lines = Lines(ReadAll(place.path()));
+    BOOST_TEST(lines.size() == (*before == '\0' ? 2U : 3U), before);
+    BOOST_TEST(ChainVerifier::IsWhole(lines.back().substr(0, lines.back().size() - 1)));
+  }
+  const Fd terminal(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  BOOST_REQUIRE(unlockpt(terminal.get()) == 0);
+  const Fd console(open(ptsname(terminal.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+  BOOST_REQUIRE(write(console.get(), "tools | half", 12) == 12);
+  OpenOn(console.get()).Close();
+  std::string text(65536, '\0');
+  const ssize_t got = read(terminal.get(), text.data(), text.size());
+  BOOST_REQUIRE(got > 0);
+  text.resize(static_cast<size_t>(got));
+  BOOST_TEST(text.starts_with("tools | half\r\n{\"seq\":1,"), text);
+}
+
 // Standard output as a pipe that nobody reads: the log must not wait, and must count.
 BOOST_AUTO_TEST_CASE(AFullPipeNeverBlocksAndLosesNoCount) {
   int ends[2];
   BOOST_REQUIRE(pipe(ends) == 0);
-  const int saved = dup(STDOUT_FILENO);
-  dup2(ends[1], STDOUT_FILENO);
-  auto opened = AuditLog::Open({{SinkKind::kStdout, ""}}, TestBundle(), "b", kFakeClock);
-  dup2(saved, STDOUT_FILENO);
-  close(saved);
+  std::optional<AuditLog> opened = OpenOn(ends[1]);
   close(ends[1]);
-  BOOST_REQUIRE(opened);
   uint64_t sent = 0;
   for (int i = 0; i < 1000; ++i, ++sent) opened->Append(Refusal(std::to_string(i)));
   BOOST_TEST(opened->counters().missed > 0);

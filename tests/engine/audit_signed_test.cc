@@ -287,6 +287,21 @@ BOOST_AUTO_TEST_CASE(AStreamMayBreakAtAnyPlace) {
   BOOST_TEST(!Judge(text, {Fits, {one.key, two.key}, false}));
 }
 
+// On a console stands also what components say, which begins with their names.
+BOOST_AUTO_TEST_CASE(ARecordBehindATornOneIsTakenUnlessAComponentSaysIt) {
+  const Written log = WriteLog(1, 2);
+  const std::string record = log.text.substr(0, log.text.find('\n'));
+  for (const char* torn : {"", "{", "{\"se", R"({"seq":)", R"({"seq":7,"time":"9.1)"}) {
+    BOOST_TEST(WholeRecordIn(torn + record) == record, torn);
+  }
+  for (const char* other : {"tools | ", " ", "{\"kind\":", R"({"seq":7,"timetools | )",
+                            R"({"seq":7,"ti tools | and )", "{\"setools | "}) {
+    BOOST_TEST(WholeRecordIn(other + record).empty(), other);
+  }
+  BOOST_TEST(WholeRecordIn(record.substr(1)).empty());
+  BOOST_TEST(WholeRecordIn(record + "x").empty());
+}
+
 BOOST_AUTO_TEST_CASE(ARotatedSetIsOneChainUnderOneKey) {
   const Place place;
   AuditLog log = place.Open();
