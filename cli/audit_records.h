@@ -74,7 +74,7 @@ tl::expected<RecordFilter, std::string> FilterOf(const Invocation& invocation, i
 uint64_t ReadRecords(const std::vector<std::string>& paths,
                      const std::function<void(const AuditRecord&)>& take);
 
-// Whole lines out of pieces. A line that is longer than any record is given as an empty one.
+// Whole lines out of pieces. Of a line that is longer than any record stands `…`.
 class LineSplitter {
  public:
   // Calls `take(line)` for each line that ends in `bytes`.
@@ -85,7 +85,7 @@ class LineSplitter {
         Add(c);
         continue;
       }
-      take(std::string_view(too_long_ ? "" : line_));
+      take(std::string_view(too_long_ ? "…" : line_));
       Clear();
     }
   }

@@ -18,6 +18,7 @@
 #include "cli/commands.h"
 #include "cli/console.h"
 #include "cli/inputs.h"
+#include "engine/audit_verify.h"
 #include "engine/fd.h"
 #include "policy/text.h"
 
@@ -82,7 +83,10 @@ class Tail {
 
   // The line to print for one of the log; nothing: it is not asked for.
   std::optional<std::string> Line(std::string_view line) {
-    const auto record = ParseRecord(line);
+    if (line.empty()) return std::nullopt;
+    // Where a stream broke one stands behind a torn one. What was changed is shown, too.
+    const std::string_view whole = WholeRecordIn(line);
+    const auto record = ParseRecord(whole.empty() ? line : whole);
     if (!record) {
       ++unreadable_;
       return std::nullopt;
@@ -151,8 +155,10 @@ int TailLog(const Invocation& invocation) {
     if (!out.empty() && !PrintOut(out)) return kExitCannot;
   }
   if (tail.unreadable() != 0) {
-    PrintNote(
-        fmt::format("{} lines are no records: see `bulkhead audit verify`", tail.unreadable()));
+    PrintNote(fmt::format("{} no {}: see `bulkhead audit verify`",
+                          tail.unreadable() == 1 ? "1 line is"
+                                                 : fmt::format("{} lines are", tail.unreadable()),
+                          tail.unreadable() == 1 ? "record" : "records"));
   }
   return kExitDone;
 }
