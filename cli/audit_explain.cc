@@ -36,10 +36,10 @@ struct Search {
 };
 
 // The record that has this number in `run`, the log's first being 1; of 0, in the last that has it.
-Search FindRecord(const std::vector<std::string>& files, uint64_t sequence, uint64_t run) {
+Search FindRecord(const CheckedLog& log, uint64_t sequence, uint64_t run) {
   Search search;
   std::string bundle;
-  ReadRecords(files, [&](const AuditRecord& record) {
+  ReadRecords(log.files, log.stream, [&](const AuditRecord& record) {
     const bool opens = record.action == kLogOpen && record.component.empty();
     if (opens) bundle = record.object;
     // What precedes the first is the end of one whose beginning is gone.
@@ -339,7 +339,7 @@ int ExplainRecord(const Invocation& invocation) {
   }
   const auto log = CheckLog(invocation);
   if (!log) return log.error();
-  const Search search = FindRecord(log->files, *sequence, *run);
+  const Search search = FindRecord(*log, *sequence, *run);
   const auto& found = search.found;
   if (!found) {
     PrintMissing(search, *log, *sequence, *run);

@@ -101,7 +101,27 @@ bool IsBeneath(std::string_view rule, std::string_view above) {
   return rule.size() == above.size() || rule[above.size()] == '.' || rule[above.size()] == ':';
 }
 
+namespace {
+
+// A record is one object with two within, `extra` and `cut`; deeper ones a reader would follow.
+bool IsDeep(std::string_view line) {
+  constexpr int kDeepest = 3;
+  int depth = 0;
+  bool text = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (c == '"') text = !text;
+    if (text && c == '\\') ++i;
+    if (!text && (c == '{' || c == '[') && ++depth > kDeepest) return true;
+    if (!text && (c == '}' || c == ']')) --depth;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::optional<AuditRecord> ParseRecord(std::string_view line) {
+  if (IsDeep(line)) return std::nullopt;
   Json json = Json::parse(line, nullptr, false);
   if (!json.is_object() || !json.contains("kind")) return std::nullopt;
   AuditRecord record;
@@ -122,24 +142,24 @@ std::optional<AuditRecord> ParseRecord(std::string_view line) {
   return record;
 }
 
-uint64_t ReadRecords(const std::vector<std::string>& paths,
+uint64_t ReadRecords(const std::vector<std::string>& paths, bool stream,
                      const std::function<void(const AuditRecord&)>& take) {
   uint64_t others = 0;
-  uint64_t last = 0;
   RecentRecords recent;
   const auto line = [&](std::string_view read) {
-    const std::string_view text = WholeRecordIn(read);
-    const auto record = text.empty() ? std::nullopt : ParseRecord(text);
+    const std::string_view text = stream ? WholeRecordIn(read) : read;
+    const bool whole = stream ? !text.empty() : ChainVerifier::IsWhole(read);
+    const auto record = whole ? ParseRecord(text) : std::nullopt;
     if (!record) {
       others += read.empty() ? 0 : 1;
       return;
     }
-    const ChainPoint point{record->sequence,
-                           ParseDigest(TextOf(record->json, "hash")).value_or(Digest{})};
-    // One that only claims to be further on hides none that follows.
-    if (record->sequence <= last && recent.Has(point)) return;
-    recent.Add(point);
-    last = record->sequence;
+    if (stream) {
+      const auto hash = ParseDigest(TextOf(record->json, "hash"));
+      const ChainPoint point{record->sequence, hash.value_or(Digest{})};
+      if (recent.Has(point)) return;
+      recent.Add(point);
+    }
     take(*record);
   };
   for (const std::string& path : paths) {

@@ -69,9 +69,10 @@ tl::expected<int64_t, std::string> ParseWhen(const std::string& text, int64_t no
 // By --component, --kind, --control, --action, --rule and --since; an error for people.
 tl::expected<RecordFilter, std::string> FilterOf(const Invocation& invocation, int64_t now);
 
-// Calls `take` for each whole record of the files (WholeRecordIn), in their order; one that a
-// stream sent again is given once. How many other lines there are.
-uint64_t ReadRecords(const std::vector<std::string>& paths,
+// Calls `take` for each whole record of the files, in their order; one that a stream sent again is
+// given once. A line is a record for it where it is one for ChainVerifier, of a `stream` as well
+// where it only ends in one (WholeRecordIn). How many other lines there are.
+uint64_t ReadRecords(const std::vector<std::string>& paths, bool stream,
                      const std::function<void(const AuditRecord&)>& take);
 
 // Whole lines out of pieces. Of a line that is longer than any record stands `…`.

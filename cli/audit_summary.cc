@@ -57,10 +57,9 @@ void CountRecord(const AuditRecord& record, std::optional<Arch> arch, Counts& co
   talker.last = record.claimed;
 }
 
-Counts CountFiles(const std::vector<std::string>& paths, const RecordFilter& filter,
-                  std::optional<Arch> arch) {
+Counts CountFiles(const CheckedLog& log, const RecordFilter& filter, std::optional<Arch> arch) {
   Counts counts;
-  counts.unreadable = ReadRecords(paths, [&](const AuditRecord& record) {
+  counts.unreadable = ReadRecords(log.files, log.stream, [&](const AuditRecord& record) {
     if (filter.Takes(record)) CountRecord(record, arch, counts);
   });
   return counts;
@@ -220,7 +219,7 @@ int SummarizeLog(const Invocation& invocation) {
   if (!log) return log.error();
   const auto arch = ArchOfLog(invocation);
   if (!arch) return arch.error();
-  const Counts counts = CountFiles(log->files, *filter, *arch);
+  const Counts counts = CountFiles(*log, *filter, *arch);
   bool printed = true;
   if (invocation.One(Parameter::kFormat) == "json") {
     Json json{{"chain", ChainJson(*log)}};

@@ -59,8 +59,9 @@ void SyncDirectoryOf(const std::string& path) {
 }  // namespace
 
 tl::expected<std::vector<uint8_t>, std::string> ReadFile(const std::string& path, size_t limit) {
-  const Descriptor fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (fd.get() < 0) return Failed("open", path);
+  // Nothing is waited for but what a writer that is there already has to say.
+  const Descriptor fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (fd.get() < 0 || fcntl(fd.get(), F_SETFL, 0) != 0) return Failed("open", path);
   std::vector<uint8_t> bytes;
   uint8_t part[65536];
   for (;;) {

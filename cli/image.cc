@@ -160,6 +160,17 @@ std::string HelpOnTree(const std::string& root) {
                             : fmt::format("it is compressed: unpack it by `{} -d`", compressor);
 }
 
+// What an image is made of is not written over.
+bool IsInput(const std::string& output, const std::vector<std::string>& inputs) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  const fs::path place = fs::weakly_canonical(fs::absolute(output, error), error);
+  return std::ranges::any_of(inputs, [&](const std::string& input) {
+    return place == fs::weakly_canonical(fs::absolute(input, error), error) ||
+           fs::equivalent(output, input, error);
+  });
+}
+
 // An image within its own tree would hold the one before it.
 bool IsWithin(const std::string& file, const std::string& root) {
   namespace fs = std::filesystem;
@@ -203,6 +214,12 @@ int MakeImage(const Invocation& invocation) {
   if (IsWithin(output, root)) {
     return Fail(fmt::format("{} is within the tree {}", output, Quoted(root)),
                 "the next image would hold this one: write it elsewhere");
+  }
+  std::vector<std::string> inputs{bundle, bundle + std::string(kSignatureSuffix), root, parts.init};
+  inputs.insert(inputs.end(), parts.modules.begin(), parts.modules.end());
+  if (IsInput(output, inputs)) {
+    return Fail(fmt::format("{} is what the image is made of", Quoted(output)),
+                "write it elsewhere");
   }
   auto tree = ReadImageTree(root);
   if (!tree) return Fail(tree.error(), HelpOnTree(root));

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 #include "cli/learn_subject.h"
 #include "cli/running.h"
 #include "cli/runtime.h"
+#include "engine/fd.h"
 #include "policy/text.h"
 #include "sandbox/probe_kernel.h"
 
@@ -230,17 +232,22 @@ int Learn(const Invocation& invocation) {
   for (const std::string& line : missing) PrintError("missing: " + line);
   if (!missing.empty()) return kExitCannot;
   const std::string output = invocation.One(Parameter::kLearnOutput);
-  if (IsWrittenByHand(output)) {
-    PrintError(fmt::format("{} is there, and was not learnt: it would be lost", Quoted(output)),
-               "name another file by `--output`, or remove it");
-    return kExitCannot;
-  }
-  // Not after a long run.
+  // Not after a long run. The directory is meant that is there now: the program may exchange it.
   const fs::path directory = fs::absolute(output).parent_path();
-  if (access(directory.c_str(), W_OK) != 0) {
+  const Fd place(open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!place || access(directory.c_str(), W_OK) != 0) {
     PrintError(fmt::format("can't write {}: {}", Quoted(output), strerror(errno)));
     return kExitCannot;
   }
+  const std::string file =
+      fmt::format("/proc/self/fd/{}/{}", place.get(), fs::path(output).filename().string());
+  const auto is_lost = [&] {
+    if (!IsWrittenByHand(file)) return false;
+    PrintError(fmt::format("{} is there, and was not learnt: it would be lost", Quoted(output)),
+               "name another file by `--output`, or remove it");
+    return true;
+  };
+  if (is_lost()) return kExitCannot;
   const bool component = invocation.Has(Parameter::kLearnPolicy);
   const auto scene = component ? SceneOfPolicy(invocation) : SceneOfCommand(invocation);
   if (!scene) return scene.error();
@@ -255,8 +262,9 @@ int Learn(const Invocation& invocation) {
   }
   const auto learnt = Judge(*scene, log);
   if (!learnt) return learnt.error();
+  if (is_lost()) return kExitCannot;
   const auto written = WriteAtomically(
-      output, {reinterpret_cast<const uint8_t*>(learnt->text.data()), learnt->text.size()});
+      file, {reinterpret_cast<const uint8_t*>(learnt->text.data()), learnt->text.size()});
   if (!written) return Fail(kExitCannot, written.error()).value();
   PrintNote(fmt::format("{}: {} statements; {} observations are listed and not granted", output,
                         learnt->statements, learnt->notes));

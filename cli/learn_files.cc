@@ -55,6 +55,11 @@ size_t FilesBeneath(const std::string& directory) {
   return count;
 }
 
+bool IsThere(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
 bool HasFewEntries(const std::string& directory) {
   std::error_code error;
   uint64_t entries = 0;
@@ -127,12 +132,25 @@ bool MayChange(const std::string& path, uint32_t uid) {
   if (error) return true;
   for (; real.has_relative_path(); real = real.parent_path()) {
     struct stat info {};
-    if (stat(real.c_str(), &info) != 0 || info.st_uid == uid || MayWrite(real.string(), uid) ||
-        NamesWriters(real.string(), info)) {
-      return true;
-    }
+    if (stat(real.c_str(), &info) != 0 || info.st_uid == uid) return true;
+    // In a directory with the sticky bit nobody exchanges what is another's.
+    const bool sticky = S_ISDIR(info.st_mode) && (info.st_mode & S_ISVTX) != 0;
+    if (!sticky && (MayWrite(real.string(), uid) || NamesWriters(real.string(), info))) return true;
   }
   return false;
+}
+
+// A hard link: by which of them it is written is not seen.
+bool HasOtherNames(const std::string& path) {
+  struct stat info {};
+  return stat(path.c_str(), &info) == 0 && S_ISREG(info.st_mode) && info.st_nlink > 1;
+}
+
+bool IsSameFile(const std::string& one, const std::string& other) {
+  struct stat a {};
+  struct stat b {};
+  return stat(one.c_str(), &a) == 0 && stat(other.c_str(), &b) == 0 && a.st_dev == b.st_dev &&
+         a.st_ino == b.st_ino;
 }
 
 bool IsProgram(const std::string& path) {
@@ -199,6 +217,8 @@ class Learner {
       Note(what, "it is no program");
     } else if (MayChange(*program, context_.uid) || BeneathAny(*program, own_)) {
       Note(what, "its user may change it");
+    } else if (MayChange(path, context_.uid)) {
+      Note(what, "its user may change the script, which may have named another one when it ran");
     } else if (IsOwn(*program) || IsOfTheRuntime(*program) || IsOfAsset(*program)) {
       Note(what, "programs are not executed from there");
     } else {
@@ -227,7 +247,10 @@ class Learner {
                                [&](const std::string& asset) { return Covers(path, asset); });
   }
   bool IsOfAsset(const std::string& path) const {
-    return BeneathAny(path, context_.assets) || BeneathAny(RealOf(path), context_.assets);
+    if (BeneathAny(path, context_.assets) || BeneathAny(RealOf(path), context_.assets)) return true;
+    return HasOtherNames(path) && std::ranges::any_of(context_.assets, [&](const auto& asset) {
+             return IsSameFile(path, asset);
+           });
   }
   // Noted once, whatever was done with it.
   bool OfAsset(const std::string& path) {
@@ -295,16 +318,11 @@ class Learner {
       return found == file.uses.end() ? nullptr : &found->second;
     };
     if (const Evidence* evidence = of("execute"); evidence != nullptr && file.type == 'f') {
-      if (!file.uses.contains("create") && !BeneathAny(path, own_)) {
-        Grant(Verb::kExecute, path, *evidence);
-        Interpreter(path);
-      } else {
-        Note(fmt::format("execution of {}", Quoted(path)), "it wrote the file itself");
-      }
+      Execute(path, file, *evidence);
     }
     if (BeneathAny(path, own_) && !BeneathScratch(path)) return;
-    if (BeneathScratch(path) && (file.uses.contains("create") || path == "/tmp" ||
-                                 path == "/var/tmp" || !fs::exists(path))) {
+    if (BeneathScratch(path) &&
+        (file.uses.contains("create") || path == "/tmp" || path == "/var/tmp" || !IsThere(path))) {
       return;
     }
     for (const char* action : {"write", "metadata"}) {
@@ -320,6 +338,25 @@ class Learner {
       }
     }
     if (const Evidence* evidence = of("list")) List(path, *evidence);
+  }
+
+  void Execute(const std::string& path, const SeenFile& file, const Evidence& evidence) {
+    const std::string what = fmt::format("execution of {}", Quoted(path));
+    const bool changes = MayChange(path, context_.uid);
+    if (file.uses.contains("create") || BeneathAny(path, own_)) {
+      return Note(what, "it wrote the file itself");
+    }
+    if (changes && HasOtherNames(path)) {
+      return Note(what, "its user may change it, also by another name");
+    }
+    Grant(Verb::kExecute, path, evidence);
+    if (changes) {
+      learnt_.grants[{Verb::kExecute, path}].widened = "its user may change what is executed";
+    }
+    if (file.uses.contains("write")) {
+      Note(fmt::format("writing {}", Quoted(path)), "it is executed, too");
+    }
+    Interpreter(path);
   }
 
   bool BeneathScratch(const std::string& path) const {

@@ -28,9 +28,15 @@ std::optional<std::string> Whole(const Json& event, const char* key) {
   return UnescapeText(TextOf(event, key));
 }
 
+template <typename Number>
+Number NumberOf(const Json& event, const char* key, Number otherwise) {
+  const auto found = event.find(key);
+  return found != event.end() && found->is_number_integer() ? found->get<Number>() : otherwise;
+}
+
 Evidence EvidenceOf(const Json& event) {
-  return {event.value("count", uint64_t{1}), TextOf(event, "exe"), event.value("pid", int64_t{0}),
-          TextOf(event, "time")};
+  return {NumberOf<uint64_t>(event, "count", 1), TextOf(event, "exe"),
+          NumberOf<int64_t>(event, "pid", 0), TextOf(event, "time")};
 }
 
 std::optional<SeccompData> DataOf(Arch arch, const std::string& name,

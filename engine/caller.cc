@@ -139,6 +139,8 @@ PathTarget FollowPath(pid_t pid, const std::string& path, const Identity& who, u
   const Fd parent = OpenIn(pid, above);
   if (parent && fstat(parent.get(), &info) == 0 && S_ISDIR(info.st_mode)) {
     target.real = LinkText("/proc/self/fd/" + std::to_string(parent.get()));
+    const char* name = path.c_str() + path.rfind('/') + 1;
+    target.dangling = fstatat(parent.get(), name, &info, AT_SYMLINK_NOFOLLOW) == 0;
   }
   return target;
 }

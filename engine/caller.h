@@ -29,6 +29,7 @@ std::string AbsolutePath(pid_t pid, int directory, const std::string& path);
 struct PathTarget {
   char type = '-';        // f file, d directory, s socket, p pipe, c and b devices, - nothing
   std::string real;       // without links; of nothing: that of its directory, if there is one
+  bool dangling = false;  // a link that leads to nothing
   bool permitted = true;  // by owner, group and mode, for what is asked
 };
 struct Identity {

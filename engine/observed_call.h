@@ -25,7 +25,9 @@ enum class PathUse : uint8_t {
   kExecute,
   kLook,  // metadata is read, or it is entered
   kWrite,
-  kMake,      // made, removed or renamed
+  kMake,      // made, also in the place of what is there
+  kNew,       // made where nothing is
+  kRemove,    // removed, renamed or given another name: what is there
   kMetadata,  // mode, owner, times or attributes are changed
 };
 

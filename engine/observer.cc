@@ -145,12 +145,17 @@ class Watcher {
     const PathTarget target = FollowPath(call.pid, path, who, Wanted(argument.use, flags));
     Observation told = base;
     told.control = "files";
-    told.action = ActionOf(argument.use, flags, target.type);
+    told.action = ActionOf(argument.use, flags, target);
     // What isn't there is probed for and not needed.
     if (told.action.empty() || (target.type == '-' && told.action != "create")) return;
     if (!told.action.starts_with("create") && !target.permitted) told.action += "-not-permitted";
     told.object = path;
     told.real = std::string(1, target.type) + target.real;
+    // A file without a name is made in that directory, not the directory.
+    if (argument.use == PathUse::kOpen && (flags & O_TMPFILE) == O_TMPFILE) {
+      told.object = (path == "/" ? "" : path) + "/unnamed";
+      told.real = "-" + target.real;
+    }
     if (listener_.IsValid(call)) Count(std::move(told));
   }
 
@@ -164,7 +169,9 @@ class Watcher {
     return access == O_RDONLY ? kRead : access == O_WRONLY ? kWrite : kRead | kWrite;
   }
 
-  static std::string ActionOf(PathUse use, uint64_t flags, char type) {
+  static std::string ActionOf(PathUse use, uint64_t flags, const PathTarget& target) {
+    const char type = target.type;
+    const bool there = type != '-' || target.dangling;
     switch (use) {
       case PathUse::kExecute:
         return "execute";
@@ -174,6 +181,10 @@ class Watcher {
         return "write";
       case PathUse::kMake:
         return "create";
+      case PathUse::kNew:  // else it fails, and nothing is made
+        return there ? "look" : "create";
+      case PathUse::kRemove:
+        return there ? "create" : "";
       case PathUse::kMetadata:
         return "metadata";
       case PathUse::kOpen:

@@ -70,13 +70,16 @@ CodePoint DecodeFront(std::string_view text) {
 }
 
 bool IsInvisible(uint32_t c) {
-  if (c == 0xAD || c == 0x61C || c == 0x180E || c == 0xFEFF) return true;
-  if (c >= 0x200B && c <= 0x200F) return true;
-  if (c >= 0x2028 && c <= 0x202E) return true;
-  if (c >= 0x2060 && c <= 0x206F) return true;
-  if (c >= 0xFFF0 && c <= 0xFFFB) return true;
-  if (c >= 0xE0000 && c <= 0xE0FFF) return true;
-  return (c & 0xFFFE) == 0xFFFE;
+  // Default_Ignorable_Code_Point of Unicode 15, and what is blank.
+  constexpr struct {
+    uint32_t first, last;
+  } kRanges[] = {{0xAD, 0xAD},       {0x34F, 0x34F},    {0x61C, 0x61C},   {0x115F, 0x1160},
+                 {0x17B4, 0x17B5},   {0x180B, 0x180F},  {0x200B, 0x200F}, {0x2028, 0x202E},
+                 {0x2060, 0x206F},   {0x2800, 0x2800},  {0x3164, 0x3164}, {0xFE00, 0xFE0F},
+                 {0xFEFF, 0xFEFF},   {0xFFA0, 0xFFA0},  {0xFFF0, 0xFFFB}, {0x1BCA0, 0x1BCA3},
+                 {0x1D173, 0x1D17A}, {0xE0000, 0xE0FFF}};
+  const auto holds = [c](const auto& range) { return range.first <= c && c <= range.last; };
+  return std::ranges::any_of(kRanges, holds) || (c & 0xFFFE) == 0xFFFE;
 }
 
 bool IsControl(uint32_t c) { return (c < 0x20 && c != '\n') || (c >= 0x7F && c <= 0x9F); }

@@ -157,6 +157,58 @@ BOOST_AUTO_TEST_CASE(WhatAComponentSaysIsNoRecord) {
   BOOST_TEST(Bulkhead({"audit", "explain", "--stream", path, "999999"}).exit == 1);
 }
 
+// What `verify` passes over as an unfinished line nobody else takes for a record either.
+BOOST_AUTO_TEST_CASE(AFileHasNoRecordsBehindTornOnes) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  WriteLog(path);
+  const std::string forged =
+      test::Linked(R"({"seq":999,"claimed":"1.0","kind":"violation","component":"invented",)"
+                   R"("control":"seccomp","action":"mount","object":"","count":1})");
+  test::WriteText(path, test::ReadText(path) + R"({"x)" + forged);
+  const auto judge = [&](std::vector<std::string> words, bool stream) {
+    if (stream) words.emplace_back("--stream");
+    return Bulkhead(words);
+  };
+  for (const bool stream : {false, true}) {
+    BOOST_TEST(judge({"audit", "verify", path}, stream).exit == 0);
+    BOOST_TEST(judge({"audit", "explain", path, "999"}, stream).exit == 1);
+    BOOST_TEST(judge({"audit", "summary", path}, stream).out.find("invented") == std::string::npos);
+  }
+}
+
+// Of an earlier run, behind the beginning of a later one, it hides nothing of that.
+BOOST_AUTO_TEST_CASE(ARecordThatCameAgainLateHidesNothing) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  WriteLog(path);
+  WriteLog(path);
+  const auto real = test::Parsed(Bulkhead({"audit", "summary", path, "--format", "json"}).out);
+  const std::string log = test::ReadText(path);
+  const size_t run = log.find(R"({"seq":1,)", 1);
+  const size_t again = log.rfind("\n", run - 2) + 1;
+  const size_t second = log.find('\n', run) + 1;
+  test::WriteText(path,
+                  log.substr(0, second) + log.substr(again, run - again) + log.substr(second));
+  const auto run_twice = Bulkhead({"audit", "summary", path, "--stream", "--format", "json"});
+  BOOST_TEST(run_twice.exit == 0, run_twice.err);
+  for (const char* part : {"events", "refused"}) {
+    BOOST_TEST(test::Parsed(run_twice.out)[part] == real[part]);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ADeepLineIsNoRecord) {
+  const test::TemporaryDirectory directory;
+  const std::string path = directory / "audit.jsonl";
+  test::WriteText(path, R"({"kind":"violation","seq":1,"extra":{"a":)" + std::string(30000, '[') +
+                            std::string(30000, ']') + "}}\n" +
+                            R"({"kind":"violation","seq":2,"object":"[[[[{{{{","extra":{"a":"b"}})"
+                            "\n");
+  const auto tail = Bulkhead({"audit", "tail", path, "--format", "json"});
+  BOOST_TEST(LinesOf(tail.out) == 1U);
+  BOOST_TEST(tail.err.find("1 line is no record:") != std::string::npos, tail.err);
+}
+
 // As whoever stores a stream may find it: a line that only claims to be further on hides nothing
 // that follows, though it is a record by its own hash.
 BOOST_AUTO_TEST_CASE(AnInventedNumberHidesNothing) {

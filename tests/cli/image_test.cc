@@ -240,6 +240,18 @@ BOOST_AUTO_TEST_CASE(AnImageIsNotWrittenIntoItsOwnTree) {
   std::filesystem::remove(root + "-image");
 }
 
+BOOST_AUTO_TEST_CASE(AnImageIsNotWrittenOverWhatItIsMadeOf) {
+  for (const std::string& place : {bundle, bundle + ".sig"}) {
+    const bool there = std::filesystem::exists(place);
+    const std::string before = there ? test::ReadText(place) : "";
+    const auto made = Image(root, place);
+    BOOST_TEST(made.exit == 3, place);
+    BOOST_TEST(made.err.find("is what the image is made of") != std::string::npos, made.err);
+    BOOST_TEST(std::filesystem::exists(place) == there, place);
+    if (there) BOOST_TEST((test::ReadText(place) == before), place);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(ModulesKeepTheirOrder) {
   // An object file is as good as a module here.
   const auto compiled = Bash("cd " + directory.path() +

@@ -200,7 +200,10 @@ BOOST_AUTO_TEST_CASE(AnInterpreterIsAFileThatItsUserCanNotWrite) {
   test::WriteText(own, "");
   std::filesystem::permissions(own, std::filesystem::perms(0757));
   // Of a directory in which anybody may put another one in its place.
-  const std::string within = directory / "within";
+  const std::string open = directory / "open";
+  std::filesystem::create_directory(open);
+  std::filesystem::permissions(open, std::filesystem::perms(0777));
+  const std::string within = open + "/within";
   test::WriteText(within, "");
   std::filesystem::permissions(within, std::filesystem::perms(0755));
   const std::string gap = directory /
@@ -279,6 +282,66 @@ BOOST_AUTO_TEST_CASE(AnInterpreterWithAnAccessListOfWritersIsNone) {
     BOOST_TEST(errno == EOPNOTSUPP);
   }
   std::filesystem::remove_all(place);
+}
+
+// By which name a file is written is not seen.
+BOOST_AUTO_TEST_CASE(AProgramThatItsUserMayChangeByAnotherNameIsNotExecuted) {
+  if (geteuid() != 0) return;
+  const test::TemporaryDirectory directory;
+  const std::string program = directory / "program";
+  const std::string script = directory / "script";
+  test::WriteText(program, "");
+  test::WriteText(script, "#!/bin/sh\n");
+  const auto learn = [&] { return Files({{program, Seen("execute")}, {script, Seen("execute")}}); };
+  const auto grant = [&](const LearntFiles& learnt, const std::string& path) {
+    const auto found = learnt.grants.find({Verb::kExecute, path});
+    return found == learnt.grants.end() ? "none" : "granted " + found->second.widened;
+  };
+  // Root's, with one name or with two: nobody writes them.
+  std::filesystem::create_hard_link(program, directory / "other");
+  BOOST_TEST(grant(learn(), program) == "granted ");
+  BOOST_TEST(grant(learn(), "/bin/sh") == "granted ");
+  BOOST_REQUIRE(chown(program.c_str(), 4711, 4711) == 0);
+  BOOST_REQUIRE(chown(script.c_str(), 4711, 4711) == 0);
+  LearntFiles learnt = learn();
+  BOOST_TEST(grant(learnt, program) == "none");
+  BOOST_TEST(grant(learnt, script) == "granted its user may change what is executed");
+  BOOST_TEST(grant(learnt, "/bin/sh") == "none");
+  BOOST_REQUIRE(learnt.notes.size() == 2U);
+  BOOST_TEST(learnt.notes[0].find("also by another name") != std::string::npos, learnt.notes[0]);
+  BOOST_TEST(learnt.notes[1].find("another one when it ran") != std::string::npos, learnt.notes[1]);
+  std::filesystem::remove(directory / "other");
+  BOOST_TEST(grant(learn(), program) == "granted its user may change what is executed");
+  // What is written and executed is executed, and said not to be written.
+  SeenFile both = Seen("execute");
+  both.uses["write"] = {1, "/usr/bin/x", 12, "7.5"};
+  learnt = Files({{program, both}});
+  BOOST_TEST(grant(learnt, program) != "none");
+  BOOST_TEST(!learnt.grants.contains({Verb::kWrite, program}));
+  BOOST_REQUIRE(learnt.notes.size() == 1U);
+  BOOST_TEST(learnt.notes[0].find("it is executed, too") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(AnotherNameOfAnAssetIsTheAsset) {
+  const test::TemporaryDirectory directory;
+  const std::string key = directory / "key";
+  const std::string link = directory / "link";
+  test::WriteText(key, "");
+  test::WriteText(link, "");
+  BOOST_TEST(Files({{link, Seen("read")}}, {key}).grants.contains({Verb::kRead, link}));
+  std::filesystem::remove(link);
+  std::filesystem::create_hard_link(key, link);
+  BOOST_TEST(!Files({{link, Seen("read")}}, {key}).grants.contains({Verb::kRead, link}));
+}
+
+// While it ran it may have laid links in a ring.
+BOOST_AUTO_TEST_CASE(APathThatLeadsNowhereEndsNothing) {
+  const test::TemporaryDirectory directory;
+  std::filesystem::create_symlink("ring", directory / "ring");
+  const std::string path = directory / "ring/file";
+  BOOST_TEST(!Files({{path, Seen("read")}}).grants.contains({Verb::kWrite, path}));
+  const std::string odd = Line("files", "read", "/srv/a", R"(,"pid":"x","count":"y")");
+  BOOST_TEST(Read(odd).files.size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(ALinkIsAsWideAsWhereItLeads) {

@@ -230,6 +230,48 @@ class Quick(Learning):
             self.assertEqual(refused.returncode, 2, refused.stderr)
             self.assertIn("is no directory to begin in", refused.stderr)
 
+    def script(self, *lines):
+        path = pathlib.Path("/srv/script")
+        path.write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        return ["/bin/sh", str(path)]
+
+    def test_what_was_not_made_or_removed_gives_nothing(self):
+        """And what was, beside it: a directory that is there, a name of nothing, a link to nothing."""
+        self.own("/srv/site/cache/tmp")
+        self.own("/srv/links")
+        os.symlink("nowhere", "/srv/links/dangling")
+        os.chown("/srv/links/dangling", USER, USER, follow_symlinks=False)
+        for item in ("/srv/site", "/srv/site/cache"):
+            os.chown(item, USER, USER)
+        learnt, _ = self.learn("make", self.script(
+            "mkdir /srv/site /srv/site/cache /srv/site/cache/tmp", "rm -f /srv/site/nothing",
+            "rm /srv/links/dangling", "echo x >/srv/site/cache/tmp/file"), None)
+        text = learnt.read_text(encoding="utf-8")
+        state = text.split("state:")[1].split(":")[0]
+        self.assertIn('"/srv/site/cache/tmp"', state)
+        self.assertIn('"/srv/links"', state)
+        self.assertNotIn('"/srv/site"', text)
+        self.assertNotIn('"/srv/site/cache"', text)
+
+    def test_what_the_program_moves_meanwhile(self):
+        """Its own directories become rings of links, or lead to what was written by hand."""
+        hand = self.directory / "hand"
+        hand.mkdir()
+        (hand / "p.yaml").write_text("# by hand\n")
+        for place in ("/srv/own/ring", "/srv/own/out"):
+            self.own(place)
+        os.chown("/srv/own", USER, USER)
+        pathlib.Path("/srv/own/ring/file").write_text("x")
+        command = self.script("cat /srv/own/ring/file", "mv /srv/own/ring /srv/own/old",
+                              "ln -s ring /srv/own/ring", "mv /srv/own/out /srv/own/old-out",
+                              f"ln -s {hand} /srv/own/out")
+        words = [enclave.BULKHEAD, "learn", "-o", "/srv/own/out/p.yaml", "--name", "moves",
+                 "--user", str(USER), "--init", enclave.BULKHEAD_INIT, "--", *command]
+        said = enclave.run(*words)
+        self.assertEqual(said.returncode, 0, said.stderr)
+        self.assertEqual((hand / "p.yaml").read_text(), "# by hand\n")
+        self.assertIn("/srv/own", pathlib.Path("/srv/own/old-out/p.yaml").read_text())
+
     def test_arguments_are_as_they_were_given(self):
         learnt = self.directory / "learnt.yaml"
         words = [enclave.BULKHEAD, "learn", "-o", str(learnt), "--name", "words", "--"]

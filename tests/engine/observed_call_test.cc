@@ -98,6 +98,11 @@ BOOST_AUTO_TEST_CASE(PathsHaveTheirRegisters) {
   BOOST_REQUIRE(rename.first && rename.second);
   BOOST_TEST(rename.second->directory == 2);
   BOOST_TEST(rename.second->path == 3);
+  BOOST_TEST((rename.first->use == PathUse::kRemove && rename.second->use == PathUse::kMake));
+  BOOST_TEST((PathsOf("mkdirat").first->use == PathUse::kNew));
+  BOOST_TEST((PathsOf("unlink").first->use == PathUse::kRemove));
+  const auto link = PathsOf("linkat");
+  BOOST_TEST((link.first->use == PathUse::kRemove && link.second->use == PathUse::kNew));
   BOOST_TEST(!PathsOf("read").first.has_value());
   // Each names registers that the call has, and pointers.
   for (const SyscallRow& row : AllSyscalls()) {
