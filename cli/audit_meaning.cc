@@ -61,6 +61,9 @@ constexpr Meaning kMeanings[] = {
     {"lifecycle", "hold",
      "Landlock refused the component so often that it was stopped for the rest of the second, so "
      "that the kernel drops no records"},
+    {"lifecycle", "memory",
+     "the kernel killed processes of the component for want of memory around it: its own limit was "
+     "not reached"},
     {"lifecycle", "violation", "the component was ended, as its `on-violation: kill` says"},
     {"lifecycle", "confine", "the component could not be confined, and nothing of it was run"},
     {"lifecycle", "observe", "who observed the component died, and the component was ended"},

@@ -52,20 +52,28 @@ uint64_t DeadlineOf(BrokerRequest::Kind kind, int socket) {
 
 }  // namespace
 
-Workers::Workers(const ProfileData& profile, Fd mount, Fd network, bool close_range)
-    : mount_(std::move(mount)), network_(std::move(network)), plan_(profile) {
+Workers::Workers(const ProfileData& profile, Fd mount, Fd network, Cgroup::Entrances memory,
+                 bool close_range)
+    : mount_(std::move(mount)),
+      network_(std::move(network)),
+      memory_(std::move(memory)),
+      plan_(profile) {
   plan_.mount_namespace = mount_.get();
   plan_.network_namespace = network_.get();
+  if (!memory_.tasks.empty()) plan_.cgroup_tasks = memory_.tasks.front().get();
+  plan_.cgroup_directory = memory_.directory.get();
   plan_.close_range = close_range;
 }
 
-std::unique_ptr<Workers> Workers::Open(const ProfileData& profile, pid_t reaper, bool close_range) {
+std::unique_ptr<Workers> Workers::Open(const ProfileData& profile, pid_t reaper,
+                                       const Cgroup& cgroup, bool close_range) {
   Fd mount = OpenNamespace(reaper, "mnt");
   const bool own_network = profile.network == Network::kNone;
   Fd network = own_network ? OpenNamespace(reaper, "net") : Fd();
-  if (!mount || (own_network && !network)) return nullptr;
+  auto memory = cgroup.OpenMemory();
+  if (!mount || (own_network && !network) || !memory) return nullptr;
   return std::unique_ptr<Workers>(
-      new Workers(profile, std::move(mount), std::move(network), close_range));
+      new Workers(profile, std::move(mount), std::move(network), std::move(*memory), close_range));
 }
 
 Workers::~Workers() {

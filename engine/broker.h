@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 
+#include "engine/cgroup.h"
 #include "engine/event.h"
 #include "engine/fd.h"
 #include "engine/listener.h"
@@ -39,9 +40,11 @@ struct BrokeredCall {
 
 class Workers {
  public:
-  // `reaper` is the component's PID 1, a child that was not waited for yet. Null if its
-  // namespaces can't be opened.
-  static std::unique_ptr<Workers> Open(const ProfileData& profile, pid_t reaper, bool close_range);
+  // `reaper` is the component's PID 1, a child that was not waited for yet. What the workers hold
+  // for it, as what its own sockets have not read, is counted in its `cgroup`. Null if its
+  // namespaces or that can't be opened.
+  static std::unique_ptr<Workers> Open(const ProfileData& profile, pid_t reaper,
+                                       const Cgroup& cgroup, bool close_range);
   Workers(const Workers&) = delete;
   Workers& operator=(const Workers&) = delete;
   ~Workers();
@@ -96,11 +99,13 @@ class Workers {
     bool dead = false;
   };
 
-  Workers(const ProfileData& profile, Fd mount, Fd network, bool close_range);
+  Workers(const ProfileData& profile, Fd mount, Fd network, Cgroup::Entrances memory,
+          bool close_range);
   bool Start(Kernel& kernel, Worker& worker);
   static Cut CutOff(Worker& worker);
 
   Fd mount_, network_;
+  Cgroup::Entrances memory_;
   // Of the last caller: a pidfd stands for no other process than it was opened for.
   pid_t caller_ = 0;
   Fd caller_pidfd_;

@@ -2,6 +2,8 @@
 // Calls that workers make for a component, and arguments that they read: from the notification to
 // the answer. Nothing here waits for a worker.
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -58,6 +60,16 @@ std::string SocketText(const SocketKind& socket) {
          " protocol " + std::to_string(socket.protocol);
 }
 
+// A close of the last descriptor of these waits for nobody: pipes, descriptors without a file
+// (eventfd and the like), and the kernel's own null, zero, full and random (devices.txt, 1 char).
+bool ClosesAtOnce(const Fd& fd) {
+  struct stat info {};
+  if (fstat(fd.get(), &info) != 0) return false;
+  constexpr unsigned kMemoryDevices = 1;
+  return S_ISFIFO(info.st_mode) || (info.st_mode & S_IFMT) == 0 ||
+         (S_ISCHR(info.st_mode) && major(info.st_rdev) == kMemoryDevices);
+}
+
 // What is no socket is not handed on: see CloseFileElsewhere.
 int WhyNoSocket(const Fd& fd) {
   int domain = 0;
@@ -69,7 +81,7 @@ int WhyNoSocket(const Fd& fd) {
 
 // Where the component's own connections are made by a worker, or its arguments are read by one.
 void Supervisor::OpenWorkers(Component& component) {
-  component.workers = Workers::Open(*component.profile, component.reaper,
+  component.workers = Workers::Open(*component.profile, component.reaper, *component.cgroup,
                                     kernel_features_.Has(Feature::kCloseRange));
 }
 
@@ -179,8 +191,9 @@ bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
     if (brokered.kind != Kind::kRead) busy_until_ = NowNs() + kBusyTime;
     return true;
   }
+  if (error == ENOTSOCK && ClosesAtOnce(socket)) socket.Reset();
   if (socket) SpendBrokered(component, kChildCost);
-  if (error == ENOTSOCK) {
+  if (error == ENOTSOCK && socket) {
     if (const pid_t closer = CloseFileElsewhere(socket); closer > 0) closers.insert(closer);
   }
   CloseElsewhere(socket);

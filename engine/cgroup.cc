@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <cstdlib>
 #include <utility>
 
 namespace bulkhead {
@@ -59,6 +60,11 @@ uint64_t KeyedNumber(const std::string& text, std::string_view key) {
   uint64_t value = 0;
   std::from_chars(lines.data() + found + wanted.size(), lines.data() + lines.size(), value);
   return value;
+}
+
+// 0 where there is none.
+uint64_t Number(const std::string& path) {
+  return std::strtoull(ReadSmallFile(path).c_str(), nullptr, 10);
 }
 
 std::vector<pid_t> Members(const std::string& directory) {
@@ -136,8 +142,12 @@ void PlanCpu(uint32_t version, uint32_t percent, std::vector<CgroupSetting>& out
 }  // namespace
 
 tl::expected<std::vector<CgroupSetting>, CgroupError> PlanCgroup(const CgroupPlaces& places,
-                                                                 const Limits& limits) {
-  const uint64_t stated[] = {limits.memory, limits.processes,
+                                                                 const Limits& limits,
+                                                                 uint32_t workers) {
+  const bool together = limits.memory != 0 && places.At(Controller::kMemory).directory ==
+                                                  places.At(Controller::kPids).directory;
+  const uint64_t tasks = limits.processes + (together ? workers : 0);
+  const uint64_t stated[] = {limits.memory, limits.processes == 0 ? 0 : tasks,
                              uint64_t{limits.cpu_percent} + (limits.cpu_yields ? 1 : 0)};
   std::vector<CgroupSetting> settings;
   for (const Controller controller : kControllers) {
@@ -175,17 +185,32 @@ Cgroup::~Cgroup() {
 tl::expected<Cgroup::Entrances, CgroupError> Cgroup::Open() const {
   Entrances entrances;
   for (const Level& level : levels_) {
-    const bool first = level.place.version == 1;
-    const std::string path = first ? level.place.directory + "/tasks" : level.place.directory;
-    Fd fd(open(path.c_str(), (first ? O_WRONLY : O_RDONLY | O_DIRECTORY) | O_CLOEXEC));
-    if (!fd) return Failure({"open", errno, path});
-    if (first) {
-      entrances.tasks.push_back(std::move(fd));
-    } else {
-      entrances.directory = std::move(fd);
+    if (auto opened = OpenLevel(level.place, entrances); !opened) {
+      return tl::unexpected(opened.error());
     }
   }
   return entrances;
+}
+
+tl::expected<Cgroup::Entrances, CgroupError> Cgroup::OpenMemory() const {
+  Entrances entrances;
+  const CgroupPlace* memory = Find(Controller::kMemory);
+  if (memory == nullptr) return entrances;
+  if (auto opened = OpenLevel(*memory, entrances); !opened) return tl::unexpected(opened.error());
+  return entrances;
+}
+
+tl::expected<void, CgroupError> Cgroup::OpenLevel(const CgroupPlace& place, Entrances& entrances) {
+  const bool first = place.version == 1;
+  const std::string path = first ? place.directory + "/tasks" : place.directory;
+  Fd fd(open(path.c_str(), (first ? O_WRONLY : O_RDONLY | O_DIRECTORY) | O_CLOEXEC));
+  if (!fd) return Failure({"open", errno, path});
+  if (first) {
+    entrances.tasks.push_back(std::move(fd));
+  } else {
+    entrances.directory = std::move(fd);
+  }
+  return {};
 }
 
 tl::expected<void, CgroupError> Cgroup::Attach(pid_t pid) const {
@@ -210,8 +235,20 @@ const CgroupPlace* Cgroup::Find(Controller controller) const {
 CgroupCounters Cgroup::Counters() const {
   CgroupCounters counters;
   if (const CgroupPlace* memory = Find(Controller::kMemory)) {
-    const char* file = memory->version == 1 ? "/memory.oom_control" : "/memory.events";
-    counters.oom_kills = KeyedNumber(ReadSmallFile(memory->directory + file), "oom_kill");
+    const bool first = memory->version == 1;
+    const std::string events =
+        ReadSmallFile(memory->directory + (first ? "/memory.oom_control" : "/memory.events"));
+    counters.oom_kills = KeyedNumber(events, "oom_kill");
+    if (first) {
+      // What is charged is charged in parts of up to 64 pages, and failcnt isn't counted everywhere
+      // (mm/memcontrol.c, MEMCG_CHARGE_BATCH).
+      constexpr uint64_t kNear = 1 << 20;
+      const uint64_t most = Number(memory->directory + "/memory.max_usage_in_bytes");
+      const uint64_t limit = Number(memory->directory + "/memory.limit_in_bytes");
+      counters.memory_hits = most + kNear >= limit ? counters.oom_kills : 0;
+    } else {
+      counters.memory_hits = KeyedNumber(events, "max");
+    }
   }
   if (const CgroupPlace* pids = Find(Controller::kPids)) {
     counters.refused_forks = KeyedNumber(ReadSmallFile(pids->directory + "/pids.events"), "max");
@@ -335,10 +372,10 @@ tl::expected<void, CgroupError> Cgroups::MakeLevel(Cgroup& group, Controller con
 
 tl::expected<Cgroup, CgroupError> Cgroups::Create(std::string_view enclave,
                                                   std::string_view component, const Limits& limits,
-                                                  uint32_t instance) {
+                                                  uint32_t instance, uint32_t workers) {
   if (!IsName(enclave)) return Failure({"name", EINVAL, std::string(enclave)});
   if (!IsName(component)) return Failure({"name", EINVAL, std::string(component)});
-  const auto settings = PlanCgroup(places_, limits);
+  const auto settings = PlanCgroup(places_, limits, workers);
   if (!settings) return tl::unexpected(settings.error());
   std::string name = "bulkhead-" + std::string(enclave) + "-" + std::string(component);
   if (instance != 0) name += "@" + std::to_string(instance);  // in no component's name

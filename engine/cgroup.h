@@ -45,11 +45,16 @@ struct CgroupSetting {
 // Pure: what to write, in order, for these limits where controllers are found like this. Only
 // memory, processes, cpu_percent and cpu_yields of the limits are a cgroup's. An error names the
 // controller that is missing.
+//
+// `workers`: tasks that are not the component's and enter where its memory is counted (OpenMemory).
+// Where its tasks are counted there, too, as by version 2, its limit has room for them.
 tl::expected<std::vector<CgroupSetting>, CgroupError> PlanCgroup(const CgroupPlaces& places,
-                                                                 const Limits& limits);
+                                                                 const Limits& limits,
+                                                                 uint32_t workers = 0);
 
 struct CgroupCounters {
-  uint64_t oom_kills = 0;
+  uint64_t oom_kills = 0;      // also by the limit of a group around this one, or the machine's end
+  uint64_t memory_hits = 0;    // times that it came to its own limit
   uint64_t refused_forks = 0;  // by the limit on tasks
 };
 
@@ -66,6 +71,10 @@ class Cgroup {
     Fd directory;
   };
   tl::expected<Entrances, CgroupError> Open() const;
+
+  // The same of memory's alone, which others may share: tasks or the directory; none of them
+  // without a limit on memory.
+  tl::expected<Entrances, CgroupError> OpenMemory() const;
 
   // Moves a process, with its threads, to where it is not yet. Its later children are born here.
   tl::expected<void, CgroupError> Attach(pid_t pid) const;
@@ -91,6 +100,7 @@ class Cgroup {
     std::vector<Controller> controllers;
     CgroupPlace place;  // the component's own directory
   };
+  static tl::expected<void, CgroupError> OpenLevel(const CgroupPlace& place, Entrances& entrances);
   Cgroup() = default;
   const CgroupPlace* Find(Controller controller) const;
 
@@ -105,8 +115,10 @@ class Cgroups {
   ~Cgroups();
 
   // `instance`: of a component with several runs at a time, counted from 1; 0: of the only one.
+  // `workers` as of PlanCgroup.
   tl::expected<Cgroup, CgroupError> Create(std::string_view enclave, std::string_view component,
-                                           const Limits& limits, uint32_t instance = 0);
+                                           const Limits& limits, uint32_t instance = 0,
+                                           uint32_t workers = 0);
 
  private:
   explicit Cgroups(CgroupPlaces places) : places_(std::move(places)) {}

@@ -107,8 +107,8 @@ void Supervisor::StartOne(Component& component) {
   plan.close_range = bundle_->target.features.Has(Feature::kCloseRange);
   plan.wait_killable = kernel_features_.Has(Feature::kSeccompWaitKillable);
   if (component.cgroup == nullptr) {
-    auto cgroup =
-        cgroups_->Create(bundle_->enclave, profile.name, profile.limits, component.instance);
+    auto cgroup = cgroups_->Create(bundle_->enclave, profile.name, profile.limits,
+                                   component.instance, profile.notifies ? kMaxWorkers : 0);
     if (!cgroup) return FailLaunch(component, TextOf(cgroup.error()));
     component.cgroup = std::make_unique<Cgroup>(std::move(*cgroup));
     component.counted = {};
@@ -139,6 +139,7 @@ void Supervisor::StartOne(Component& component) {
   component.launch_pending = profile.notifies;
   component.witness_refusals = plan.witness.landlock_refusals;
   component.exit_status = -1;
+  component.listens = {};
   component.since = NowMs();
   const size_t index = IndexOf(component);
   Watch(Role::kControl, index, launched.control);

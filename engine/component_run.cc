@@ -27,8 +27,9 @@ namespace {
 // What is read at the ends of a component's runs, in a second: a pipe can hold 1 MiB, runs can end
 // many at a time, and nobody else is served meanwhile.
 constexpr size_t kLastOutput = 1U << 20;
-constexpr size_t kMaxLastMessages = 128;  // of a reaper: more than its socket holds
-constexpr size_t kMaxReadyReads = 4;      // messages of the reaper before a call is judged
+constexpr uint64_t kLookInterval = 2'000'000;  // ns, between two looks for a component's socket
+constexpr size_t kMaxLastMessages = 128;       // of a reaper: more than its socket holds
+constexpr size_t kMaxReadyReads = 4;           // messages of the reaper before a call is judged
 
 uint32_t Jitter() {
   uint32_t value = 0;
@@ -44,26 +45,6 @@ std::string ExitText(int status, bool executed) {
     return "killed by SIG" + std::string(name != nullptr ? name : "?");
   }
   return "exit status " + std::to_string(WEXITSTATUS(status));
-}
-
-// Whether /proc/net/unix, as text, has a listening socket of this path. A line is: Num RefCount
-// Protocol Flags Type St Inode Path, with one space between and the inode padded with more; flag
-// 0x10000 is __SO_ACCEPTCON. Names of abstract sockets stand there raw, so in a network that is
-// shared a line can be forged, and what it says only adds to what the file system says.
-bool ListensOn(std::string_view table, const std::string& path) {
-  while (!table.empty()) {
-    std::string_view line = table.substr(0, table.find('\n'));
-    table.remove_prefix(std::min(line.size() + 1, table.size()));
-    bool listening = false;
-    for (int column = 0; column < 7; ++column) {
-      line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
-      const size_t end = std::min(line.find(' '), line.size());
-      if (column == 3) listening = line.substr(0, end) == "00010000";
-      line.remove_prefix(end);
-    }
-    if (listening && !line.empty() && line.substr(1) == path) return true;
-  }
-  return false;
 }
 
 // Its directory is the component's own: nobody else can have made a socket there.
@@ -226,7 +207,9 @@ void Supervisor::PurgeDeferred(Component& component, std::deque<Notification>& c
 // Its caller was killed before it was answered.
 void Supervisor::RecordGone(Component& component, const Notification& call) {
   if (IsStartupCall(component, call.data)) return;
-  if (BrokeredKind(component, call)) return RecordCut(component, {{call}, {}});
+  if (const auto kind = BrokeredKind(component, call)) {
+    return RecordCut(component, {{call, *kind}, {}});
+  }
   Event event = RefusalEvent(component, call);
   event.extra.push_back({"caller", "ended"});
   if (IsAbsent(component, call)) event.kind = EventKind::kAbsent;
@@ -339,6 +322,15 @@ void Supervisor::SpendOutput(Component& component, size_t bytes) {
 void Supervisor::CheckListening(Component& component) {
   const Readiness& ready = component.profile->lifecycle.ready;
   if (component.unit.state() != UnitState::kStarting) return;
+  const uint64_t began = NowNs();
+  if (began < component.next_look) return;
+  Look(component, ready);
+  // However much others make of it, it takes one part in twenty.
+  const uint64_t end = NowNs();
+  component.next_look = end + std::max(kLookInterval, 20 * (end - began));
+}
+
+void Supervisor::Look(Component& component, const Readiness& ready) {
   if (ready.kind == ReadyKind::kFile) {
     // The same root as the component's; but its reaper never executes anything (decisions, 76).
     const std::string root = "/proc/" + std::to_string(component.reaper) + "/root";
@@ -346,9 +338,8 @@ void Supervisor::CheckListening(Component& component) {
     return;
   }
   if (ready.kind != ReadyKind::kListening) return;
-  const std::string table = "/proc/" + std::to_string(component.pid) + "/net/unix";
   if (OwnsSocket(ready.path, component.profile->uid) &&
-      ListensOn(ReadSmallFile(table), ready.path)) {
+      component.listens.Look(component.pid, ready.path)) {
     Act(component, component.unit.OnReady(NowMs()));
   }
 }

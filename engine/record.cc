@@ -329,8 +329,15 @@ void Supervisor::RecordLimits(Component& component) {
   if (!component.cgroup) return;
   const CgroupCounters before = component.counted;
   component.counted = component.cgroup->Counters();
+  const uint64_t killed = component.counted.oom_kills - before.oom_kills;
+  const bool own = component.counted.memory_hits != before.memory_hits;
+  if (killed != 0 && !own) {
+    // It took no more than it may; who did is not known here.
+    Lifecycle(component, "memory", "killed",
+              "what is around it had no memory left; its own limit was not reached");
+  }
   const std::pair<const char*, uint64_t> rows[] = {
-      {"memory", component.counted.oom_kills - before.oom_kills},
+      {"memory", own ? killed : 0},
       {"processes", component.counted.refused_forks - before.refused_forks}};
   for (const auto& [limit, count] : rows) {
     if (count == 0) continue;

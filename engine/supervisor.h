@@ -31,6 +31,7 @@
 #include "engine/fd.h"
 #include "engine/kernel_audit.h"
 #include "engine/line_log.h"
+#include "engine/listen_table.h"
 #include "engine/listener.h"
 #include "engine/measure.h"
 #include "engine/observer.h"
@@ -80,7 +81,7 @@ inline constexpr uint32_t kOutputBudget = 4U << 20;
 inline constexpr uint32_t kBrokeredBudget = 5000;
 
 // What a call costs of that for which the supervisor forks.
-inline constexpr uint32_t kChildCost = 50;
+inline constexpr uint32_t kChildCost = 500;
 // Children of one component that wait for a file's closing; with as many its calls wait, too.
 inline constexpr size_t kMaxClosers = 4;
 
@@ -175,6 +176,8 @@ class Supervisor {
     pid_t reaper = -1;  // kReaped while its end is handled: the pid may be somebody else's by now
     pid_t pid = -1;
     Fd pidfd, control, handshake, installed, out, err;
+    ListenTable listens;     // of `ready: listening`
+    uint64_t next_look = 0;  // ns: whether it is ready
     SeccompListener listener;
     std::unique_ptr<Workers> workers;   // null: this kernel can't have them
     std::deque<BrokeredCall> waiting;   // for a worker, at most kMaxWaiting
@@ -316,6 +319,7 @@ class Supervisor {
   void OnReaperDead(Component& component);
   void EndRun(Component& component, int status);
   void CheckListening(Component& component);
+  void Look(Component& component, const Readiness& ready);
   void KillAll(Component& component);
 
   // Instances: see instances.cc.

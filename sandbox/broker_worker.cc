@@ -20,6 +20,7 @@
 #include "profiles/landlock.h"
 #include "sandbox/broker_calls.h"
 #include "sandbox/capabilities.h"
+#include "sandbox/clone_args.h"
 #include "sandbox/descriptors.h"
 #include "sandbox/few_calls.h"
 #include "sandbox/ruleset.h"
@@ -101,8 +102,20 @@ bool Close(Kernel& kernel, const WorkerPlan& plan, int ruleset) {
   return kernel(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) >= 0;
 }
 
-bool Confine(Kernel& kernel, const WorkerPlan& plan, int socket) {
-  if (!KeepDescriptors(kernel, plan, socket) || !EnterNamespaces(kernel, plan)) return false;
+// What the kernel keeps for the component by its calls, as messages that nobody has read, would
+// else be the supervisor's.
+bool EnterCgroup(Kernel& kernel, const WorkerPlan& plan, bool entered) {
+  if (plan.cgroup_tasks >= 0) return kernel(SYS_write, plan.cgroup_tasks, "0", 1) == 1;
+  if (plan.cgroup_directory < 0 || entered) return true;
+  const long file =
+      kernel(SYS_openat, plan.cgroup_directory, "cgroup.procs", O_WRONLY | O_CLOEXEC, 0);
+  return file >= 0 && kernel(SYS_write, file, "0", 1) == 1 && kernel(SYS_close, file) >= 0;
+}
+
+bool Confine(Kernel& kernel, const WorkerPlan& plan, int socket, bool entered) {
+  if (!EnterCgroup(kernel, plan, entered) || !KeepDescriptors(kernel, plan, socket) ||
+      !EnterNamespaces(kernel, plan))
+    return false;
   Failure failure;
   const int ruleset = BuildRuleset(kernel, plan.landlock, failure);
   if (ruleset < 0 && failure.error != 0) return false;
@@ -129,9 +142,18 @@ WorkerPlan::WorkerPlan(const ProfileData& component)
 
 pid_t LaunchWorker(Kernel& kernel, const WorkerPlan& plan, int socket, WorkerPage& page) {
   WorkerFilter();  // is made here, as a worker allocates nothing
-  const long pid = kernel(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
+  long pid = -ENOSYS;
+  if (plan.cgroup_directory >= 0) {
+    CloneArgs args;
+    args.flags = kCloneIntoCgroup;
+    args.exit_signal = SIGCHLD;
+    args.cgroup = static_cast<uint64_t>(plan.cgroup_directory);
+    pid = kernel(SYS_clone3, &args, sizeof args);
+  }
+  const bool entered = !IsNoCloneIntoCgroup(pid);
+  if (!entered) pid = kernel(SYS_clone, SIGCHLD, nullptr, nullptr, nullptr, nullptr);
   if (pid != 0) return static_cast<pid_t>(pid);
-  if (Confine(kernel, plan, socket)) ServeBroker(kernel, plan.profile.broker, page);
+  if (Confine(kernel, plan, socket, entered)) ServeBroker(kernel, plan.profile.broker, page);
   for (;;) kernel(SYS_exit_group, 1);
 }
 

@@ -94,7 +94,10 @@ struct WorkerPlan {
   const ProfileData& profile;
   int mount_namespace = -1;
   int network_namespace = -1;  // -1: the supervisor's own
-  bool close_range = false;    // the target has close_range(2)
+  // Where its memory is counted: a `tasks` file of version 1, or a directory of version 2; -1.
+  int cgroup_tasks = -1;
+  int cgroup_directory = -1;
+  bool close_range = false;  // the target has close_range(2)
   // Derived.
   LandlockPlan landlock;
   std::vector<int> bounding;

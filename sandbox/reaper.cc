@@ -20,6 +20,7 @@
 #include <ctime>
 #include <string_view>
 
+#include "sandbox/clone_args.h"
 #include "sandbox/confine.h"
 #include "sandbox/descriptors.h"
 #include "sandbox/few_calls.h"
@@ -69,21 +70,15 @@ void RunChild(void* argument) {
 // the child before it goes on.
 long Fork(Kernel& kernel, const LaunchPlan& plan, Child& component) {
   const SpawnTarget target{plan.stack.get() + kStackSize, &RunChild, &component};
-  // struct clone_args as of Linux 5.7 (linux/sched.h).
-  struct {
-    uint64_t flags, pidfd, child_tid, parent_tid, exit_signal;
-    const void* stack;
-    uint64_t stack_size, tls, set_tid, set_tid_size, cgroup;
-  } args{};
-  constexpr uint64_t kIntoCgroup = 1ULL << 33;
   if (plan.cgroup_directory >= 0) {
-    args.flags = kIntoCgroup | CLONE_VM;
+    CloneArgs args;
+    args.flags = kCloneIntoCgroup | CLONE_VM;
     args.exit_signal = SIGCHLD;
     args.stack = plan.stack.get();
     args.stack_size = kStackSize;
     args.cgroup = static_cast<uint64_t>(plan.cgroup_directory);
     const long child = kernel.Spawn(target, SYS_clone3, &args, sizeof args);
-    if (child != -ENOSYS && child != -EINVAL && child != -E2BIG) return child;
+    if (!IsNoCloneIntoCgroup(child)) return child;
   }
   return kernel.Spawn(target, SYS_clone, CLONE_VM | SIGCHLD, target.stack_top);
 }

@@ -149,7 +149,59 @@ def serve(device, flushed, seconds):
         os.write(device, struct.pack("<IiQ", 16 + len(answer), error, unique) + answer)
 
 
+# Bound, and never listening, in a network whose table of sockets is long; then it waits.
+SOCKETS = """
+edge = socket.socket(socket.AF_UNIX)
+edge.bind('/run/edges/long/s')
+for _ in range(20):
+    if os.fork() == 0:
+        pairs = [socket.socketpair() for _ in range(480)]
+        time.sleep(1000)
+time.sleep(6)
+say('done', 1)
+time.sleep(1000)
+"""
+
+# How long half of its calls took at most, in microseconds.
+MEDIAN = """
+times = []
+while True:
+    began = time.monotonic()
+    with socket.socket() as one:
+        one.setblocking(False)
+        one.connect_ex(('127.0.0.1', PORT))
+    times.append(int((time.monotonic() - began) * 1e6))
+    if len(times) == 100:
+        say('median', sorted(times)[50])
+        times = []
+    time.sleep(0.005)
+"""
+
+
 class Hold(Broker):
+    def test_looking_whether_a_component_listens(self):
+        """How long the table of its network's sockets is, is its own to say."""
+        granted = Listener(self, "127.0.0.1")
+        edge = {"path": "/run/edges/long/s", "by": "component", "from": ["neighbour"]}
+        running = self.boot(enclave.policy("e2e-hold-look", {
+            "long": python(TRY + SOCKETS, network={"unix": {"listen": [edge]}}, ready="listening",
+                           syscalls={"allow": ["@processes"]}, limits={"processes": 64},
+                           **{"start-within": "1m"}),
+            "neighbour": python(TRY + MEDIAN.replace("PORT", str(granted.port)), network={
+                "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]},
+                "unix": {"connect": ["/run/edges/long/s"]}})}), ready=["neighbour"])
+        running.wait_output("long | done")
+        used = running.cpu_time()
+        began = time.monotonic()
+        time.sleep(3)
+        share = (running.cpu_time() - used) / (time.monotonic() - began)
+        last = int(re.findall(r"neighbour \| median (\d+)", running.output())[-1])
+        print(f"median {last} us, {share:.2f} of a processor", end=" ", flush=True)
+        # At each turn, and the whole of it, it took 10,000 us and all of one.
+        self.assertLess(last, 4000)
+        self.assertLess(share, 0.4)
+        self.assertEqual(running.stop(), 0)
+
     def beside(self, name, code, look=lambda running: None, booted=None, **more):
         """The slowest call of a neighbour while this goes on, in ms; `look` is called again and again."""
         granted = Listener(self, "127.0.0.1")

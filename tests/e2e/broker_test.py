@@ -211,6 +211,31 @@ say('answer', name(ctypes.get_errno()))
         self.assertGreater(many, 0.9)
         self.assertLess(120 * few, many)
 
+    def test_what_is_no_socket(self):
+        """Of what closes at once, and of a file, whose closing another process waits for."""
+        granted = Listener(self, "127.0.0.1")
+        code = f"""
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+address = struct.pack('<HH', 2, socket.htons({granted.port})) + socket.inet_aton('127.0.0.1') + bytes(8)
+def no_socket(what, fd, times=1):
+    for _ in range(times): result = libc.connect(fd, address, 16)
+    say(what, name(ctypes.get_errno()) if result else 'ok')
+    os.close(fd)
+no_socket('null', os.open('/dev/null', os.O_RDWR), 300)
+no_socket('pipe', os.pipe()[1], 300)
+no_socket('event', os.eventfd(0), 300)
+no_socket('file', os.open('/usr/bin/python3', os.O_RDONLY), 3)
+with socket.socket() as one: no_socket('socket', os.dup(one.fileno()))
+"""
+        began = time.monotonic()
+        said, events, _ = self.run_job("e2e-broker-no-socket", code, {
+            "tcp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}})
+        self.assertEqual(said, {"null": "ENOTSOCK", "pipe": "ENOTSOCK", "event": "ENOTSOCK",
+                                "file": "ENOTSOCK", "socket": "ok"})
+        self.assertEqual(events, [])
+        self.assertLess(time.monotonic() - began, 20)
+
     def test_a_port_beside_an_address(self):
         one, two = Listener(self, "127.0.0.1"), Listener(self, "127.0.0.2")
         code = f"""
@@ -478,6 +503,28 @@ connect('other', ('127.0.0.1', 9))
         self.assertEqual([e["object"] for e in events if "caller" not in e["extra"]], ["tcp:127.0.0.1:9"])
         made = sum(e["count"] for e in running.events("job") if e["kind"] == "brokered")
         self.assertGreater(made, 0)
+        self.assertEqual({e["control"] for e in events}, {"broker"})
+
+    def test_a_run_that_ends_while_it_is_over_its_budget(self):
+        """What it did not come to is the broker's on record, too: the filter refuses no connect."""
+        granted = Listener(self, "127.0.0.1")
+        code = TRY + f"""
+for _ in range(24):
+    if os.fork() == 0:
+        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        while True: one.connect_ex(('127.0.0.1', {granted.port}))
+time.sleep(2.5)
+say('ended', 1)
+os._exit(0)
+"""
+        said, events, _ = self.run_job("e2e-broker-budget", code, {
+            "udp": {"connect": [{"to": "127.0.0.1", "port": granted.port}]}},
+            syscalls={"allow": ["@processes"]})
+        self.assertEqual(said["ended"], "1")
+        ended = [e for e in events if e["action"] == "connect"]
+        self.assertTrue(ended)
+        self.assertEqual({(e["control"], e["rule"], e["extra"]["caller"]) for e in ended},
+                         {("broker", "components.job.network", "ended")})
 
     def test_a_process_whose_first_thread_has_ended(self):
         granted = Listener(self, "127.0.0.1")

@@ -68,6 +68,26 @@ while True:
     held.append(bytearray(1 << 20))
 """
 
+# Messages in sockets of its own that nobody reads, each of them sent by the broker.
+MESSAGES = """
+import socket
+print('filling', flush=True)
+pairs, held = [], 0
+while held < 160 << 20:
+    for one in socket.socketpair():
+        pairs.append(one)
+        one.setblocking(False)
+        try:
+            while True:
+                held += one.sendmsg([bytes(60000)])
+        except BlockingIOError:
+            pass
+    print('held', held >> 20, flush=True)
+print('all', flush=True)
+import time
+time.sleep(1000)
+"""
+
 # Bytes that are no line, bytes that drive a terminal, lines without end.
 LOGS = """
 import os, sys, time
@@ -176,6 +196,27 @@ class Exhaustion(hostile.Case):
         # The other one is still the first.
         self.assertEqual(len([e for e in events if e["component"] == "caller"
                               and e["action"] == "start"]), 1)
+
+    def test_what_the_broker_holds_for_a_component_is_its_memory(self):
+        """Messages that it sent itself are charged to who sends them: its worker is in its cgroup."""
+        network = {"udp": {"connect": [{"to": "127.0.0.1", "port": 9}]}}
+        for memory, whole in (("512M", True), ("48M", False)):
+            attacker = self.script(MESSAGES, network=network,
+                                   limits={"memory": memory, "files": 4096})
+            running = self.boot(enclave.policy("e2e-messages", {
+                "attacker": attacker, "caller": self.script(components.CALLER)}), ready=["caller"])
+            self.answers_go_on(running, 2)
+            if whole:
+                running.wait_output("attacker | all")
+            else:
+                running.wait_event("attacker", "exit")
+                self.assertLessEqual(self.last(running, "attacker | held"), 48)
+            self.answers_go_on(running, 2)
+            events = self.nothing_left(running)
+            killed = [e for e in events if e["component"] == "attacker" and e["control"] == "cgroup"]
+            self.assertEqual([e["action"] for e in killed[:1]], [] if whole else ["memory"])
+            # What was sent is on no record: it went where the sockets were connected.
+            self.assertFalse([e for e in events if e["kind"] == "violation" and e["control"] == "broker"])
 
     def test_what_a_run_leaves_in_memory_counts_for_the_next(self):
         """A file on its tmpfs that is in flight to who never takes it outlives its run."""
