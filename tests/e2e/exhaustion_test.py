@@ -203,7 +203,7 @@ class Exhaustion(hostile.Case):
         for memory, whole in (("512M", True), ("48M", False)):
             attacker = self.script(MESSAGES, network=network,
                                    limits={"memory": memory, "files": 4096})
-            running = self.boot(enclave.policy("e2e-messages", {
+            running = self.boot(enclave.policy(f"e2e-messages-{memory.lower()}", {
                 "attacker": attacker, "caller": self.script(components.CALLER)}), ready=["caller"])
             self.answers_go_on(running, 2)
             if whole:
