@@ -355,7 +355,9 @@ class LineFeeder {
   tl::expected<void, ChainBreak> Take(std::string_view bytes) {
     for (const char c : bytes) {
       if (c != '\n') {
-        if (line_.size() < kMaxEventLine) line_ += c;
+        // Longer than any record, of which it could begin with one.
+        if (line_.size() == kMaxEventLine) line_ = kTooLong;
+        if (line_ != kTooLong) line_ += c;
         continue;
       }
       if (auto fed = verifier_.Feed(line_); !fed) return fed;
@@ -370,6 +372,7 @@ class LineFeeder {
   }
 
  private:
+  static constexpr std::string_view kTooLong = "…";
   ChainVerifier& verifier_;
   std::string line_;
 };

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls that workers make for a component, and arguments that they read: from the notification to
 // the answer. Nothing here waits for a worker.
+#include <linux/magic.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -60,14 +62,17 @@ std::string SocketText(const SocketKind& socket) {
          " protocol " + std::to_string(socket.protocol);
 }
 
-// A close of the last descriptor of these waits for nobody: pipes, descriptors without a file
-// (eventfd and the like), and the kernel's own null, zero, full and random (devices.txt, 1 char).
+// A close of the last descriptor of these waits for nobody: pipes without a name, and the kernel's
+// own null, zero, full and random (devices.txt, 1 char).
 bool ClosesAtOnce(const Fd& fd) {
   struct stat info {};
   if (fstat(fd.get(), &info) != 0) return false;
   constexpr unsigned kMemoryDevices = 1;
-  return S_ISFIFO(info.st_mode) || (info.st_mode & S_IFMT) == 0 ||
-         (S_ISCHR(info.st_mode) && major(info.st_rdev) == kMemoryDevices);
+  struct statfs place {};
+  if (S_ISFIFO(info.st_mode)) {
+    return fstatfs(fd.get(), &place) == 0 && place.f_type == PIPEFS_MAGIC;
+  }
+  return S_ISCHR(info.st_mode) && major(info.st_rdev) == kMemoryDevices;
 }
 
 // What is no socket is not handed on: see CloseFileElsewhere.

@@ -421,6 +421,7 @@ void Supervisor::CloseRun(Component& component) {
   CloseWorkers(component);
   if (component.listener) Unwatch(component.listener.fd());
   component.listener = {};
+  component.listens = {};
   if (component.observer) Unwatch(component.observer->fd());
   component.observer.reset();
   component.pidfd.Reset();

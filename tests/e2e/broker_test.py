@@ -212,7 +212,7 @@ say('answer', name(ctypes.get_errno()))
         self.assertLess(120 * few, many)
 
     def test_what_is_no_socket(self):
-        """Of what closes at once, and of a file, whose closing another process waits for."""
+        """Of what closes at once, and of what does not, whose closing another process waits for."""
         granted = Listener(self, "127.0.0.1")
         code = f"""
 import ctypes
@@ -224,7 +224,7 @@ def no_socket(what, fd, times=1):
     os.close(fd)
 no_socket('null', os.open('/dev/null', os.O_RDWR), 300)
 no_socket('pipe', os.pipe()[1], 300)
-no_socket('event', os.eventfd(0), 300)
+no_socket('event', os.eventfd(0), 3)
 no_socket('file', os.open('/usr/bin/python3', os.O_RDONLY), 3)
 with socket.socket() as one: no_socket('socket', os.dup(one.fileno()))
 """
