@@ -17,16 +17,6 @@
 namespace bulkhead {
 namespace {
 
-std::string TextOf(const Json& json, const char* key) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
-uint64_t NumberOf(const Json& json, const char* key, uint64_t fallback) {
-  const auto found = json.find(key);
-  return found != json.end() && found->is_number_unsigned() ? found->get<uint64_t>() : fallback;
-}
-
 int64_t WholeSeconds(const std::string& time) {
   int64_t seconds = 0;
   std::from_chars(time.data(), time.data() + time.size(), seconds);

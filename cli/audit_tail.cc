@@ -155,10 +155,10 @@ int TailLog(const Invocation& invocation) {
     if (!out.empty() && !PrintOut(out)) return kExitCannot;
   }
   if (tail.unreadable() != 0) {
-    PrintNote(fmt::format(
-        "{} no {}: see `bulkhead audit verify`",
-        tail.unreadable() == 1 ? "1 line is" : fmt::format("{} lines are", tail.unreadable()),
-        tail.unreadable() == 1 ? "record" : "records"));
+    const std::string lines = tail.unreadable() == 1
+                                  ? "1 line is no record"
+                                  : fmt::format("{} lines are no records", tail.unreadable());
+    PrintNote(lines + ": see `bulkhead audit verify`");
   }
   return kExitDone;
 }

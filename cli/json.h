@@ -3,6 +3,7 @@
 // a fixed order, so equal bundles give equal text. Pure.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -14,6 +15,11 @@ using Json = nlohmann::ordered_json;
 
 // Two spaces of indentation and a line feed at the end; bytes that are not UTF-8 are replaced.
 std::string JsonText(const Json& json);
+
+// A value of an object by its key: empty, or `otherwise`, where there is none of that type, or
+// where `json` is no object.
+std::string TextOf(const Json& json, const char* key);
+uint64_t NumberOf(const Json& json, const char* key, uint64_t otherwise);  // not of negative ones
 
 Json TargetJson(const Target& target);
 Json LedgerJson(const std::vector<LedgerRow>& ledger);

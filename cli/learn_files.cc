@@ -215,7 +215,7 @@ class Learner {
       Note(what, "its name can't stand in a policy");
     } else if (!IsProgram(*program)) {
       Note(what, "it is no program");
-    } else if (MayChange(*program, context_.uid) || BeneathAny(*program, own_)) {
+    } else if (MayChange(*program, context_.uid) || IsMadeByIt(*program)) {
       Note(what, "its user may change it");
     } else if (MayChange(path, context_.uid)) {
       Note(what, "its user may change the script, which may have named another one when it ran");
@@ -224,6 +224,16 @@ class Learner {
     } else {
       learnt_.grants[{Verb::kExecute, *program}].interprets = path;
     }
+  }
+
+  // Beneath a directory in which it makes files, by whatever links either is reached.
+  bool IsMadeByIt(const std::string& path) const {
+    const std::string& real = RealOf(path);
+    return std::ranges::any_of(own_, [&](const std::string& own) {
+      std::error_code error;
+      return Covers(own, path) || Covers(own, real) ||
+             Covers(fs::weakly_canonical(own, error).string(), real);
+    });
   }
 
   // Where a path leads to, as it was seen.
@@ -343,7 +353,7 @@ class Learner {
   void Execute(const std::string& path, const SeenFile& file, const Evidence& evidence) {
     const std::string what = fmt::format("execution of {}", Quoted(path));
     const bool changes = MayChange(path, context_.uid);
-    if (file.uses.contains("create") || BeneathAny(path, own_)) {
+    if (file.uses.contains("create") || IsMadeByIt(path)) {
       return Note(what, "it wrote the file itself");
     }
     if (changes && HasOtherNames(path)) {

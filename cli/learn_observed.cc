@@ -15,11 +15,6 @@
 namespace bulkhead {
 namespace {
 
-std::string TextOf(const Json& event, const char* key) {
-  const auto found = event.find(key);
-  return found != event.end() && found->is_string() ? found->get<std::string>() : std::string();
-}
-
 // Its bytes; nothing for one that the log had to cut.
 std::optional<std::string> Whole(const Json& event, const char* key) {
   if (const auto cut = event.find("cut"); cut != event.end() && cut->contains(key)) {
@@ -28,15 +23,9 @@ std::optional<std::string> Whole(const Json& event, const char* key) {
   return UnescapeText(TextOf(event, key));
 }
 
-template <typename Number>
-Number NumberOf(const Json& event, const char* key, Number otherwise) {
-  const auto found = event.find(key);
-  return found != event.end() && found->is_number_integer() ? found->get<Number>() : otherwise;
-}
-
 Evidence EvidenceOf(const Json& event) {
-  return {NumberOf<uint64_t>(event, "count", 1), TextOf(event, "exe"),
-          NumberOf<int64_t>(event, "pid", 0), TextOf(event, "time")};
+  return {NumberOf(event, "count", 1), TextOf(event, "exe"),
+          static_cast<int64_t>(NumberOf(event, "pid", 0)), TextOf(event, "time")};
 }
 
 std::optional<SeccompData> DataOf(Arch arch, const std::string& name,

@@ -198,7 +198,7 @@ bool Supervisor::HandOver(Component& component, BrokeredCall& brokered) {
   }
   if (error == ENOTSOCK && ClosesAtOnce(socket)) socket.Reset();
   if (socket) SpendBrokered(component, kChildCost);
-  if (error == ENOTSOCK && socket) {
+  if (socket && error == ENOTSOCK) {
     if (const pid_t closer = CloseFileElsewhere(socket); closer > 0) closers.insert(closer);
   }
   CloseElsewhere(socket);

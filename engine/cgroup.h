@@ -54,7 +54,8 @@ tl::expected<std::vector<CgroupSetting>, CgroupError> PlanCgroup(const CgroupPla
 
 struct CgroupCounters {
   uint64_t oom_kills = 0;      // also by the limit of a group around this one, or the machine's end
-  uint64_t memory_hits = 0;    // times that it came to its own limit
+  uint64_t memory_hits = 0;    // moves when it came to its own limit; by version 1 with
+                               // each kill since it first did
   uint64_t refused_forks = 0;  // by the limit on tasks
 };
 

@@ -139,7 +139,6 @@ void Supervisor::StartOne(Component& component) {
   component.launch_pending = profile.notifies;
   component.witness_refusals = plan.witness.landlock_refusals;
   component.exit_status = -1;
-  component.listens = {};
   component.since = NowMs();
   const size_t index = IndexOf(component);
   Watch(Role::kControl, index, launched.control);

@@ -18,7 +18,6 @@
 #include "engine/clock.h"
 #include "engine/open_path.h"
 #include "engine/supervisor.h"
-#include "sandbox/cgroup_mounts.h"
 #include "sandbox/reaper.h"
 
 namespace bulkhead {

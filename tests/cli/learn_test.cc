@@ -322,6 +322,33 @@ BOOST_AUTO_TEST_CASE(AProgramThatItsUserMayChangeByAnotherNameIsNotExecuted) {
   BOOST_TEST(learnt.notes[0].find("it is executed, too") != std::string::npos);
 }
 
+// A link leads to where it makes files, or from there.
+BOOST_AUTO_TEST_CASE(AProgramInADirectoryOfItsOwnIsNotExecutedOverALink) {
+  if (geteuid() != 0) return;
+  std::string directory = "/opt/bulkhead-test.XXXXXX";  // all of /tmp is its own
+  BOOST_REQUIRE(mkdtemp(directory.data()) != nullptr);
+  const std::string place = directory + "/place";
+  std::filesystem::create_directory(place);
+  std::filesystem::permissions(place, std::filesystem::perms(0777));
+  std::filesystem::create_directory_symlink(place, directory + "/link");
+  test::WriteText(place + "/program", "");
+  const std::string other = directory + "/program";
+  test::WriteText(other, "");
+  const auto executes = [&](const std::string& made, const std::string& program) {
+    const auto learnt =
+        Files({{made, Seen("create", '-')},
+               {program, Seen("execute", 'f', std::filesystem::canonical(program).string())},
+               {other, Seen("execute", 'f', other)}});
+    BOOST_TEST(learnt.grants.contains({Verb::kExecute, other}));
+    return learnt.grants.contains({Verb::kExecute, program});
+  };
+  const std::string link = directory + "/link";
+  BOOST_TEST(!executes(place + "/new", place + "/program"));
+  BOOST_TEST(!executes(place + "/new", link + "/program"));
+  BOOST_TEST(!executes(link + "/new", place + "/program"));
+  std::filesystem::remove_all(directory);
+}
+
 BOOST_AUTO_TEST_CASE(AnotherNameOfAnAssetIsTheAsset) {
   const test::TemporaryDirectory directory;
   const std::string key = directory / "key";

@@ -54,6 +54,21 @@ BOOST_AUTO_TEST_CASE(Version2) {
   BOOST_TEST((PlanCgroup(AllAt(2), SomeLimits()) == expected));
 }
 
+// Workers enter where memory is counted; only version 2 counts tasks in the same place.
+BOOST_AUTO_TEST_CASE(WorkersHaveRoomWhereTheyAreCounted) {
+  for (const auto& [places, tasks] : {std::pair(AllAt(1), "8"), {AllAt(2), "12"}}) {
+    CgroupPlaces apart = places;
+    if (places.At(Controller::kPids).version == 1) {
+      apart.At(Controller::kPids).directory += "-pids";
+    }
+    const auto plan = PlanCgroup(apart, SomeLimits(), 4);
+    BOOST_REQUIRE(plan);
+    const auto limit = std::ranges::find(*plan, "pids.max", &CgroupSetting::file);
+    BOOST_REQUIRE(limit != plan->end());
+    BOOST_TEST(limit->value == tasks);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(WhoYieldsIsTheLightest) {
   Limits limits;
   limits.cpu_yields = true;
@@ -146,12 +161,14 @@ BOOST_AUTO_TEST_CASE(MemoryAboveTheLimitIsKilledAndCounted) {
   BOOST_TEST(WIFEXITED(enough.status));
   BOOST_TEST(WEXITSTATUS(enough.status) == 0);
   BOOST_TEST(enough.counters.oom_kills == 0);
+  BOOST_TEST(enough.counters.memory_hits == 0);
   CheckGone(enough);
   limits.memory = 12 * kMiB;
   const Outcome little = RunLimited(limits, Touch32MiB);
   BOOST_TEST(WIFSIGNALED(little.status));
   BOOST_TEST(WTERMSIG(little.status) == SIGKILL);
   BOOST_TEST(little.counters.oom_kills == 1);
+  BOOST_TEST(little.counters.memory_hits > 0);
   CheckGone(little);
 }
 

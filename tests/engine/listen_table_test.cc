@@ -5,13 +5,13 @@
 #include <sched.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <string>
 
+#include "tests/support/child.h"
 #include "tests/support/init.h"
 
 namespace bulkhead {
@@ -67,12 +67,7 @@ int LookInALongTable() {
 
 BOOST_AUTO_TEST_CASE(OneThatListensIsFoundAmongMany) {
   if (!test::CanConfine()) return;
-  const pid_t child = fork();
-  if (child == 0) _exit(LookInALongTable());
-  int status = -1;
-  BOOST_REQUIRE(waitpid(child, &status, 0) == child);
-  BOOST_REQUIRE(WIFEXITED(status));
-  BOOST_TEST(WEXITSTATUS(status) == 0);
+  BOOST_TEST(test::ExitOf(LookInALongTable) == 0);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
